@@ -1,0 +1,14 @@
+package sys
+
+import "golang.org/x/sys/unix"
+
+// ThreadID is the calling thread's.
+func ThreadID() int { return unix.Gettid() }
+
+// DupNonblock duplicates fd, close-on-exec, and sets O_NONBLOCK on what both refer to.
+func DupNonblock(fd int) (int, error) {
+	if err := unix.SetNonblock(fd, true); err != nil {
+		return -1, err
+	}
+	return unix.FcntlInt(uintptr(fd), unix.F_DUPFD_CLOEXEC, 0)
+}

@@ -1,0 +1,32 @@
+//go:build !weir_nolinkname
+
+package sys
+
+import (
+	"syscall"
+	_ "unsafe" // for go:linkname
+)
+
+// The Go runtime keeps these two open to linkname. entersyscallblock is entersyscall for a call that is known to
+// block: it gives the P away at once, where entersyscall leaves it to sysmon to find out, 20 microseconds to
+// 10 milliseconds later.
+
+//go:linkname entersyscallblock runtime.entersyscallblock
+func entersyscallblock()
+
+//go:linkname exitsyscall runtime.exitsyscall
+func exitsyscall()
+
+// HandsOff says how a blocking system call gives up its P.
+const HandsOff = "entersyscallblock"
+
+// syscallBlocking makes a system call that is expected to block, having handed the P off first.
+//
+//go:nosplit
+//go:norace
+func syscallBlocking(trap, a1, a2, a3, a4, a5, a6 uintptr) (uintptr, syscall.Errno) {
+	entersyscallblock()
+	r, _, errno := syscall.RawSyscall6(trap, a1, a2, a3, a4, a5, a6)
+	exitsyscall()
+	return r, errno
+}

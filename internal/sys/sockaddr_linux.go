@@ -1,0 +1,120 @@
+package sys
+
+import (
+	"encoding/binary"
+	"errors"
+	"net"
+	"net/netip"
+	"strconv"
+	"strings"
+
+	"golang.org/x/sys/unix"
+)
+
+// PutInet encodes ap as the address of a socket of family (unix.AF_INET or unix.AF_INET6) into sa.
+// An IPv4 address goes into an AF_INET6 socket as a mapped one; an invalid or unspecified one becomes the
+// family's wildcard.
+func PutInet(sa *Sockaddr, family int, ap netip.AddrPort) error {
+	d := sa.Data[:]
+	clear(d)
+	binary.NativeEndian.PutUint16(d, uint16(family))
+	binary.BigEndian.PutUint16(d[2:], ap.Port())
+	ip := ap.Addr()
+	switch family {
+	case unix.AF_INET:
+		if ip.IsValid() && ip != netip.IPv6Unspecified() {
+			if ip = ip.Unmap(); !ip.Is4() {
+				return errors.New("non-IPv4 address")
+			}
+			a := ip.As4()
+			copy(d[4:], a[:])
+		}
+		sa.Len = unix.SizeofSockaddrInet4
+	case unix.AF_INET6:
+		if ip.IsValid() && ip != netip.IPv4Unspecified() {
+			a := ip.As16()
+			copy(d[8:], a[:])
+			binary.NativeEndian.PutUint32(d[24:], zoneID(ip.Zone()))
+		}
+		sa.Len = unix.SizeofSockaddrInet6
+	default:
+		return errors.New("not an internet address family")
+	}
+	return nil
+}
+
+// PutUnix encodes the path of a unix socket into sa; a leading '@' or NUL makes it abstract, as in package net.
+func PutUnix(sa *Sockaddr, path string) error {
+	const pathOff = 2
+	if len(path) > unix.SizeofSockaddrUnix-pathOff || path != "" && path[0] != '@' && path[0] != 0 && len(path) == unix.SizeofSockaddrUnix-pathOff {
+		return unix.EINVAL
+	}
+	d := sa.Data[:]
+	clear(d)
+	binary.NativeEndian.PutUint16(d, unix.AF_UNIX)
+	copy(d[pathOff:], path)
+	sa.Len = pathOff + uint32(len(path))
+	switch {
+	case path == "":
+	case path[0] == '@':
+		d[pathOff] = 0
+	case path[0] != 0:
+		sa.Len++ // the terminating NUL
+	}
+	return nil
+}
+
+// Inet decodes an internet address; ok is false if sa holds something else. IPv4-mapped addresses stay mapped:
+// callers that want package net's view unmap them.
+func Inet(sa *Sockaddr) (ap netip.AddrPort, ok bool) {
+	d := sa.Data[:]
+	switch {
+	case sa.Len >= unix.SizeofSockaddrInet4 && Family(sa) == unix.AF_INET:
+		return netip.AddrPortFrom(netip.AddrFrom4([4]byte(d[4:8])), binary.BigEndian.Uint16(d[2:])), true
+	case sa.Len >= unix.SizeofSockaddrInet6 && Family(sa) == unix.AF_INET6:
+		ip := netip.AddrFrom16([16]byte(d[8:24]))
+		if zone := binary.NativeEndian.Uint32(d[24:]); zone != 0 && !ip.Is4In6() {
+			ip = ip.WithZone(zoneName(zone))
+		}
+		return netip.AddrPortFrom(ip, binary.BigEndian.Uint16(d[2:])), true
+	}
+	return netip.AddrPort{}, false
+}
+
+// Unix decodes the path of a unix socket, with '@' for the NUL of an abstract one; ok is false if sa holds
+// something else.
+func Unix(sa *Sockaddr) (path string, ok bool) {
+	if sa.Len < 2 || Family(sa) != unix.AF_UNIX {
+		return "", false
+	}
+	p := sa.Data[2:min(sa.Len, unix.SizeofSockaddrUnix)]
+	if len(p) == 0 {
+		return "", true
+	}
+	if p[0] == 0 {
+		return "@" + string(p[1:]), true
+	}
+	path, _, _ = strings.Cut(string(p), "\x00")
+	return path, true
+}
+
+// Family is the address family in sa.
+func Family(sa *Sockaddr) int { return int(binary.NativeEndian.Uint16(sa.Data[:])) }
+
+func zoneID(zone string) uint32 {
+	if zone == "" {
+		return 0
+	}
+	if ifi, err := net.InterfaceByName(zone); err == nil {
+		return uint32(ifi.Index)
+	}
+	n, _ := strconv.ParseUint(zone, 10, 32)
+	return uint32(n)
+}
+
+func zoneName(id uint32) string {
+	if ifi, err := net.InterfaceByIndex(int(id)); err == nil {
+		return ifi.Name
+	}
+	return strconv.FormatUint(uint64(id), 10)
+}
