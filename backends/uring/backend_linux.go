@@ -1,0 +1,270 @@
+package uring
+
+import (
+	"errors"
+	"fmt"
+	"runtime"
+	"sync/atomic"
+	"syscall"
+	"time"
+
+	"github.com/weirgo/weir/backends"
+	"github.com/weirgo/weir/internal/sys"
+)
+
+// Backend is a backends.Backend on one ring.
+type Backend struct {
+	cfg    Config
+	ring   *ring
+	rung   string
+	thread bool
+
+	scratch []*scratch // by slot
+
+	wake wake
+
+	alarm   int64 // deadline of the timeout in the ring, 0: none
+	alarmID uint32
+	alarmTS sys.Timespec
+
+	counters struct {
+		syscalls, enters, sqes, cqes, overflows, rearms atomic.Uint64
+	}
+}
+
+var (
+	_ backends.Backend  = (*Backend)(nil)
+	_ backends.Pollable = (*Backend)(nil)
+)
+
+// User data of entries that are not operations: slots no Loop hands out.
+const (
+	slotWake = backends.MaxSlots + iota
+	slotCancel
+	slotAlarm
+	slotProbe
+)
+
+// Name returns "io_uring".
+func (b *Backend) Name() string { return "io_uring" }
+
+// Now is CLOCK_MONOTONIC.
+func (b *Backend) Now() int64 { return sys.Monotonic() }
+
+// Detail names the set-up flags that the kernel accepted.
+func (b *Backend) Detail() string { return b.rung }
+
+// PollFD is the ring's descriptor: it is readable while completions wait.
+func (b *Backend) PollFD() int { return b.ring.FD() }
+
+// Open sets a ring up: it tries the newest flags first and drops some on EINVAL. The error names what stood in
+// the way and, where there is one, the remedy.
+func Open(cfg Config) (*Backend, error) {
+	if cfg.Entries == 0 {
+		cfg.Entries = defaultEntries
+	}
+	if cfg.CQEntries == 0 {
+		cfg.CQEntries = 8 * cfg.Entries
+	}
+	if cfg.Workers == 0 {
+		cfg.Workers = defaultWorkers
+	}
+	r, name, err := climb(cfg)
+	if err != nil {
+		return nil, explain(err)
+	}
+	if missing := requiredFeatures &^ r.Features(); missing != 0 {
+		r.Close()
+		return nil, fmt.Errorf("io_uring: this kernel lacks features %#x that weir needs (Linux 5.13): %w", missing, errors.ErrUnsupported)
+	}
+	b := &Backend{cfg: cfg, ring: r, rung: name, thread: cfg.Thread}
+	if err := b.wake.open(); err != nil {
+		r.Close()
+		return nil, fmt.Errorf("io_uring: %w", err)
+	}
+	return b, nil
+}
+
+// Bind enables the ring, on a thread loop for the calling thread alone, and checks that it works: a NOP must
+// come back within a second, since set-up can succeed where a filter denies entering.
+func (b *Backend) Bind(thread bool) error {
+	if thread != b.thread {
+		return errors.New("uring: Bind does not match Config.Thread")
+	}
+	if b.ring.Flags()&sys.SetupRDisabled != 0 {
+		b.counters.syscalls.Add(1)
+		if err := sys.Enable(b.ring.FD()); err != nil {
+			return explain(err)
+		}
+	}
+	b.counters.syscalls.Add(1)
+	if err := sys.LimitWorkers(b.ring.FD(), b.cfg.Workers, b.cfg.Workers); err != nil && !errors.Is(err, syscall.EINVAL) {
+		return explain(err)
+	}
+	return b.selfTest()
+}
+
+func (b *Backend) selfTest() error {
+	e := b.sqe()
+	e.Opcode, e.UserData = sys.OpNop, slotProbe
+	deadline := b.Now() + int64(time.Second)
+	for b.Now() < deadline {
+		if _, errno := b.enter(true, deadline); errno != 0 {
+			return explain(fmt.Errorf("io_uring_enter: %w", errno))
+		}
+		for n := b.ring.CQReady(); n > 0; n-- {
+			cqe := *b.ring.CQE(0)
+			b.ring.CQAdvance(1)
+			if cqe.UserData == slotProbe {
+				return nil
+			}
+		}
+	}
+	return errors.New("io_uring: the self-test got no completion within a second")
+}
+
+// Submit encodes operations until the queue is full.
+func (b *Backend) Submit(batch []*backends.Completion) int {
+	for i, c := range batch {
+		e := b.sqe()
+		if e == nil {
+			return i
+		}
+		b.encode(e, c)
+	}
+	return len(batch)
+}
+
+// sqe returns a free entry or nil. One is left for the wake source while that is not armed.
+func (b *Backend) sqe() *sys.SQE {
+	if !b.wake.armed && b.ring.Queued()+1 >= b.ring.SQEntries() {
+		return nil
+	}
+	return b.ring.SQE()
+}
+
+// Cancel queues an ASYNC_CANCEL for the operation with exactly this user data.
+func (b *Backend) Cancel(id backends.ID) bool {
+	e := b.sqe()
+	if e == nil {
+		return false
+	}
+	e.Opcode, e.Fd, e.Addr, e.UserData = sys.OpAsyncCancel, -1, uint64(id), slotCancel
+	return true
+}
+
+// Alarm queues a TIMEOUT, or moves the one that is set.
+func (b *Backend) Alarm(deadline int64) bool {
+	if b.alarm != 0 && b.alarm <= deadline {
+		return true
+	}
+	e := b.sqe()
+	if e == nil {
+		return false
+	}
+	b.alarmTS = sys.Timespec{Sec: deadline / 1e9, Nsec: deadline % 1e9}
+	if b.alarm == 0 {
+		b.alarmID++
+		encodeTimeout(e, &b.alarmTS, b.alarmUserData())
+	} else {
+		encodeTimeoutUpdate(e, &b.alarmTS, b.alarmUserData(), slotCancel)
+	}
+	b.alarm = deadline
+	return true
+}
+
+func (b *Backend) alarmUserData() uint64 { return uint64(backends.MakeID(slotAlarm, b.alarmID)) }
+
+// Pending reports whether another Poll would do something: entries are queued, or completions are ready or known
+// to the kernel. It makes no system call.
+func (b *Backend) Pending() bool {
+	return b.ring.Queued() != 0 || b.ring.CQReady() != 0 || b.ring.SQFlags()&(sys.SQTaskrun|sys.SQCQOverflow) != 0
+}
+
+// Poll enters the ring once, unless there is nothing to hand over and events are ready anyway.
+func (b *Backend) Poll(dst []backends.Event, deadline int64) (int, error) {
+	flags := b.ring.SQFlags()
+	if flags&sys.SQCQOverflow != 0 {
+		b.counters.overflows.Add(1)
+	}
+	ready := b.ring.CQReady() != 0
+	wait := deadline != backends.NoWait && !ready && flags&(sys.SQTaskrun|sys.SQCQOverflow) == 0
+	if wait {
+		b.armWake()
+		wait = b.wake.sleep()
+	}
+	if wait || b.ring.Queued() != 0 || flags&(sys.SQTaskrun|sys.SQCQOverflow) != 0 {
+		_, errno := b.enter(wait, deadline)
+		switch errno {
+		case 0:
+		case syscall.EBUSY: // the completion queue is full: reap first
+		case syscall.EAGAIN, syscall.ENOMEM: // the kernel has no memory for requests now: they stay queued
+			runtime.Gosched()
+		default:
+			return 0, fmt.Errorf("io_uring_enter: %w", errno)
+		}
+	}
+	if deadline != backends.NoWait {
+		b.wake.awake()
+	}
+	return b.reap(dst), nil
+}
+
+func (b *Backend) enter(wait bool, deadline int64) (int, syscall.Errno) {
+	n, errno := b.ring.Enter(wait, deadline)
+	b.counters.syscalls.Add(1)
+	b.counters.enters.Add(1)
+	b.counters.sqes.Add(uint64(n))
+	return n, errno
+}
+
+func (b *Backend) reap(dst []backends.Event) int {
+	ready := b.ring.CQReady()
+	n, i := 0, uint32(0)
+	for ; i < ready && n < len(dst); i++ {
+		cqe := b.ring.CQE(i)
+		id := backends.ID(cqe.UserData)
+		more := cqe.Flags&sys.CQEFMore != 0
+		if slot := id.Slot(); slot < backends.MaxSlots {
+			if int(slot) < len(b.scratch) && b.scratch[slot] != nil {
+				b.scratch[slot].writeBack(id)
+			}
+			dst[n] = backends.Event{ID: id, Res: cqe.Res, More: more}
+			n++
+			continue
+		}
+		b.internal(id, more)
+	}
+	if i > 0 {
+		b.ring.CQAdvance(i)
+		b.counters.cqes.Add(uint64(i))
+	}
+	return n
+}
+
+// internal handles the completion of an entry that is no operation.
+func (b *Backend) internal(id backends.ID, more bool) {
+	switch id.Slot() {
+	case slotWake:
+		b.wake.armed = more
+	case slotAlarm:
+		if id.Gen() == b.alarmID {
+			b.alarm = 0
+		}
+	case slotCancel, slotProbe: // the operation's own completion tells what became of it
+	}
+}
+
+// Counters adds up what the backend did.
+func (b *Backend) Counters() backends.Counters {
+	c := &b.counters
+	return backends.Counters{
+		Syscalls: c.syscalls.Load() + b.wake.writes.Load(), Enters: c.enters.Load(), SQEs: c.sqes.Load(), CQEs: c.cqes.Load(),
+		Overflows: c.overflows.Load(), Rearms: c.rearms.Load(),
+	}
+}
+
+// Close gives the ring and the wake descriptor back.
+func (b *Backend) Close() error {
+	return errors.Join(b.ring.Close(), b.wake.close())
+}

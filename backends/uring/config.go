@@ -1,0 +1,24 @@
+package uring
+
+// Config says how to set a ring up. The zero value is what package runtime uses.
+type Config struct {
+	// Entries is the size of the submission queue; 0 means 256. The kernel rounds it up to a power of two and
+	// clamps it to 32768.
+	Entries uint32
+	// CQEntries is the size of the completion queue; 0 means 8 times Entries. More completions than that do not
+	// get lost, but they end multishot operations and cost system calls.
+	CQEntries uint32
+	// Thread makes a ring for one thread, the one that calls Bind; without it any thread may use the ring, one
+	// at a time.
+	Thread bool
+	// Workers bounds the kernel's worker threads for operations that cannot be polled, of each of its two kinds
+	// (Linux 5.15); 0 means 64.
+	Workers uint32
+	// Rung starts the set-up ladder at that rung: 0 is the newest. Tests use it to run on the older ones.
+	Rung int
+}
+
+const (
+	defaultEntries = 256
+	defaultWorkers = 64
+)

@@ -1,0 +1,175 @@
+package uring
+
+import (
+	"encoding/binary"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/weirgo/weir/backends"
+	"github.com/weirgo/weir/internal/sys"
+)
+
+// encode fills the zeroed entry e with the operation of c.
+func (b *Backend) encode(e *sys.SQE, c *backends.Completion) {
+	op := &c.Op
+	e.UserData = uint64(c.ID)
+	e.Fd = int32(op.FD)
+	switch op.Code {
+	case backends.OpNop:
+		e.Opcode, e.Fd = sys.OpNop, -1
+	case backends.OpRead:
+		e.Opcode, e.Off, e.OpFlags = sys.OpRead, uint64(op.Off), op.Flags
+		setBuf(e, op.Buf)
+	case backends.OpWrite:
+		e.Opcode, e.Off, e.OpFlags = sys.OpWrite, uint64(op.Off), op.Flags
+		setBuf(e, op.Buf)
+	case backends.OpReadv, backends.OpWritev:
+		s := b.scratchFor(c)
+		s.iov = appendIovecs(s.iov[:0], op.Bufs)
+		e.Opcode, e.Off, e.OpFlags = sys.OpReadv, uint64(op.Off), op.Flags
+		if op.Code == backends.OpWritev {
+			e.Opcode = sys.OpWritev
+		}
+		e.Addr, e.Len = uint64(uintptr(unsafe.Pointer(unsafe.SliceData(s.iov)))), uint32(len(s.iov))
+	case backends.OpRecv:
+		e.Opcode, e.OpFlags = sys.OpRecv, op.Flags
+		setBuf(e, op.Buf)
+	case backends.OpSend:
+		e.Opcode, e.OpFlags = sys.OpSend, op.Flags|unix.MSG_NOSIGNAL
+		setBuf(e, op.Buf)
+	case backends.OpRecvMsg, backends.OpSendMsg:
+		s := b.scratchFor(c)
+		s.setMsg(op)
+		e.Opcode, e.OpFlags = sys.OpRecvmsg, op.Flags
+		if op.Code == backends.OpSendMsg {
+			e.Opcode, e.OpFlags = sys.OpSendmsg, op.Flags|unix.MSG_NOSIGNAL
+		}
+		e.Addr, e.Len = uint64(uintptr(unsafe.Pointer(&s.msg))), 1
+	case backends.OpAccept:
+		e.Opcode, e.OpFlags = sys.OpAccept, op.Flags
+		if op.Multi {
+			e.Ioprio = sys.AcceptMultishot
+		}
+		if op.Addr != nil {
+			e.Addr = uint64(uintptr(unsafe.Pointer(&op.Addr.Data)))
+			e.Off = uint64(uintptr(unsafe.Pointer(&op.Addr.Len)))
+		}
+	case backends.OpConnect:
+		e.Opcode, e.Off = sys.OpConnect, uint64(op.Addr.Len)
+		e.Addr = uint64(uintptr(unsafe.Pointer(&op.Addr.Data)))
+	case backends.OpPoll:
+		e.Opcode, e.OpFlags = sys.OpPollAdd, pollMask(op.Flags)
+		if op.Multi {
+			e.Len = sys.PollAddMulti
+		}
+	case backends.OpShutdown:
+		e.Opcode, e.Len = sys.OpShutdown, op.Flags
+	case backends.OpFsync:
+		e.Opcode = sys.OpFsync
+	case backends.OpFdatasync:
+		e.Opcode, e.OpFlags = sys.OpFsync, sys.FsyncDatasync
+	case backends.OpClose:
+		e.Opcode = sys.OpClose
+	default:
+		panic("uring: unknown operation " + op.Code.String())
+	}
+}
+
+func setBuf(e *sys.SQE, buf []byte) {
+	e.Addr = uint64(uintptr(unsafe.Pointer(unsafe.SliceData(buf))))
+	e.Len = uint32(min(len(buf), backends.MaxTransfer))
+}
+
+func appendIovecs(iov []unix.Iovec, bufs [][]byte) []unix.Iovec {
+	room := backends.MaxTransfer
+	for _, buf := range bufs {
+		if len(iov) == backends.MaxIovecs || room == 0 {
+			break
+		}
+		if len(buf) == 0 {
+			continue
+		}
+		n := min(len(buf), room)
+		iov = append(iov, unix.Iovec{Base: unsafe.SliceData(buf), Len: uint64(n)})
+		room -= n
+	}
+	return iov
+}
+
+// pollMask puts a poll mask into the order the kernel reads it in: a 32-bit value with its halves swapped on
+// big-endian machines (IORING_FEAT_POLL_32BITS).
+func pollMask(mask uint32) uint32 {
+	if binary.NativeEndian.Uint16([]byte{0, 1}) == 1 {
+		return mask<<16 | mask>>16
+	}
+	return mask
+}
+
+func encodeTimeout(e *sys.SQE, ts *sys.Timespec, userData uint64) {
+	e.Opcode, e.Fd, e.UserData = sys.OpTimeout, -1, userData
+	e.Addr, e.Len, e.OpFlags = uint64(uintptr(unsafe.Pointer(ts))), 1, sys.TimeoutAbs
+}
+
+func encodeTimeoutUpdate(e *sys.SQE, ts *sys.Timespec, target, userData uint64) {
+	e.Opcode, e.Fd, e.UserData = sys.OpTimeoutRemove, -1, userData
+	e.Addr, e.Off = target, uint64(uintptr(unsafe.Pointer(ts)))
+	e.OpFlags = sys.TimeoutUpdate | sys.TimeoutAbs
+}
+
+// scratch is what the kernel reads and writes beside the caller's memory: one slot's iovecs and message header.
+type scratch struct {
+	id  backends.ID
+	op  *backends.Op // of an OpRecvMsg in flight
+	iov []unix.Iovec
+	msg unix.Msghdr
+}
+
+func (b *Backend) scratchFor(c *backends.Completion) *scratch {
+	slot := int(c.ID.Slot())
+	if slot >= len(b.scratch) {
+		b.scratch = append(b.scratch, make([]*scratch, slot+1-len(b.scratch))...)
+	}
+	s := b.scratch[slot]
+	if s == nil {
+		s = new(scratch)
+		b.scratch[slot] = s
+	}
+	s.id, s.op = c.ID, nil
+	return s
+}
+
+func (s *scratch) setMsg(op *backends.Op) {
+	m := op.Msg
+	s.iov = appendIovecs(s.iov[:0], m.Bufs)
+	s.msg = unix.Msghdr{Iov: unsafe.SliceData(s.iov)}
+	s.msg.SetIovlen(len(s.iov))
+	if m.Addr != nil {
+		s.msg.Name, s.msg.Namelen = &m.Addr.Data[0], m.Addr.Len
+	}
+	if len(m.Control) > 0 {
+		s.msg.Control = &m.Control[0]
+		s.msg.SetControllen(len(m.Control))
+	}
+	if op.Code == backends.OpRecvMsg {
+		s.op = op
+	}
+}
+
+// writeBack hands the results of a received message to its operation, and lets the caller's memory go.
+func (s *scratch) writeBack(id backends.ID) {
+	if s.id != id {
+		return
+	}
+	if s.op != nil {
+		m := s.op.Msg
+		if m.Addr != nil {
+			m.Addr.Len = min(s.msg.Namelen, uint32(len(m.Addr.Data)))
+		}
+		m.Control = m.Control[:min(int(s.msg.Controllen), len(m.Control))]
+		m.Flags = uint32(s.msg.Flags)
+	}
+	s.id, s.op = 0, nil
+	clear(s.iov)
+	s.msg = unix.Msghdr{}
+}

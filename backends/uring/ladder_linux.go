@@ -1,0 +1,107 @@
+package uring
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+	"syscall"
+
+	"github.com/weirgo/weir/internal/sys"
+)
+
+const requiredFeatures = sys.FeatSingleMmap | sys.FeatNoDrop | sys.FeatSubmitStable | sys.FeatRWCurPos |
+	sys.FeatFastPoll | sys.FeatPoll32Bits | sys.FeatExtArg | sys.FeatRsrcTags
+
+const always = sys.SetupClamp | sys.SetupCQSize | sys.SetupRDisabled
+
+// The set-up ladders, newest flags first. EINVAL means a flag is unknown: the next rung has fewer. There is no
+// COOP_TASKRUN on the rings that any thread may use: with it completions wait until the thread that submitted
+// the operation enters the kernel by itself, which a goroutine that computes delays for milliseconds.
+var (
+	threadLadder = []uint32{
+		sys.SetupSingleIssuer | sys.SetupDeferTaskrun | sys.SetupCoopTaskrun | sys.SetupTaskrunFlag | sys.SetupSubmitAll | sys.SetupNoSQArray, // 6.6
+		sys.SetupSingleIssuer | sys.SetupDeferTaskrun | sys.SetupCoopTaskrun | sys.SetupTaskrunFlag | sys.SetupSubmitAll,                      // 6.1
+		sys.SetupCoopTaskrun | sys.SetupTaskrunFlag | sys.SetupSubmitAll,                                                                      // 5.19
+		0, // 5.13
+	}
+	sharedLadder = []uint32{
+		sys.SetupSubmitAll | sys.SetupNoSQArray, // 6.6
+		sys.SetupSubmitAll,                      // 5.18
+		0,                                       // 5.13
+	}
+)
+
+// Rungs is the number of rungs of the ladder that cfg climbs down.
+func Rungs(cfg Config) int { return len(ladder(cfg)) }
+
+func ladder(cfg Config) []uint32 {
+	if cfg.Thread {
+		return threadLadder
+	}
+	return sharedLadder
+}
+
+func climb(cfg Config) (*ring, string, error) {
+	l := ladder(cfg)
+	err := error(syscall.EINVAL)
+	for _, flags := range l[min(cfg.Rung, len(l)-1):] {
+		var r *ring
+		if r, err = newRing(cfg.Entries, cfg.CQEntries, flags|always); err == nil {
+			return r, flagNames(flags), nil
+		}
+		if !errors.Is(err, syscall.EINVAL) {
+			break
+		}
+	}
+	return nil, "", err
+}
+
+func flagNames(flags uint32) string {
+	var names []string
+	for _, f := range []struct {
+		bit  uint32
+		name string
+	}{
+		{sys.SetupSingleIssuer, "SINGLE_ISSUER"}, {sys.SetupDeferTaskrun, "DEFER_TASKRUN"},
+		{sys.SetupCoopTaskrun, "COOP_TASKRUN"}, {sys.SetupTaskrunFlag, "TASKRUN_FLAG"},
+		{sys.SetupSubmitAll, "SUBMIT_ALL"}, {sys.SetupNoSQArray, "NO_SQARRAY"},
+	} {
+		if flags&f.bit != 0 {
+			names = append(names, f.name)
+		}
+	}
+	if names == nil {
+		return "plain"
+	}
+	return strings.Join(names, "|")
+}
+
+// explain adds to a failure of set-up what usually causes it and how to change that.
+func explain(err error) error {
+	var why string
+	switch {
+	case errors.Is(err, syscall.ENOSYS):
+		why = "the kernel has no io_uring (older than Linux 5.1, built without CONFIG_IO_URING, or gVisor), or a seccomp filter hides it"
+	case errors.Is(err, syscall.EPERM):
+		switch v, _ := os.ReadFile("/proc/sys/kernel/io_uring_disabled"); strings.TrimSpace(string(v)) {
+		case "2":
+			why = "io_uring is switched off for everybody: sysctl kernel.io_uring_disabled=0 allows it"
+		case "1":
+			why = "io_uring is allowed for privileged processes only: sysctl kernel.io_uring_disabled=0 allows it to all, kernel.io_uring_group to one group"
+		default:
+			why = "a seccomp filter denies it, as container runtimes do by default (docker run --security-opt seccomp=PROFILE with a profile that allows io_uring_setup, io_uring_enter and io_uring_register), or a security module does"
+		}
+	case errors.Is(err, syscall.EACCES):
+		why = "a security module such as SELinux denies it"
+	case errors.Is(err, syscall.ENOMEM):
+		why = "out of memory, or over RLIMIT_MEMLOCK on Linux before 5.12 (ulimit -l)"
+	case errors.Is(err, syscall.EMFILE), errors.Is(err, syscall.ENFILE):
+		why = "no file descriptor left (ulimit -n)"
+	case errors.Is(err, syscall.EINVAL):
+		why = "the kernel knows none of the set-ups that weir can use (Linux 5.13 or newer is needed)"
+	default:
+		return err
+	}
+	return fmt.Errorf("%w: %s", err, why)
+}
