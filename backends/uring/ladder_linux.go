@@ -26,9 +26,9 @@ var (
 		0, // 5.13
 	}
 	sharedLadder = []uint32{
-		sys.SetupSubmitAll | sys.SetupNoSQArray, // 6.6
-		sys.SetupSubmitAll,                      // 5.18
-		0,                                       // 5.13
+		sys.SetupCoopTaskrun | sys.SetupSubmitAll | sys.SetupNoSQArray, // 6.6
+		sys.SetupCoopTaskrun | sys.SetupSubmitAll,                      // 5.19
+		0, // 5.13
 	}
 )
 

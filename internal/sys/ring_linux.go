@@ -189,7 +189,7 @@ func (r *Ring) Enter(wait bool, deadline int64) (int, syscall.Errno) {
 	if wait {
 		n, errno = syscallBlocking(unix.SYS_IO_URING_ENTER, uintptr(r.fd), uintptr(queued), minComplete, uintptr(flags), uintptr(arg), argSize)
 	} else {
-		n, _, errno = syscall.Syscall6(unix.SYS_IO_URING_ENTER, uintptr(r.fd), uintptr(queued), 0, uintptr(flags), 0, 0)
+		n, _, errno = syscall.RawSyscall6(unix.SYS_IO_URING_ENTER, uintptr(r.fd), uintptr(queued), 0, uintptr(flags), 0, 0)
 	}
 	if errno != 0 {
 		if errno == syscall.EINTR || errno == syscall.ETIME {

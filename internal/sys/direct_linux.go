@@ -1,0 +1,105 @@
+package sys
+
+import (
+	"syscall"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
+
+// The calls below are what a caller does by itself when that is cheaper than a trip through a loop. They repeat
+// EINTR and tell the race detector what the kernel does to the buffer.
+
+// TryRecv receives what is there, without waiting: EAGAIN if there is nothing.
+func TryRecv(fd int, p []byte) (int, syscall.Errno) {
+	for {
+		n, _, errno := syscall.Syscall6(unix.SYS_RECVFROM, uintptr(fd), uintptr(unsafe.Pointer(unsafe.SliceData(p))), uintptr(len(p)), unix.MSG_DONTWAIT, 0, 0)
+		if errno == 0 {
+			RaceReceived(p[:n])
+			return int(n), 0
+		}
+		if errno != unix.EINTR {
+			return 0, errno
+		}
+	}
+}
+
+// TrySend sends what there is room for, without waiting: EAGAIN if there is none.
+func TrySend(fd int, p []byte) (int, syscall.Errno) {
+	RaceSending(p)
+	for {
+		n, _, errno := syscall.Syscall6(unix.SYS_SENDTO, uintptr(fd), uintptr(unsafe.Pointer(unsafe.SliceData(p))), uintptr(len(p)), unix.MSG_DONTWAIT|unix.MSG_NOSIGNAL, 0, 0)
+		if errno != unix.EINTR {
+			return int(max(int(n), 0)), errno
+		}
+	}
+}
+
+// ReadAt and WriteAt are preadv2(2) and pwritev2(2) of one buffer, at off or, with off -1, at the file's position;
+// flags are RWF_*.
+func ReadAt(fd int, p []byte, off int64, flags int) (int, syscall.Errno) {
+	n, errno := vector(unix.SYS_PREADV2, fd, p, off, flags)
+	if errno == 0 {
+		RaceReceived(p[:n])
+	}
+	return n, errno
+}
+
+func WriteAt(fd int, p []byte, off int64, flags int) (int, syscall.Errno) {
+	RaceSending(p)
+	return vector(unix.SYS_PWRITEV2, fd, p, off, flags)
+}
+
+func vector(trap uintptr, fd int, p []byte, off int64, flags int) (int, syscall.Errno) {
+	iov := unix.Iovec{Base: unsafe.SliceData(p), Len: uint64(len(p))}
+	for {
+		// The kernel takes the offset in two halves; on 64-bit systems the first is all of it.
+		n, _, errno := syscall.Syscall6(trap, uintptr(fd), uintptr(unsafe.Pointer(&iov)), 1, uintptr(off), uintptr(uint64(off)>>32), uintptr(flags))
+		if errno == 0 {
+			return int(n), 0
+		}
+		if errno != unix.EINTR {
+			return 0, errno
+		}
+	}
+}
+
+// Bind, Connect and SockName take addresses in the encoding that operations use. trap is SYS_GETSOCKNAME or
+// SYS_GETPEERNAME. Connect does not wait: the descriptor is non-blocking.
+func Bind(fd int, sa *Sockaddr) error { return withAddr(unix.SYS_BIND, fd, sa) }
+
+func Connect(fd int, sa *Sockaddr) error { return withAddr(unix.SYS_CONNECT, fd, sa) }
+
+func withAddr(trap uintptr, fd int, sa *Sockaddr) error {
+	_, _, errno := syscall.Syscall(trap, uintptr(fd), uintptr(unsafe.Pointer(&sa.Data)), uintptr(sa.Len))
+	if errno != 0 {
+		return errno
+	}
+	return nil
+}
+
+func SockName(trap uintptr, fd int, sa *Sockaddr) error {
+	sa.Len = uint32(len(sa.Data))
+	_, _, errno := syscall.Syscall(trap, uintptr(fd), uintptr(unsafe.Pointer(&sa.Data)), uintptr(unsafe.Pointer(&sa.Len)))
+	if errno != 0 {
+		return errno
+	}
+	return nil
+}
+
+// Splice is a splice(2) that does not wait: EAGAIN. An offset of -1 is none.
+func Splice(rfd int, roff int64, wfd int, woff int64, n int) (int, error) {
+	var r, w *int64
+	if roff >= 0 {
+		r = &roff
+	}
+	if woff >= 0 {
+		w = &woff
+	}
+	for {
+		moved, err := unix.Splice(rfd, r, wfd, w, n, unix.SPLICE_F_NONBLOCK)
+		if err != unix.EINTR {
+			return int(max(moved, 0)), err
+		}
+	}
+}

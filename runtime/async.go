@@ -1,0 +1,38 @@
+package runtime
+
+import "github.com/weirgo/weir/backends"
+
+// Async wakes a loop from any goroutine. Wake-ups coalesce: after a Notify the callback runs at least once, after
+// many it may run once only.
+type Async struct{ c Completion }
+
+// Start makes l call f on its thread after each Notify, also one that came before Start, for as long as f returns
+// Rearm. While it is started it counts as an operation in flight, so Run(UntilDone) waits for it; Stop or Disarm
+// ends it. Errors are those of Submit.
+func (a *Async) Start(l *Loop, f func(*Async) Action) error {
+	if a.c.InFlight() {
+		return ErrInFlight
+	}
+	a.c.Op = backends.Op{Code: backends.OpAsync}
+	a.c.Callback = func(c *Completion) Action {
+		if c.Err() != nil {
+			return Disarm // stopped, or the loop is closing
+		}
+		return f(a)
+	}
+	return l.Submit(&a.c)
+}
+
+// Notify makes the callback run. Any goroutine may call it, at any time; it does not block.
+func (a *Async) Notify() {
+	if !a.c.signal.Swap(true) {
+		a.c.nudge()
+	}
+}
+
+// Stop ends it without a further callback, unless one is already due. Any goroutine may call it.
+func (a *Async) Stop() {
+	if l := a.c.loop.Load(); l != nil {
+		l.Cancel(&a.c)
+	}
+}

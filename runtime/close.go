@@ -1,0 +1,89 @@
+package runtime
+
+import (
+	"context"
+	"math"
+
+	"github.com/weirgo/weir/backends"
+)
+
+// beginClose cancels everything in flight. What is submitted from now on ends at once.
+func (l *Loop) beginClose() {
+	l.closing = true
+	for { // callback timers just stop; deadlines have nothing to add any more
+		n, ok := l.wheel.Pop(math.MaxInt64)
+		if !ok {
+			break
+		}
+		if c := n.Owner.c; c != nil && c.Op.Code == backends.OpTimeout {
+			l.stop(c, causeClose)
+		}
+	}
+	l.timers = 0
+	l.slots.each(func(s *slot) { l.stop(s.c, causeClose) })
+}
+
+// finished reports whether a closed loop has nothing in flight. A token of the limit is held from before an
+// operation enters the intake until it has been resolved, so no submitter is left behind.
+func (l *Loop) finished() bool { return l.closing && l.limit.InUse() == 0 }
+
+// askClose stops the intake and has everything in flight cancelled. It does not wait.
+func (l *Loop) askClose() {
+	if l.closeIt.Swap(true) {
+		return
+	}
+	l.limit.Close()
+	if l.drive == driveScheduler {
+		l.turn()
+		return
+	}
+	l.be.Wake()
+}
+
+// awaitEnd waits until the loop has ended, or says what it still waits for when ctx ends.
+func (l *Loop) awaitEnd(ctx context.Context) error {
+	select {
+	case <-l.ended:
+		return l.endErr
+	default:
+	}
+	select {
+	case <-l.ended:
+		return l.endErr
+	case <-ctx.Done():
+		e := &StuckError{Cause: context.Cause(ctx)}
+		if l.inLoop(func() { e.Ops = l.inFlight() }) {
+			return e
+		}
+		<-l.ended // it has just ended
+		return l.endErr
+	}
+}
+
+// inFlight lists the operations in flight.
+func (l *Loop) inFlight() []StuckOp {
+	var ops []StuckOp
+	l.slots.each(func(s *slot) {
+		if s.c.Op.Code != backends.OpAsync {
+			ops = append(ops, StuckOp{ID: s.rec.ID, Code: s.c.Op.Code, FD: s.c.Op.FD})
+		}
+	})
+	return ops
+}
+
+// Close ends a loop made by NewLoop: it cancels everything in flight, runs callbacks until all of it has come
+// back, and frees the backend. Only the goroutine that runs the loop may call it, or anybody if nobody ever did;
+// not from a callback (use Stop). A second Close is ErrClosed.
+func (l *Loop) Close() error {
+	if !l.thread.running.CompareAndSwap(false, true) {
+		return ErrRunning
+	}
+	defer l.thread.running.Store(false)
+	if err := l.own(); err != nil {
+		return err
+	}
+	l.askClose()
+	l.drain()
+	unlockThread()
+	return l.endErr
+}

@@ -1,0 +1,167 @@
+package runtime
+
+import (
+	"math"
+	"os"
+	"sync/atomic"
+	"syscall"
+
+	"github.com/weirgo/weir/backends"
+	"github.com/weirgo/weir/sched"
+)
+
+// Action is what a callback wants done with its Completion or Timer.
+type Action int
+
+const (
+	// Disarm: leave it. The Completion is idle and may be submitted again. On an operation with Op.Multi that
+	// is still in flight Disarm cancels it; the callback runs once more, with the terminal result.
+	Disarm Action = iota
+	// Rearm: submit the same operation again, unchanged; on an operation with Op.Multi that is still in
+	// flight: go on.
+	Rearm
+)
+
+// Completion is one operation and, once it is submitted, its record in flight. The zero value with Op filled in
+// is ready. It must stay where it is (not be copied) and be left alone from Submit until it is idle again;
+// submitting it earlier is ErrInFlight, and overwriting it is found out when the operation ends: the loop panics
+// rather than guess. It may be used again and again, on the loop it was first submitted to.
+//
+// Methods other than SetDeadline and Retire are for its owner while it is idle, which includes the callback.
+type Completion struct {
+	_ noCopy
+
+	// Op says what to do. The loop takes a copy when the operation starts.
+	Op backends.Op
+
+	// Callback runs on the loop's thread when the operation ends, and for each event of one with Op.Multi. The
+	// Completion is idle then, unless More says otherwise, and may be submitted again. Do ignores Callback.
+	Callback func(*Completion) Action
+
+	res   int32
+	more  bool
+	cause cause // why the loop asked for cancellation; the loop's until the Completion is idle
+	tries uint8 // times this activation was handed to the kernel again
+	state atomic.Uint32
+	seq   atomic.Uint32 // counts activations
+	abort atomic.Uint32 // the activation that Cancel wants ended
+	id    backends.ID   // while started
+
+	deadline atomic.Int64
+	loop     atomic.Pointer[Loop]
+	node     sched.Node[Completion]
+	timer    Timer
+	parker   *sched.Parker // set by Do: a goroutine waits
+	work     func()        // of an OpBlocking
+	signal   atomic.Bool   // of an OpAsync
+}
+
+// The states of a Completion. Submit makes idle queued, the tick that takes it from the intake makes it started,
+// its terminal event makes it done: from then on the loop leaves it alone, whoever still pushes it. Resolving it makes
+// it idle.
+const (
+	stateIdle = iota
+	stateQueued
+	stateStarted
+	stateDone
+)
+
+type cause uint8
+
+const (
+	causeNone cause = iota
+	causeCancel
+	causeDeadline
+	causeClose
+	causeLost
+)
+
+// retired is the deadline that nothing moves.
+const retired = math.MinInt64
+
+// maxTries bounds how often an activation is submitted again because of EINTR, or a cancellation that nobody
+// asked for, before its error is reported.
+const maxTries = 100
+
+// SetDeadline moves the time at which the operation, the one in flight and every later one, is cancelled:
+// nanoseconds of the loop's clock (Loop.Now), 0 for none. A time in the past ends it at once. Any goroutine may
+// call it at any time. What the operation has done by then counts: see Err.
+func (c *Completion) SetDeadline(when int64) {
+	for {
+		old := c.deadline.Load()
+		if old == retired || old == when {
+			return
+		}
+		if c.deadline.CompareAndSwap(old, when) {
+			break
+		}
+	}
+	c.nudge()
+}
+
+// Deadline returns what SetDeadline set.
+func (c *Completion) Deadline() int64 { return c.deadline.Load() }
+
+// Retire ends the operation in flight, and every later one at its start, with ErrClosed. It cannot be undone. Any
+// goroutine may call it at any time.
+func (c *Completion) Retire() {
+	c.deadline.Store(retired)
+	c.nudge()
+}
+
+// nudge makes the loop look at a Completion in flight.
+//
+// A change that comes just before Submit is seen by the tick that starts the operation, since that reads after
+// Submit stored the state; one that comes just after it finds the state changed and gets here. Either way it is
+// seen.
+func (c *Completion) nudge() {
+	if c.state.Load() == stateIdle {
+		return
+	}
+	if l := c.loop.Load(); l.intake.Push(&c.node) {
+		l.notify()
+	}
+}
+
+// N is the number of bytes transferred, the descriptor, the ready mask: the result of an operation that
+// succeeded, or 0.
+func (c *Completion) N() int { return int(max(c.res, 0)) }
+
+// Res is the raw result: N, or -errno.
+func (c *Completion) Res() int32 { return c.res }
+
+// More reports, in a callback of an operation with Op.Multi, that it is still in flight.
+func (c *Completion) More() bool { return c.more }
+
+// Err is nil if the operation succeeded, even if it was asked to stop: what was done is never taken back. If it was
+// stopped before it did anything it is ErrCanceled, os.ErrDeadlineExceeded or ErrClosed, according to who asked;
+// otherwise it is the syscall.Errno.
+func (c *Completion) Err() error {
+	if c.res >= 0 {
+		return nil
+	}
+	errno := errnoOf(c.res)
+	switch errno {
+	case syscall.ECANCELED, syscall.EINTR, syscall.EAGAIN: // EAGAIN: it would have waited
+		switch c.cause {
+		case causeCancel:
+			return ErrCanceled
+		case causeDeadline:
+			return os.ErrDeadlineExceeded
+		case causeClose:
+			return ErrClosed
+		case causeLost:
+			return c.loop.Load().lost
+		}
+	}
+	return errno
+}
+
+// InFlight reports whether the Completion has been submitted and is not idle yet.
+func (c *Completion) InFlight() bool { return c.state.Load() != stateIdle }
+
+// noCopy makes go vet report copies.
+type noCopy struct{}
+
+func (*noCopy) Lock()   {}
+func (*noCopy) Unlock() {}

@@ -1,0 +1,122 @@
+package runtime
+
+import (
+	"sync/atomic"
+
+	"github.com/weirgo/weir/backends"
+	"github.com/weirgo/weir/internal/sys"
+)
+
+// threadDrive is how a loop runs on a goroutine that is locked to its OS thread.
+type threadDrive struct {
+	running atomic.Bool
+	stop    atomic.Bool
+	id      int // the thread that called Run first; 0: nobody yet
+}
+
+// serve is the goroutine of a loop that belongs to a Runtime. It reports on ready whether the backend works.
+func (l *Loop) serve(ready chan<- error) {
+	lockThread()
+	defer unlockThread()
+	err := l.bind()
+	ready <- err
+	if err != nil {
+		l.endErr = l.be.Close()
+		close(l.ended)
+		return
+	}
+	l.drain()
+}
+
+// drain runs until the loop has been closed and everything in flight has come back, then closes the backend.
+// Until then the thread must not end: its operations would end with it.
+func (l *Loop) drain() {
+	for !l.finished() {
+		l.turnThread(backends.Forever)
+	}
+	l.endErr = l.be.Close()
+	close(l.ended)
+}
+
+// turnThread is a tick and what follows from it.
+func (l *Loop) turnThread(deadline int64) {
+	l.dispatch() // what a callback that panicked left behind
+	l.tick(deadline)
+	l.dispatch()
+}
+
+func (l *Loop) bind() error {
+	l.thread.id = sys.ThreadID()
+	return l.be.Bind(true)
+}
+
+// RunMode says how long Run runs.
+type RunMode int
+
+const (
+	NoWait    RunMode = iota // one turn, without blocking
+	Once                     // until at least one callback has run, or nothing is left to wait for
+	UntilDone                // until nothing is left to wait for: no operation in flight, no timer armed
+)
+
+// Run drives a loop made by NewLoop. The first call locks the calling goroutine to its thread, for good: from then
+// on the loop belongs to that goroutine, which must Close it before it ends. Run returns nil when mode is
+// fulfilled, or after Stop or Close; it fails with ErrRunning when the loop runs already (callbacks cannot nest
+// Run), with ErrWrongThread on another goroutine, with ErrClosed after Close, or when the backend fails.
+func (l *Loop) Run(mode RunMode) error {
+	if !l.thread.running.CompareAndSwap(false, true) {
+		return ErrRunning
+	}
+	defer l.thread.running.Store(false)
+	if err := l.own(); err != nil {
+		return err
+	}
+	before := l.resolved.Load()
+	for {
+		if l.thread.stop.Swap(false) || l.closeIt.Load() {
+			return nil
+		}
+		if l.lost != nil {
+			l.turnThread(backends.NoWait)
+			return l.lost
+		}
+		switch {
+		case mode == NoWait:
+			l.turnThread(backends.NoWait)
+			return l.lost
+		case !l.active(), mode == Once && l.resolved.Load() != before:
+			return nil
+		}
+		l.turnThread(backends.Forever)
+	}
+}
+
+// own makes sure that the caller is the loop's thread, making it so the first time.
+func (l *Loop) own() error {
+	select {
+	case <-l.ended:
+		return ErrClosed
+	default:
+	}
+	if l.thread.id == 0 {
+		lockThread()
+		if err := l.bind(); err != nil {
+			unlockThread()
+			l.thread.id = 0
+			return err
+		}
+	}
+	if l.thread.id != sys.ThreadID() {
+		return ErrWrongThread
+	}
+	return nil
+}
+
+// active reports whether there is anything to wait for.
+func (l *Loop) active() bool { return l.limit.InUse() > 0 || l.timers > 0 }
+
+// Stop makes the Run that is going on, or else the next one, return. Any goroutine may call it.
+func (l *Loop) Stop() {
+	l.thread.stop.Store(true)
+	l.be.Wake()
+}

@@ -1,0 +1,88 @@
+package runtime
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net"
+	"strings"
+	"syscall"
+
+	"github.com/weirgo/weir/backends"
+)
+
+// Errors that operations and loops report. The text says what to do where there is something to do.
+var (
+	// ErrClosed: the Loop or the Runtime has been closed. errors.Is(err, net.ErrClosed) holds too.
+	ErrClosed error = closedError{}
+
+	// ErrCanceled: the operation was cancelled before it did anything. errors.Is(err, context.Canceled) holds.
+	ErrCanceled error = canceledError{}
+
+	// ErrInFlight: this Completion has been submitted and its last callback has not run yet. Nothing happened
+	// to the operation in flight.
+	ErrInFlight = errors.New("weir: Completion submitted again while it is in flight")
+
+	// ErrOtherLoop: a Completion stays with the loop it was first submitted to.
+	ErrOtherLoop = errors.New("weir: Completion submitted to a second loop")
+
+	// ErrBusy: the loop has as many operations in flight as Options.MaxInFlight allows, and the caller cannot
+	// wait for one to finish.
+	ErrBusy = errors.New("weir: too many operations in flight (Options.MaxInFlight)")
+
+	// ErrRunning: Run was called while the loop runs, from a callback or from another goroutine.
+	ErrRunning = errors.New("weir: the loop is already running")
+
+	// ErrWrongThread: the loop belongs to the goroutine that called Run first.
+	ErrWrongThread = errors.New("weir: the loop belongs to the goroutine that called Run first")
+)
+
+type closedError struct{}
+
+func (closedError) Error() string        { return "weir: runtime closed" }
+func (closedError) Is(target error) bool { return target == net.ErrClosed || target == fs.ErrClosed }
+
+type canceledError struct{}
+
+func (canceledError) Error() string        { return "operation was canceled" }
+func (canceledError) Is(target error) bool { return target == context.Canceled }
+
+// StuckError says what was still in flight when a Shutdown ran out of time. The operations go on: their memory
+// stays referenced and their callers stay blocked until the kernel lets go, and a later Shutdown or Close waits
+// for them again.
+type StuckError struct {
+	Ops   []StuckOp
+	Cause error // the context's
+}
+
+// StuckOp is one operation that has not come back.
+type StuckOp struct {
+	ID   backends.ID
+	Code backends.Code
+	FD   int
+}
+
+func (e *StuckError) Error() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "weir: shutdown: %d operations did not end in time:", len(e.Ops))
+	for i, op := range e.Ops {
+		if i == 8 {
+			fmt.Fprintf(&b, " and %d more", len(e.Ops)-i)
+			break
+		}
+		fmt.Fprintf(&b, " %s on fd %d (%s);", op.Code, op.FD, op.ID)
+	}
+	return strings.TrimSuffix(b.String(), ";")
+}
+
+// Unwrap returns the context's error.
+func (e *StuckError) Unwrap() error { return e.Cause }
+
+// errnoOf is the errno of a result, 0 for a success.
+func errnoOf(res int32) syscall.Errno {
+	if res >= 0 {
+		return 0
+	}
+	return syscall.Errno(-res)
+}

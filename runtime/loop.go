@@ -1,0 +1,225 @@
+package runtime
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"sync/atomic"
+
+	"github.com/weirgo/weir/backends"
+	"github.com/weirgo/weir/sched"
+)
+
+// Loop owns one backend, the slots of the operations in flight on it, their timers and the intake through which
+// goroutines hand operations in. See the package comment for how it is driven.
+type Loop struct {
+	be    backends.Backend
+	drive drive
+
+	intake sched.Intake[Completion]
+	limit  *sched.Limit
+
+	// mu is held for a tick on the scheduler drive; a thread loop needs no lock. It guards what follows.
+	mu       sync.Mutex
+	slots    slots
+	wheel    *sched.Wheel[Timer]
+	now      int64                  // the clock as read in this tick, 0: not yet
+	batch    []*backends.Completion // started, not yet taken by the backend
+	cancels  []backends.ID          // cancellations that the backend has not taken yet
+	events   []backends.Event
+	done     []outcome // to be resolved
+	donePos  int       // how far dispatch has come: a callback that panics must not lose the others
+	closing  bool
+	lost     error         // the backend failed
+	timers   int           // callback timers armed
+	resolved atomic.Uint64 // callbacks run
+	sched    schedDrive    // of the scheduler drive
+	thread   threadDrive   // of the thread drive
+	pool     *pool
+	closeIt  atomic.Bool   // stop taking operations, cancel those in flight
+	ended    chan struct{} // closed when the last operation is over and the backend is closed
+	endErr   error         // of closing the backend; after ended
+	stats    loopStats
+	spare    sync.Pool // of *Completion
+}
+
+// outcome is an event that waits for its callback or wake-up.
+type outcome struct {
+	c    *Completion
+	res  int32
+	more bool
+}
+
+type drive uint8
+
+const (
+	driveThread drive = iota
+	driveScheduler
+)
+
+// eventBatch is how many events one Poll copies out at most.
+const eventBatch = 256
+
+func newLoop(be backends.Backend, d drive, maxInFlight int64, p *pool) *Loop {
+	l := &Loop{
+		be: be, drive: d, pool: p,
+		limit:  sched.NewLimit(maxInFlight),
+		wheel:  sched.NewWheel[Timer](be.Now()),
+		events: make([]backends.Event, eventBatch),
+	}
+	l.ended = make(chan struct{})
+	return l
+}
+
+// Now is the loop's clock: monotonic nanoseconds, the unit of deadlines.
+func (l *Loop) Now() int64 { return l.be.Now() }
+
+// Submit hands an operation to the loop, whose thread calls c.Callback when it is over. Any goroutine may call it,
+// callbacks included; it does not block. It fails with ErrInFlight if c has not come back from its last
+// submission, with ErrBusy at Options.MaxInFlight and with ErrClosed; then c.Callback is not called.
+func (l *Loop) Submit(c *Completion) error {
+	if c.Callback == nil && c.parker == nil {
+		return errors.New("weir: Completion submitted without a Callback")
+	}
+	if !l.limit.TryAcquire() {
+		if l.closeIt.Load() {
+			return ErrClosed
+		}
+		return ErrBusy
+	}
+	return l.push(c)
+}
+
+// push queues c, for which a token of the limit has been taken.
+func (l *Loop) push(c *Completion) error {
+	if !c.state.CompareAndSwap(stateIdle, stateQueued) {
+		l.limit.Release(1)
+		return ErrInFlight
+	}
+	if of := c.loop.Load(); of == nil {
+		c.node.Value, c.timer.c, c.timer.node.Owner = c, c, &c.timer
+		c.loop.Store(l)
+	} else if of != l {
+		c.state.Store(stateIdle)
+		l.limit.Release(1)
+		return ErrOtherLoop
+	}
+	c.seq.Add(1)
+	if l.intake.Push(&c.node) {
+		l.notify()
+	}
+	return nil
+}
+
+// Cancel asks for the end of the operation c, if it is in flight. Its callback runs with the outcome as always:
+// Err is ErrCanceled, or the operation was done anyway. Any goroutine that knows c may call it; it does not block.
+// A Cancel that comes too late has no effect on a later operation with the same Completion.
+func (l *Loop) Cancel(c *Completion) {
+	c.abort.Store(c.seq.Load())
+	c.nudge()
+}
+
+// Do submits c and blocks until it is over, which is when the kernel has let go of everything c points to. When
+// ctx ends first the operation is cancelled; the result says what became of it: the error is nil if it was done
+// anyway. At Options.MaxInFlight Do waits for room, with ctx. Not for use in callbacks.
+//
+// The error is that of c.Err, with the context's cause for ErrCanceled if it was ctx that ended, or ErrInFlight or
+// ErrClosed if c was not submitted.
+func (l *Loop) Do(ctx context.Context, c *Completion) error {
+	if c.Op.Multi {
+		return errors.New("weir: Do of an operation with Op.Multi, which reports more than once")
+	}
+	if c.parker == nil {
+		c.parker = sched.NewParker()
+	}
+	done := ctx.Done()
+	if !l.limit.TryAcquire() {
+		if err := l.limit.Acquire(ctx); err != nil {
+			if errors.Is(err, sched.ErrLimitClosed) {
+				err = ErrClosed
+			}
+			return err
+		}
+	}
+	if err := l.push(c); err != nil {
+		return err
+	}
+	if done == nil {
+		c.parker.Park()
+		return c.Err()
+	}
+	select {
+	case <-c.parker.C():
+		return c.Err()
+	case <-done:
+	}
+	l.Cancel(c)
+	c.parker.Park()
+	if err := c.Err(); err != ErrCanceled {
+		return err
+	}
+	return context.Cause(ctx)
+}
+
+// Borrow returns a Completion for an operation with Do, from a pool of this loop's; Return gives it back, idle and
+// without a deadline.
+func (l *Loop) Borrow() *Completion {
+	if c, ok := l.spare.Get().(*Completion); ok {
+		return c
+	}
+	return new(Completion)
+}
+
+// Return gives back what Borrow returned.
+func (l *Loop) Return(c *Completion) {
+	c.Op = backends.Op{}
+	c.SetDeadline(0)
+	l.spare.Put(c)
+}
+
+// notify makes the loop take its intake soon.
+func (l *Loop) notify() {
+	if l.drive == driveScheduler {
+		l.pump()
+		return
+	}
+	l.be.Wake()
+}
+
+// Post runs f on the loop's thread, soon and once. Any goroutine may call it; it does not block. It fails with
+// ErrBusy or ErrClosed as Submit does.
+func (l *Loop) Post(f func()) error {
+	c := &Completion{Op: backends.Op{Code: backends.OpAsync}, Callback: func(*Completion) Action { f(); return Disarm }}
+	c.signal.Store(true)
+	return l.Submit(c)
+}
+
+// inLoop runs f between ticks and waits for it. It returns false, without having run it, if the loop has ended.
+func (l *Loop) inLoop(f func()) bool {
+	if l.drive == driveScheduler {
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		f()
+		return true
+	}
+	ran := make(chan struct{})
+	for {
+		switch err := l.Post(func() { f(); close(ran) }); err {
+		case nil:
+			<-ran
+			return true
+		case ErrBusy:
+			yield()
+		default:
+			return false
+		}
+	}
+}
+
+// clock reads the backend's clock at most once a tick.
+func (l *Loop) clock() int64 {
+	if l.now == 0 {
+		l.now = l.be.Now()
+	}
+	return l.now
+}

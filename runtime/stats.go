@@ -1,0 +1,70 @@
+package runtime
+
+import (
+	"sync/atomic"
+
+	"github.com/weirgo/weir/backends"
+)
+
+// Stats are counters since the start, and InFlight, a level. Ratios of them prove the batching: SQEs/Enters is
+// the number of operations that left in one system call.
+type Stats struct {
+	Ops         map[string]uint64 // operations started on loops, by kind
+	Direct      uint64            // operations that callers did themselves, without a loop
+	InFlight    int64             // operations submitted and not resolved
+	Enters      uint64            // calls that handed operations over or looked for events (io_uring_enter)
+	SQEs        uint64            // entries handed over, internal ones included
+	CQEs        uint64            // entries reaped, internal ones included
+	Syscalls    uint64            // system calls made by loops: Enters and wake-ups
+	Wakes       uint64            // goroutines woken with a result
+	Cancels     uint64            // cancellations asked of the kernel
+	Overflows   uint64            // times the completion queue had overflowed
+	Rearmed     uint64            // multishots, the wake source included, armed again after the kernel ended them
+	Resubmitted uint64            // operations handed over again after EINTR, EAGAIN or a cancellation nobody asked for
+	Stale       uint64            // events of operations that were already over
+}
+
+// Total is the number of operations of all kinds.
+func (s *Stats) Total() uint64 {
+	n := s.Direct
+	for _, v := range s.Ops {
+		n += v
+	}
+	return n
+}
+
+type loopStats struct {
+	ops                                                 [backends.NumCodes]atomic.Uint64
+	wakes, cancels, rearmed, resubmitted, stale, direct atomic.Uint64
+}
+
+// Stats returns the counters of one loop.
+func (l *Loop) Stats() Stats {
+	s := Stats{Ops: map[string]uint64{}}
+	l.addTo(&s)
+	return s
+}
+
+func (l *Loop) addTo(s *Stats) {
+	for code := range l.stats.ops {
+		if n := l.stats.ops[code].Load(); n > 0 {
+			s.Ops[backends.Code(code).String()] += n
+		}
+	}
+	c := l.be.Counters()
+	s.Direct += l.stats.direct.Load()
+	s.InFlight += l.limit.InUse()
+	s.Enters += c.Enters
+	s.SQEs += c.SQEs
+	s.CQEs += c.CQEs
+	s.Syscalls += c.Syscalls
+	s.Overflows += c.Overflows
+	s.Wakes += l.stats.wakes.Load()
+	s.Cancels += l.stats.cancels.Load()
+	s.Rearmed += c.Rearms + l.stats.rearmed.Load()
+	s.Resubmitted += l.stats.resubmitted.Load()
+	s.Stale += l.stats.stale.Load()
+}
+
+// Direct counts an operation that its caller did without the loop.
+func (l *Loop) Direct() { l.stats.direct.Add(1) }

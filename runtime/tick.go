@@ -1,0 +1,374 @@
+package runtime
+
+import (
+	"fmt"
+	"syscall"
+
+	"github.com/weirgo/weir/backends"
+)
+
+// tick is one turn of the loop: take the intake, hand operations over, enter the kernel once and copy out what is
+// over. The drive resolves that, with dispatch or resolveAll, when the tick is done: nobody's code runs inside.
+// deadline says how long it may block when there is nothing to do.
+func (l *Loop) tick(deadline int64) {
+	l.takeIntake()
+	l.handOver()
+	if deadline != backends.NoWait {
+		if len(l.done) > 0 || l.lost != nil || l.finished() {
+			deadline = backends.NoWait
+		} else if next, ok := l.wheel.Next(); ok {
+			deadline = min(deadline, max(next, backends.NoWait+1))
+		}
+	}
+	l.poll(deadline)
+	l.expire()
+}
+
+// takeIntake starts what was submitted and applies what was asked of operations in flight.
+func (l *Loop) takeIntake() {
+	l.now = 0
+	if l.closeIt.Load() && !l.closing {
+		l.beginClose()
+	}
+	for n := l.intake.Take(); n != nil; {
+		next := n.Next()
+		n.Release()
+		l.attend(n.Value)
+		n = next
+	}
+}
+
+// attend looks at a Completion that somebody pushed: to start it, or to stop it, or because its deadline moved.
+// It may also be the late echo of something that is over.
+func (l *Loop) attend(c *Completion) {
+	switch c.state.Load() {
+	case stateQueued:
+		c.state.Store(stateStarted)
+		l.start(c)
+	case stateStarted:
+		if c.abort.Load() == c.seq.Load() {
+			l.stop(c, causeCancel)
+		}
+		if (c.Op.Code == backends.OpAsync || c.Op.Code == backends.OpBlocking) && c.signal.Swap(false) {
+			if s := l.slots.lookup(c.id); s != nil {
+				l.finish(s, 0)
+			}
+			return
+		}
+		l.retime(c)
+	}
+}
+
+// start gives a queued Completion a slot and puts its operation into the batch, or settles it at once.
+func (l *Loop) start(c *Completion) {
+	c.cause, c.tries, c.more = causeNone, 0, false
+	s := l.slots.take(c)
+	l.stats.ops[c.Op.Code].Add(1)
+	deadline := c.deadline.Load()
+	switch {
+	case l.closing || deadline == retired:
+		c.cause = causeClose
+	case c.abort.Load() == c.seq.Load():
+		c.cause = causeCancel
+	case deadline != 0 && deadline <= l.clock() && c.Op.Code != backends.OpTimeout:
+		c.cause = causeDeadline
+	}
+	if l.lost != nil {
+		c.cause = causeLost
+	}
+	if c.cause != causeNone {
+		l.finish(s, -int32(syscall.ECANCELED))
+		return
+	}
+	s.rec.Op = c.Op
+	if deadline != 0 {
+		l.wheel.Add(&c.timer.node, deadline)
+	}
+	switch c.Op.Code {
+	case backends.OpTimeout:
+		if deadline == 0 {
+			l.finish(s, 0)
+		}
+	case backends.OpAsync:
+		if c.signal.Swap(false) {
+			l.finish(s, 0)
+		}
+	case backends.OpBlocking:
+		l.pool.run(c)
+	default:
+		l.batch = append(l.batch, &s.rec)
+	}
+}
+
+// stop asks for the end of an operation in flight. What it did by then counts.
+func (l *Loop) stop(c *Completion, why cause) {
+	if c.cause != causeNone {
+		return
+	}
+	c.cause = why
+	switch c.Op.Code {
+	case backends.OpTimeout, backends.OpAsync:
+		if s := l.slots.lookup(c.id); s != nil {
+			l.finish(s, -int32(syscall.ECANCELED))
+		}
+	case backends.OpBlocking:
+		if s := l.slots.lookup(c.id); s != nil && l.pool.withdraw(c) {
+			l.finish(s, -int32(syscall.ECANCELED))
+		}
+	default:
+		l.cancels = append(l.cancels, c.id)
+		l.stats.cancels.Add(1)
+	}
+}
+
+// retime applies the deadline of an operation in flight.
+func (l *Loop) retime(c *Completion) {
+	if c.state.Load() != stateStarted || c.cause != causeNone {
+		return
+	}
+	switch d := c.deadline.Load(); {
+	case d == retired:
+		l.stop(c, causeClose)
+	case d == 0:
+		l.wheel.Remove(&c.timer.node)
+		if c.Op.Code == backends.OpTimeout {
+			l.expired(c)
+		}
+	case d != c.timer.node.When() || !c.timer.node.Pending():
+		l.wheel.Add(&c.timer.node, d)
+	}
+}
+
+// handOver gives the backend everything that waits for it, entering the kernel as often as its queue is full.
+// Operations come before cancellations, so that a cancellation finds its operation in the kernel, and nothing is
+// ever dropped: what does not fit waits for the next turn.
+func (l *Loop) handOver() {
+	for l.lost == nil {
+		if n := l.be.Submit(l.batch); n > 0 {
+			rest := copy(l.batch, l.batch[n:])
+			clear(l.batch[rest:])
+			l.batch = l.batch[:rest]
+		}
+		if len(l.batch) == 0 {
+			n := 0
+			for n < len(l.cancels) && l.be.Cancel(l.cancels[n]) {
+				n++
+			}
+			l.cancels = l.cancels[:copy(l.cancels, l.cancels[n:])]
+			if len(l.cancels) == 0 && l.setAlarm() {
+				return
+			}
+		}
+		l.poll(backends.NoWait) // the queue is full
+	}
+}
+
+// poll enters the backend once and settles what came out of it.
+func (l *Loop) poll(deadline int64) {
+	if l.lost != nil {
+		return
+	}
+	n, err := l.be.Poll(l.events, deadline)
+	if err != nil {
+		l.lose(err)
+		return
+	}
+	l.now = 0
+	for i := range l.events[:n] {
+		l.absorb(&l.events[i])
+	}
+}
+
+// absorb decides what one event means. It does not run anything.
+func (l *Loop) absorb(ev *backends.Event) {
+	s := l.slots.lookup(ev.ID)
+	if s == nil {
+		l.stats.stale.Add(1)
+		return
+	}
+	c := s.c
+	if c.id != ev.ID || c.state.Load() != stateStarted {
+		panic(fmt.Sprintf("weir: a Completion was overwritten while its operation (%s on fd %d) was in flight", s.rec.Code, s.rec.FD))
+	}
+	if ev.More {
+		l.done = append(l.done, outcome{c, ev.Res, true})
+		return
+	}
+	if c.cause == causeNone && c.tries < maxTries {
+		if s.polling {
+			s.polling = false
+			l.again(s)
+			return
+		}
+		switch errno := errnoOf(ev.Res); {
+		case errno == syscall.EINTR, errno == syscall.ECANCELED:
+			// Nobody asked for this. The kernel cancels what a thread had in flight when the thread ends.
+			c.tries++
+			l.stats.resubmitted.Add(1)
+			l.again(s)
+			return
+		case errno == syscall.EAGAIN && pollFirst(&s.rec.Op) != 0:
+			c.tries++
+			l.stats.resubmitted.Add(1)
+			l.wait(s)
+			return
+		case errno == 0 && s.rec.Multi:
+			// A multishot ends when the completion queue overflows. Its operation has not failed: go on.
+			l.stats.rearmed.Add(1)
+			l.done = append(l.done, outcome{c, ev.Res, true})
+			l.again(s)
+			return
+		}
+	}
+	l.finish(s, ev.Res)
+}
+
+// again submits the operation of a slot once more, under a new generation.
+func (l *Loop) again(s *slot) {
+	l.slots.renew(s, s.rec.ID.Slot())
+	s.rec.Op = s.c.Op
+	l.batch = append(l.batch, &s.rec)
+}
+
+// wait puts a poll in the place of an operation for which the kernel did not wait by itself.
+func (l *Loop) wait(s *slot) {
+	l.slots.renew(s, s.rec.ID.Slot())
+	s.polling = true
+	s.rec.Op = backends.Op{Code: backends.OpPoll, FD: s.c.Op.FD, Flags: pollFirst(&s.c.Op)}
+	l.batch = append(l.batch, &s.rec)
+}
+
+const (
+	pollIn      = 1
+	pollOut     = 4
+	msgDontWait = 0x40
+	rwfNoWait   = 8
+)
+
+// pollFirst is what to poll for before trying an operation again that answered EAGAIN, 0 if EAGAIN is its answer.
+func pollFirst(op *backends.Op) uint32 {
+	switch op.Code {
+	case backends.OpRecv, backends.OpRecvMsg:
+		if op.Flags&msgDontWait == 0 {
+			return pollIn
+		}
+	case backends.OpSend, backends.OpSendMsg:
+		if op.Flags&msgDontWait == 0 {
+			return pollOut
+		}
+	case backends.OpRead, backends.OpReadv:
+		if op.Flags&rwfNoWait == 0 {
+			return pollIn
+		}
+	case backends.OpWrite, backends.OpWritev:
+		if op.Flags&rwfNoWait == 0 {
+			return pollOut
+		}
+	case backends.OpAccept:
+		return pollIn
+	}
+	return 0
+}
+
+// finish frees the slot of an operation that is over and puts its outcome among those to be resolved.
+func (l *Loop) finish(s *slot, res int32) {
+	c := s.c
+	if c.timer.node.Pending() {
+		l.wheel.Remove(&c.timer.node)
+	}
+	l.slots.put(s)
+	c.state.Store(stateDone)
+	l.done = append(l.done, outcome{c: c, res: res})
+}
+
+// lose settles everything when the backend has failed: nothing will come back from it any more. The slots stay
+// taken, because the kernel may still hold their memory: leaking it is the lesser evil.
+func (l *Loop) lose(err error) {
+	l.lost = err
+	l.batch, l.cancels = nil, nil
+	l.slots.each(func(s *slot) {
+		if c := s.c; c.state.Load() == stateStarted && c.id == s.rec.ID && c.cause != causeLost {
+			c.cause = causeLost
+			l.wheel.Remove(&c.timer.node)
+			c.state.Store(stateDone)
+			l.done = append(l.done, outcome{c: c, res: -int32(syscall.ECANCELED)})
+		}
+	})
+}
+
+// expire fires the timers whose time has come.
+func (l *Loop) expire() {
+	if l.wheel.Len() == 0 {
+		return
+	}
+	now := l.clock()
+	for budget := l.wheel.Len(); budget > 0; budget-- { // a callback that arms a timer for now gets its turn next tick
+		n, ok := l.wheel.Pop(now)
+		if !ok {
+			return
+		}
+		if t := n.Owner; t.c != nil {
+			l.expired(t.c)
+		} else {
+			t.fire(now)
+		}
+	}
+}
+
+// expired ends an operation whose deadline has passed.
+func (l *Loop) expired(c *Completion) {
+	if c.Op.Code == backends.OpTimeout && c.cause == causeNone {
+		if s := l.slots.lookup(c.id); s != nil {
+			l.finish(s, 0)
+		}
+		return
+	}
+	l.stop(c, causeDeadline)
+}
+
+// dispatch resolves outcomes on a thread loop. It keeps its place, so that a callback that panics does not cost
+// the others theirs.
+func (l *Loop) dispatch() {
+	for l.donePos < len(l.done) {
+		o := l.done[l.donePos]
+		l.done[l.donePos].c = nil
+		l.donePos++
+		if l.resolve(o) {
+			l.start(o.c)
+		}
+	}
+	l.done, l.donePos = l.done[:0], 0
+}
+
+// resolve hands an outcome to the goroutine or the callback it is for. It reports whether the callback wants the
+// operation started again; the Completion is marked as started then.
+func (l *Loop) resolve(o outcome) (again bool) {
+	c := o.c
+	c.res, c.more = o.res, o.more
+	if c.parker != nil {
+		c.state.Store(stateIdle)
+		l.limit.Release(1)
+		l.stats.wakes.Add(1)
+		c.parker.Unpark() // from here on c is its waiter's
+		return false
+	}
+	l.resolved.Add(1)
+	if !o.more {
+		c.state.Store(stateIdle)
+	}
+	switch act := c.Callback(c); {
+	case o.more:
+		if act == Disarm {
+			l.Cancel(c)
+		}
+	case act == Rearm && !l.closeIt.Load():
+		if !c.state.CompareAndSwap(stateIdle, stateStarted) {
+			panic("weir: Rearm for a Completion that its callback has submitted again")
+		}
+		c.seq.Add(1)
+		return true
+	default:
+		l.limit.Release(1)
+	}
+	return false
+}

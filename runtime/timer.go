@@ -1,0 +1,71 @@
+package runtime
+
+import (
+	"time"
+
+	"github.com/weirgo/weir/sched"
+)
+
+// Timer is a timer of the callback lane. The zero value is ready. It belongs to the thread of its loop: call its
+// methods before Run or in callbacks (other goroutines use Loop.Post), and do not copy it. It occupies no slot and
+// no kernel memory, so millions are no problem.
+type Timer struct {
+	node  sched.Timer[Timer]
+	loop  *Loop
+	f     func(*Timer) Action
+	every int64
+	c     *Completion // this is the deadline of c, not a timer of its own
+}
+
+// Start arms the timer to call f on the loop's thread after d, a time in the past meaning at the next turn. An
+// armed timer is moved. If f returns Rearm the timer fires again d after it was due, or if that is past already, d
+// from now.
+func (t *Timer) Start(l *Loop, d time.Duration, f func(*Timer) Action) {
+	if t.node.Pending() && t.loop != l {
+		panic("weir: Timer started on a second loop while it is armed")
+	}
+	t.loop, t.f, t.node.Owner = l, f, t
+	t.Reset(d)
+}
+
+// Reset moves the timer to d from now, arming it if it is not armed. It reports whether it was armed.
+func (t *Timer) Reset(d time.Duration) bool {
+	if t.loop == nil {
+		panic("weir: Reset of a Timer that was never started")
+	}
+	t.every = int64(d)
+	return t.arm(t.loop.be.Now() + int64(d))
+}
+
+func (t *Timer) arm(when int64) (was bool) {
+	if was = t.node.Pending(); !was {
+		t.loop.timers++
+	}
+	t.loop.wheel.Add(&t.node, when)
+	return was
+}
+
+// Stop disarms the timer. It reports whether it was armed: if so its callback will not run.
+func (t *Timer) Stop() bool {
+	if t.loop == nil || !t.loop.wheel.Remove(&t.node) {
+		return false
+	}
+	t.loop.timers--
+	return true
+}
+
+// Armed reports whether the timer is going to fire.
+func (t *Timer) Armed() bool { return t.node.Pending() }
+
+func (t *Timer) fire(now int64) {
+	l := t.loop
+	l.timers--
+	l.resolved.Add(1)
+	when := t.node.When()
+	if t.f(t) == Rearm && !t.node.Pending() {
+		if when += t.every; when <= now {
+			when = now + t.every
+		}
+		t.arm(when)
+	}
+}
