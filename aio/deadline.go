@@ -1,0 +1,22 @@
+package aio
+
+import (
+	"math"
+	"time"
+)
+
+// loopTime turns a deadline as users give it into nanoseconds of a loop's clock: 0 for none, and for one that has
+// passed a time that has passed.
+func loopTime(now int64, t time.Time) int64 {
+	if t.IsZero() {
+		return 0
+	}
+	d := int64(time.Until(t)) // saturates
+	if d <= 0 {
+		return 1
+	}
+	if d > math.MaxInt64-now {
+		return math.MaxInt64
+	}
+	return now + d
+}

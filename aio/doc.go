@@ -1,0 +1,18 @@
+// Package aio is what programs import: types shaped like those of packages net and os whose calls run on
+// completion-based I/O.
+//
+// A call blocks its goroutine and nothing else. Its operation joins those of other goroutines, and all go to the
+// kernel in one system call; where there is nothing to join, the caller does the work itself, as package net
+// would. The functions of this package use one shared IO, [Default]; a program that wants its own calls [New] and
+// the methods of the same names.
+//
+//	ln, err := aio.Listen("tcp", ":8080")    // instead of net.Listen
+//	f, err := aio.Open("data")               // instead of os.Open
+//
+// Errors are those of net and os: *net.OpError, *fs.PathError, io.EOF, os.ErrDeadlineExceeded, net.ErrClosed,
+// os.ErrClosed. A buffer belongs to weir and the kernel from the call until it returns, and a call returns only when
+// the kernel has let go of the buffer, also when its deadline or context ended; what had been transferred by then is
+// reported, never dropped.
+//
+// This version runs on Linux with io_uring.
+package aio

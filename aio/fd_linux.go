@@ -1,0 +1,160 @@
+package aio
+
+import (
+	"context"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/weirgo/weir/backends"
+	"github.com/weirgo/weir/internal/sys"
+)
+
+// The functions below are single operations on descriptors that belong to the caller, who keeps them open until
+// the call returns. Each does what the system call of its name does, once: short counts are possible, a Read of 0
+// bytes is the end, errors are plain errnos (or the context's cause, when that ended first and nothing was done).
+// They wait, also on a non-blocking descriptor. Buffers belong to weir until the call returns. All exist on Default()
+// as functions and on an IO as methods.
+
+// Msg is the message of RecvMsg and SendMsg.
+type Msg = backends.Msg
+
+func (io *IO) op(ctx context.Context, op backends.Op) (int, error) {
+	if ctx.Err() != nil {
+		return 0, context.Cause(ctx)
+	}
+	l, err := io.rt.Any(uint32(op.FD))
+	if err != nil {
+		return 0, err
+	}
+	c := l.Borrow()
+	defer l.Return(c)
+	c.Op = op
+	if err := l.Do(ctx, c); err != nil {
+		return 0, err
+	}
+	return c.N(), nil
+}
+
+func (io *IO) in(ctx context.Context, op backends.Op) (int, error) {
+	n, err := io.op(ctx, op)
+	if err == nil {
+		sys.RaceReceived(op.Buf[:min(n, len(op.Buf))])
+	}
+	return n, err
+}
+
+func (io *IO) out(ctx context.Context, op backends.Op) (int, error) {
+	sys.RaceSending(op.Buf)
+	return io.op(ctx, op)
+}
+
+// Read is read(2): from the file's position, or a pipe, terminal, event descriptor.
+func (io *IO) Read(ctx context.Context, fd int, p []byte) (int, error) {
+	return io.in(ctx, backends.Op{Code: backends.OpRead, FD: fd, Buf: p, Off: backends.Stream})
+}
+
+// Write is write(2).
+func (io *IO) Write(ctx context.Context, fd int, p []byte) (int, error) {
+	return io.out(ctx, backends.Op{Code: backends.OpWrite, FD: fd, Buf: p, Off: backends.Stream})
+}
+
+// ReadAt is pread(2): one chunk, which may be short before the end of the file.
+func (io *IO) ReadAt(ctx context.Context, fd int, p []byte, off int64) (int, error) {
+	if off < 0 {
+		return 0, unix.EINVAL
+	}
+	return io.in(ctx, backends.Op{Code: backends.OpRead, FD: fd, Buf: p, Off: off})
+}
+
+// WriteAt is pwrite(2): one chunk, which may be short.
+func (io *IO) WriteAt(ctx context.Context, fd int, p []byte, off int64) (int, error) {
+	if off < 0 {
+		return 0, unix.EINVAL
+	}
+	return io.out(ctx, backends.Op{Code: backends.OpWrite, FD: fd, Buf: p, Off: off})
+}
+
+// Readv is preadv(2), or readv(2) with off -1.
+func (io *IO) Readv(ctx context.Context, fd int, bufs [][]byte, off int64) (int, error) {
+	n, err := io.op(ctx, backends.Op{Code: backends.OpReadv, FD: fd, Bufs: bufs, Off: off})
+	left := n
+	for _, b := range bufs {
+		part := min(left, len(b))
+		sys.RaceReceived(b[:part])
+		left -= part
+	}
+	return n, err
+}
+
+// Writev is pwritev(2), or writev(2) with off -1.
+func (io *IO) Writev(ctx context.Context, fd int, bufs [][]byte, off int64) (int, error) {
+	for _, b := range bufs {
+		sys.RaceSending(b)
+	}
+	return io.op(ctx, backends.Op{Code: backends.OpWritev, FD: fd, Bufs: bufs, Off: off})
+}
+
+// Recv is recv(2) with flags MSG_*.
+func (io *IO) Recv(ctx context.Context, fd int, p []byte, flags int) (int, error) {
+	return io.in(ctx, backends.Op{Code: backends.OpRecv, FD: fd, Buf: p, Flags: uint32(flags)})
+}
+
+// Send is send(2) with flags MSG_*; it never raises SIGPIPE.
+func (io *IO) Send(ctx context.Context, fd int, p []byte, flags int) (int, error) {
+	return io.out(ctx, backends.Op{Code: backends.OpSend, FD: fd, Buf: p, Flags: uint32(flags)})
+}
+
+// RecvMsg is recvmsg(2) with flags MSG_*. It cuts m.Control to what arrived and sets m.Addr.Len and m.Flags.
+func (io *IO) RecvMsg(ctx context.Context, fd int, m *Msg, flags int) (int, error) {
+	return io.op(ctx, backends.Op{Code: backends.OpRecvMsg, FD: fd, Msg: m, Flags: uint32(flags)})
+}
+
+// SendMsg is sendmsg(2) with flags MSG_*; it never raises SIGPIPE.
+func (io *IO) SendMsg(ctx context.Context, fd int, m *Msg, flags int) (int, error) {
+	return io.op(ctx, backends.Op{Code: backends.OpSendMsg, FD: fd, Msg: m, Flags: uint32(flags)})
+}
+
+// Poll waits until one of events, POLLIN and so on, is there, and returns those that are; POLLERR and POLLHUP count
+// always.
+func (io *IO) Poll(ctx context.Context, fd int, events int) (int, error) {
+	return io.op(ctx, backends.Op{Code: backends.OpPoll, FD: fd, Flags: uint32(events)})
+}
+
+// Fsync is fsync(2). Once it has begun the kernel does not give it up.
+func (io *IO) Fsync(ctx context.Context, fd int) error {
+	_, err := io.op(ctx, backends.Op{Code: backends.OpFsync, FD: fd})
+	return err
+}
+
+// Fdatasync is fdatasync(2). Once it has begun the kernel does not give it up.
+func (io *IO) Fdatasync(ctx context.Context, fd int) error {
+	_, err := io.op(ctx, backends.Op{Code: backends.OpFdatasync, FD: fd})
+	return err
+}
+
+// Shutdown of a socket is named ShutdownFD here, since Shutdown ends the IO: shutdown(2) with SHUT_*.
+func (io *IO) ShutdownFD(ctx context.Context, fd int, how int) error {
+	_, err := io.op(ctx, backends.Op{Code: backends.OpShutdown, FD: fd, Flags: uint32(how)})
+	return err
+}
+
+// Splice is splice(2): it moves up to n bytes between two descriptors, one of which is a pipe, inside the kernel.
+// An offset of -1 means the position, or none. It waits for data and for room by polling, so that it holds no
+// thread: the kernel's own asynchronous splice would occupy a worker for as long as it waits.
+func (io *IO) Splice(ctx context.Context, rfd int, roff int64, wfd int, woff int64, n int) (int, error) {
+	for {
+		if ctx.Err() != nil {
+			return 0, context.Cause(ctx)
+		}
+		moved, err := sys.Splice(rfd, roff, wfd, woff, n)
+		if err != unix.EAGAIN {
+			return moved, err
+		}
+		if _, err := io.Poll(ctx, rfd, unix.POLLIN); err != nil {
+			return 0, err
+		}
+		if _, err := io.Poll(ctx, wfd, unix.POLLOUT); err != nil {
+			return 0, err
+		}
+	}
+}

@@ -1,0 +1,237 @@
+package aio
+
+import (
+	"context"
+	"errors"
+	"os"
+	"runtime"
+	"sync"
+	"sync/atomic"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/weirgo/weir/backends"
+	"github.com/weirgo/weir/internal/sys"
+	aiort "github.com/weirgo/weir/runtime"
+)
+
+// handle owns a descriptor: it serialises reads among themselves and writes among themselves, carries their
+// deadlines, and closes the descriptor when the last operation on it is over.
+//
+// Life: open --Close--> closing (operations in flight are being cancelled, new ones refused) --last reference
+// gone--> closed (close(2) called, once). So no operation ever meets a descriptor that has become another file's.
+type handle struct {
+	io    *IO
+	loop  *aiort.Loop
+	place int
+	fd    int
+
+	errClosed error        // net.ErrClosed or os.ErrClosed
+	refs      atomic.Int64 // operations under way, plus closingBit
+	gone      chan struct{}
+	closeErr  error
+	cleanup   runtime.Cleanup
+
+	r, w side
+}
+
+const closingBit = 1 << 62
+
+// side is one direction of a handle.
+type side struct {
+	mu    sync.Mutex // held by the operation under way
+	c     aiort.Completion
+	eager bool // the last operation left reason to think that the next will not have to wait
+}
+
+// adopt makes a handle of fd, which it owns from now on, also if it fails.
+func (io *IO) adopt(h *handle, fd int, errClosed error) error {
+	loop, place, err := io.rt.Place()
+	if err != nil {
+		unix.Close(fd)
+		return err
+	}
+	h.io, h.loop, h.place, h.fd, h.errClosed = io, loop, place, fd, errClosed
+	h.gone = make(chan struct{})
+	h.cleanup = runtime.AddCleanup(h, func(l leaked) { unix.Close(l.fd); l.rt.Release(l.place) }, leaked{io.rt, fd, place})
+	return nil
+}
+
+// leaked is what is left of a handle that was dropped without Close.
+type leaked struct {
+	rt        *aiort.Runtime
+	fd, place int
+}
+
+// acquire takes a reference: the descriptor stays open until release.
+func (h *handle) acquire() error {
+	if h == nil {
+		return os.ErrInvalid
+	}
+	if h.refs.Add(1)&closingBit != 0 {
+		h.release()
+		return h.errClosed
+	}
+	return nil
+}
+
+func (h *handle) release() {
+	if h.refs.Add(-1) == closingBit && h.refs.CompareAndSwap(closingBit, -closingBit) {
+		h.cleanup.Stop()
+		h.closeErr = unix.Close(h.fd)
+		h.io.rt.Release(h.place)
+		close(h.gone)
+	}
+}
+
+// begin starts an operation of one direction: one at a time, refused when closed or past the deadline.
+func (h *handle) begin(s *side) error {
+	if err := h.acquire(); err != nil {
+		return err
+	}
+	s.mu.Lock()
+	if err := h.check(s); err != nil {
+		h.end(s)
+		return err
+	}
+	return nil
+}
+
+func (h *handle) end(s *side) {
+	s.mu.Unlock()
+	h.release()
+}
+
+// check reports why an operation must not go on.
+func (h *handle) check(s *side) error {
+	if h.closing() {
+		return h.errClosed
+	}
+	if d := s.c.Deadline(); d != 0 && d <= h.loop.Now() {
+		return os.ErrDeadlineExceeded
+	}
+	return nil
+}
+
+func (h *handle) closing() bool { return h.refs.Load()&closingBit != 0 }
+
+// do runs op on the loop, as the operation under way of s.
+func (h *handle) do(ctx context.Context, s *side, op *backends.Op) (int, error) {
+	s.c.Op = *op
+	err := h.loop.Do(ctx, &s.c)
+	s.c.Op = backends.Op{} // lets go of the buffer
+	if err != nil {
+		if errors.Is(err, aiort.ErrClosed) && h.closing() {
+			err = h.errClosed
+		}
+		return 0, err
+	}
+	return s.c.N(), nil
+}
+
+// close ends a handle: what is in flight is cancelled and ends with errClosed, unless it was done anyway; when the
+// last operation is over the descriptor is closed, and close returns.
+func (h *handle) close() error {
+	if h == nil {
+		return os.ErrInvalid
+	}
+	for {
+		refs := h.refs.Load()
+		if refs&closingBit != 0 {
+			return h.errClosed
+		}
+		if h.refs.CompareAndSwap(refs, (refs+1)|closingBit) {
+			break
+		}
+	}
+	h.r.c.Retire()
+	h.w.c.Retire()
+	h.release()
+	<-h.gone
+	return h.closeErr
+}
+
+// setDeadline moves the deadline of the given sides; what is under way obeys at once.
+func (h *handle) setDeadline(when int64, sides ...*side) error {
+	if err := h.acquire(); err != nil {
+		return err
+	}
+	defer h.release()
+	for _, s := range sides {
+		s.c.SetDeadline(when)
+	}
+	return nil
+}
+
+// recv reads from a stream socket.
+func (h *handle) recv(ctx context.Context, p []byte) (int, error) {
+	s := &h.r
+	if err := h.begin(s); err != nil {
+		return 0, err
+	}
+	defer h.end(s)
+	if len(p) == 0 {
+		return 0, nil
+	}
+	if h.io.direct && s.eager {
+		n, errno := sys.TryRecv(h.fd, p[:min(len(p), backends.MaxTransfer)])
+		if errno != unix.EAGAIN {
+			h.loop.Direct()
+			if errno != 0 {
+				return 0, os.NewSyscallError("read", errno)
+			}
+			return n, nil
+		}
+	}
+	n, err := h.do(ctx, s, &backends.Op{Code: backends.OpRecv, FD: h.fd, Buf: p})
+	if err != nil {
+		return 0, syscallError("read", err)
+	}
+	sys.RaceReceived(p[:n])
+	s.eager = n == len(p)
+	return n, nil
+}
+
+// send writes all of p to a stream socket.
+func (h *handle) send(ctx context.Context, p []byte) (int, error) {
+	s := &h.w
+	if err := h.begin(s); err != nil {
+		return 0, err
+	}
+	defer h.end(s)
+	sys.RaceSending(p)
+	for done := 0; ; {
+		rest := p[done:min(len(p), done+backends.MaxTransfer)]
+		if len(rest) == 0 {
+			return done, nil
+		}
+		if h.io.direct {
+			n, errno := sys.TrySend(h.fd, rest)
+			if errno == 0 {
+				h.loop.Direct()
+				done += n
+				continue
+			}
+			if errno != unix.EAGAIN {
+				return done, os.NewSyscallError("write", errno)
+			}
+		}
+		n, err := h.do(ctx, s, &backends.Op{Code: backends.OpSend, FD: h.fd, Buf: rest})
+		if err != nil {
+			return done, syscallError("write", err)
+		}
+		if done += n; done < len(p) {
+			if err := h.check(s); err != nil {
+				return done, err
+			}
+		}
+	}
+}
+
+// syscallError wraps an errno as package net does and leaves other errors alone.
+func syscallError(call string, err error) error {
+	if errno, ok := err.(unix.Errno); ok {
+		return os.NewSyscallError(call, errno)
+	}
+	return err
+}
