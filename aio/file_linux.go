@@ -24,7 +24,9 @@ type File struct {
 	name string
 
 	regular bool // or a directory, or a block device: nothing to wait for, so no deadlines
-	uncache bool // O_DIRECT: every read and write goes to the device
+	uncache bool // every read goes to the device: O_DIRECT
+	through bool // every write goes to the device: O_DIRECT, O_SYNC, O_DSYNC
+	memory  bool // there is no device: every read and write is a copy
 	append  bool
 
 	noNowait atomic.Bool // the file system refused RWF_NOWAIT
@@ -115,9 +117,11 @@ func (io *IO) newFile(fd int, name string) (*File, error) {
 	if err == nil {
 		f.append = flags&unix.O_APPEND != 0
 		f.uncache = flags&unix.O_DIRECT != 0
+		f.through = flags&(unix.O_DIRECT|unix.O_SYNC|unix.O_DSYNC) != 0
 		switch st.Mode & unix.S_IFMT {
 		case unix.S_IFREG, unix.S_IFDIR, unix.S_IFBLK:
 			f.regular = true
+			f.memory = sys.InMemory(fd)
 		default:
 			err = unix.SetNonblock(fd, true)
 		}
@@ -244,11 +248,9 @@ func (f *File) at(ctx context.Context, op string, code backends.Code, p []byte, 
 		return 0, f.pathError(op, err)
 	}
 	defer f.h.release()
-	c := f.h.loop.Borrow()
-	defer f.h.loop.Return(c)
 	done := 0
 	for done < len(p) {
-		n, err := f.transfer(ctx, c, code, p[done:], off+int64(done))
+		n, err := f.transfer(ctx, nil, code, p[done:], off+int64(done))
 		done += n
 		if err == nil && n == 0 {
 			if err = io.EOF; code == backends.OpWrite {
@@ -262,7 +264,8 @@ func (f *File) at(ctx context.Context, op string, code backends.Code, p []byte, 
 	return done, nil
 }
 
-// transfer moves part of p, once, the way that is measured to be the cheapest: see files in docs/architecture.md.
+// transfer moves part of p, once, the way that is measured to be the cheapest: in the caller or on the loop, with c or,
+// if that is nil, a borrowed Completion.
 func (f *File) transfer(ctx context.Context, c *aiort.Completion, code backends.Code, p []byte, off int64) (int, error) {
 	p = p[:min(len(p), backends.MaxTransfer)]
 	if f.regular && f.h.io.direct {
@@ -279,6 +282,10 @@ func (f *File) transfer(ctx context.Context, c *aiort.Completion, code backends.
 	if code == backends.OpWrite {
 		sys.RaceSending(p)
 	}
+	if c == nil {
+		c = f.h.loop.Borrow()
+		defer f.h.loop.Return(c)
+	}
 	c.Op = backends.Op{Code: code, FD: f.h.fd, Off: off, Buf: p}
 	err := f.h.loop.Do(ctx, c)
 	c.Op = backends.Op{}
@@ -294,16 +301,21 @@ func (f *File) transfer(ctx context.Context, c *aiort.Completion, code backends.
 	return c.N(), nil
 }
 
-// direct tries to have the caller move p by itself: what the page cache holds or takes, and what nobody else is
-// waiting for a device beside. EAGAIN: it is for the loop.
+// direct tries to have the caller move p by itself. EAGAIN: it is for the loop.
+//
+//   - A write that the page cache takes is only a copy, and the ring would have a kernel thread make it.
+//   - A read that the page cache holds is only a copy, too; RWF_NOWAIT tells.
+//   - Whoever waits for the device alone is served best by a plain system call.
 func (f *File) direct(code backends.Code, p []byte, off int64) (int, syscall.Errno) {
 	do := sys.ReadAt
 	if code == backends.OpWrite {
 		do = sys.WriteAt
 	}
-	if !f.uncache && !f.noNowait.Load() {
-		n, errno := do(f.h.fd, p, off, unix.RWF_NOWAIT)
-		switch errno {
+	if f.memory || code == backends.OpWrite && !f.through {
+		return do(f.h.fd, p, off, 0)
+	}
+	if code == backends.OpRead && !f.uncache && !f.noNowait.Load() {
+		switch n, errno := do(f.h.fd, p, off, unix.RWF_NOWAIT); errno {
 		case unix.EAGAIN:
 		case unix.EOPNOTSUPP:
 			f.noNowait.Store(true)
@@ -311,17 +323,12 @@ func (f *File) direct(code backends.Code, p []byte, off int64) (int, syscall.Err
 			return n, errno
 		}
 	}
-	if alone := f.h.io.files.Add(1) <= loneFiles; alone {
-		n, errno := do(f.h.fd, p, off, 0)
-		f.h.io.files.Add(-1)
-		return n, errno
+	defer f.h.io.files.Add(-1)
+	if f.h.io.files.Add(1) > 1 {
+		return 0, unix.EAGAIN
 	}
-	f.h.io.files.Add(-1)
-	return 0, unix.EAGAIN
+	return do(f.h.fd, p, off, 0)
 }
-
-// loneFiles is how many callers may wait for a device in a system call of their own. With more the loop is ahead.
-const loneFiles = 1
 
 // Sync has the file's data and metadata written to the device: fsync(2).
 func (f *File) Sync() error { return f.sync(context.Background(), backends.OpFsync) }

@@ -39,9 +39,29 @@ const closingBit = 1 << 62
 
 // side is one direction of a handle.
 type side struct {
-	mu    sync.Mutex // held by the operation under way
-	c     aiort.Completion
-	eager bool // the last operation left reason to think that the next will not have to wait
+	mu  sync.Mutex // held by the operation under way
+	c   aiort.Completion
+	try patience
+}
+
+// patience decides whether to try an operation at once, before waiting for it on a loop. It is worth while when data
+// streams in, and a system call for nothing when each message is waited for. After a try that found nothing the next
+// ones are left out: 1, 2, 4, ... up to 64 in a row; one that found something makes it eager again.
+type patience struct{ skip, left uint8 }
+
+func (p *patience) eager() bool {
+	if p.left > 0 {
+		p.left--
+		return false
+	}
+	return true
+}
+
+func (p *patience) found() { p.skip = 0 }
+
+func (p *patience) disappointed() {
+	p.skip = min(max(2*p.skip, 1), 64)
+	p.left = p.skip
 }
 
 // adopt makes a handle of fd, which it owns from now on, also if it fails.
@@ -173,22 +193,23 @@ func (h *handle) recv(ctx context.Context, p []byte) (int, error) {
 	if len(p) == 0 {
 		return 0, nil
 	}
-	if h.io.direct && s.eager {
+	if h.io.direct && s.try.eager() {
 		n, errno := sys.TryRecv(h.fd, p[:min(len(p), backends.MaxTransfer)])
 		if errno != unix.EAGAIN {
+			s.try.found()
 			h.loop.Direct()
 			if errno != 0 {
 				return 0, os.NewSyscallError("read", errno)
 			}
 			return n, nil
 		}
+		s.try.disappointed()
 	}
 	n, err := h.do(ctx, s, &backends.Op{Code: backends.OpRecv, FD: h.fd, Buf: p})
 	if err != nil {
 		return 0, syscallError("read", err)
 	}
 	sys.RaceReceived(p[:n])
-	s.eager = n == len(p)
 	return n, nil
 }
 

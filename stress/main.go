@@ -1,0 +1,179 @@
+// Command stress runs weir and packages net and os in turn, in one process, and prints how they compare. See README.md.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"syscall"
+	"time"
+
+	"github.com/alecthomas/kong"
+	"github.com/dustin/go-humanize"
+	"github.com/schollz/progressbar/v3"
+	"golang.org/x/term"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	context.AfterFunc(ctx, stop) // a second interrupt kills
+	code := command(ctx, os.Args[1:], os.Stdout, os.Stderr)
+	stop()
+	os.Exit(code)
+}
+
+// The exit codes.
+const (
+	exitOK          = 0
+	exitFailed      = 1
+	exitUsage       = 2
+	exitInterrupted = 130
+)
+
+type cli struct {
+	Echo     echoCmd     `cmd:"" help:"TCP on the loopback interface: clients exchange messages with an echo server."`
+	File     fileCmd     `cmd:"" help:"One big file: goroutines read, or write, blocks of it at random."`
+	Pingpong pingpongCmd `cmd:"" help:"Unix socket pairs: both ends are goroutines of this process and exchange messages."`
+}
+
+// common are the flags of every subcommand.
+type common struct {
+	Drive   []string      `enum:"auto,thread,scheduler" default:"auto" help:"How weir's loops run: ${enum}. A list runs one after the other."`
+	Backend string        `placeholder:"NAME" help:"Force weir's backend instead of the first that works."`
+	Loops   int           `help:"Number of weir's loops; 0: from GOMAXPROCS."`
+	Rounds  int           `default:"5" help:"Rounds for each line of the table."`
+	Time    time.Duration `default:"1s" help:"Measured time for each side and round."`
+	Seed    uint64        `help:"Seed of all random choices; 0: a new one."`
+	JSON    bool          `name:"json" help:"Print JSON instead of a table: every round, in nanoseconds."`
+}
+
+type echoCmd struct {
+	common
+	Conns   []int  `default:"1,64,512" aliases:"goroutines" help:"Numbers of connections."`
+	Size    int    `default:"64" help:"Bytes in a message."`
+	Clients string `enum:"same,net" default:"same" help:"Clients use the side measured, like the server (same), or package net on both sides (net)."`
+}
+
+type pingpongCmd struct {
+	common
+	Pairs []int `default:"1,16,64,256" aliases:"goroutines" help:"Numbers of pairs of goroutines."`
+	Size  int   `default:"64" help:"Bytes in a message."`
+}
+
+type fileCmd struct {
+	common
+	Goroutines []int    `default:"1,4,16,64,256" help:"Numbers of goroutines."`
+	Dir        string   `type:"existingdir" placeholder:"DIR" help:"Where the file is made, and removed afterwards. Default: the system's temporary directory."`
+	Size       byteSize `default:"512MiB" help:"Size of the file."`
+	Block      byteSize `default:"4KiB" help:"Size of a block."`
+	Direct     bool     `default:"true" negatable:"" help:"Go around the page cache (O_DIRECT)."`
+	Write      bool     `help:"Write blocks instead of reading them."`
+}
+
+func (c *echoCmd) Run(s *session) error {
+	return s.run(c.common, c.Conns, &echo{size: c.Size, netClients: c.Clients == "net"})
+}
+
+func (c *pingpongCmd) Run(s *session) error {
+	return s.run(c.common, c.Pairs, &pingpong{size: c.Size})
+}
+
+func (c *fileCmd) Run(s *session) error {
+	return s.run(c.common, c.Goroutines, &file{dir: c.Dir, size: int64(c.Size), block: int(c.Block), direct: c.Direct, write: c.Write})
+}
+
+// byteSize is a number of bytes that may be written with a unit: 4KiB, 512MiB.
+type byteSize int64
+
+func (b *byteSize) UnmarshalText(text []byte) error {
+	n, err := humanize.ParseBytes(string(text))
+	if err == nil && int64(n) < 0 {
+		err = errors.New("too large")
+	}
+	*b = byteSize(n)
+	return err
+}
+
+// session is one call of the program.
+type session struct {
+	ctx            context.Context
+	stdout, stderr io.Writer
+}
+
+// command is the program. It returns the exit code.
+func command(ctx context.Context, args []string, stdout, stderr io.Writer) int {
+	parser, err := kong.New(&cli{}, kong.Name("stress"), kong.Writers(stdout, stderr), kong.ConfigureHelp(kong.HelpOptions{Compact: true}),
+		kong.Description("Compares weir with packages net and os: both do the same work in turn, in this process, and the ratios are taken round by round."))
+	if err != nil {
+		panic(err)
+	}
+	parsed, err := parser.Parse(args)
+	if err != nil {
+		fmt.Fprintf(stderr, "stress: %v (stress --help tells more)\n", err)
+		return exitUsage
+	}
+	err = parsed.Run(&session{ctx, stdout, stderr})
+	if errors.Is(err, errInterrupted) {
+		fmt.Fprintf(stderr, "stress: %v\n", err)
+		return exitInterrupted
+	}
+	if err != nil {
+		fmt.Fprintf(stderr, "stress: %v\n", err)
+		if stuck := (*stuckError)(nil); errors.As(err, &stuck) {
+			stderr.Write(stuck.stacks)
+		}
+		return exitFailed
+	}
+	return exitOK
+}
+
+var errInterrupted = errors.New("interrupted")
+
+// run measures and prints. What was measured before an error or an interrupt is printed too.
+func (s *session) run(c common, counts []int, w workload) error {
+	cfg := config{
+		drives: c.Drive, backend: c.Backend, loops: c.Loops, rounds: c.Rounds, time: c.Time, seed: c.Seed, counts: counts,
+		note: func(text string) { fmt.Fprintf(s.stderr, "stress: note: %s\n", text) },
+	}
+	bar := s.bar()
+	if bar != nil {
+		cfg.progress = func(p progress) {
+			if bar.GetMax64() != int64(p.total) {
+				bar.Reset()
+				bar.ChangeMax64(int64(p.total))
+			}
+			bar.Describe(p.what)
+			bar.Set64(int64(min(p.done, p.total-1))) // its end is for below: it prints a line then
+		}
+		note := cfg.note
+		cfg.note = func(text string) { bar.Clear(); note(text) }
+	}
+	report, err := run(s.ctx, cfg, w)
+	if bar != nil {
+		bar.Clear()
+	}
+	if report != nil && (len(report.Rows) > 0 || err == nil) {
+		if c.JSON {
+			err = errors.Join(err, report.writeJSON(s.stdout))
+		} else {
+			err = errors.Join(err, report.writeTable(s.stdout))
+		}
+	}
+	if err == nil && report.Interrupted {
+		err = fmt.Errorf("%w: only whole rounds that had ended count", errInterrupted)
+	}
+	return err
+}
+
+// bar is the progress bar: nil unless a person is there to see it.
+func (s *session) bar() *progressbar.ProgressBar {
+	f, ok := s.stderr.(*os.File)
+	if !ok || !term.IsTerminal(int(f.Fd())) {
+		return nil
+	}
+	return progressbar.NewOptions64(1, progressbar.OptionSetWriter(f), progressbar.OptionSetWidth(24), progressbar.OptionThrottle(90*time.Millisecond),
+		progressbar.OptionSetElapsedTime(false), progressbar.OptionSetPredictTime(true), progressbar.OptionClearOnFinish(), progressbar.OptionUseANSICodes(true))
+}
