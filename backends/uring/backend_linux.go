@@ -20,6 +20,7 @@ type Backend struct {
 	thread bool
 
 	scratch []*scratch // by slot
+	lengthy bool       // what is queued may take the kernel a while to submit
 
 	wake wake
 
@@ -63,9 +64,11 @@ func Open(cfg Config) (*Backend, error) {
 	if cfg.Entries == 0 {
 		cfg.Entries = defaultEntries
 	}
+	cfg.Entries = min(max(cfg.Entries, minEntries), maxEntries)
 	if cfg.CQEntries == 0 {
 		cfg.CQEntries = 8 * cfg.Entries
 	}
+	cfg.CQEntries = max(cfg.CQEntries, cfg.Entries)
 	if cfg.Workers == 0 {
 		cfg.Workers = defaultWorkers
 	}
@@ -149,14 +152,17 @@ func (b *Backend) Cancel(id backends.ID) bool {
 	if e == nil {
 		return false
 	}
-	e.Opcode, e.Fd, e.Addr, e.UserData = sys.OpAsyncCancel, -1, uint64(id), slotCancel
+	encodeCancel(e, uint64(id), slotCancel)
 	return true
 }
 
 // Alarm queues a TIMEOUT, or moves the one that is set.
 func (b *Backend) Alarm(deadline int64) bool {
 	if b.alarm != 0 && b.alarm <= deadline {
-		return true
+		if b.alarm == deadline || b.alarm > b.Now() {
+			return true
+		}
+		b.alarm = 0 // it has gone off, or is about to, and Poll has not seen it yet
 	}
 	e := b.sqe()
 	if e == nil {
@@ -190,8 +196,7 @@ func (b *Backend) Poll(dst []backends.Event, deadline int64) (int, error) {
 	ready := b.ring.CQReady() != 0
 	wait := deadline != backends.NoWait && !ready && flags&(sys.SQTaskrun|sys.SQCQOverflow) == 0
 	if wait {
-		b.armWake()
-		wait = b.wake.sleep()
+		wait = b.armWake() && b.wake.sleep()
 	}
 	if wait || b.ring.Queued() != 0 || flags&(sys.SQTaskrun|sys.SQCQOverflow) != 0 {
 		_, errno := b.enter(wait, deadline)
@@ -211,7 +216,14 @@ func (b *Backend) Poll(dst []backends.Event, deadline int64) (int, error) {
 }
 
 func (b *Backend) enter(wait bool, deadline int64) (int, syscall.Errno) {
-	n, errno := b.ring.Enter(wait, deadline)
+	var n int
+	var errno syscall.Errno
+	if wait || b.lengthy {
+		n, errno = b.ring.Enter(wait, deadline)
+	} else {
+		n, errno = b.ring.EnterBriefly()
+	}
+	b.lengthy = b.lengthy && b.ring.Queued() != 0
 	b.counters.syscalls.Add(1)
 	b.counters.enters.Add(1)
 	b.counters.sqes.Add(uint64(n))

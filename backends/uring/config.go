@@ -2,11 +2,11 @@ package uring
 
 // Config says how to set a ring up. The zero value is what package runtime uses.
 type Config struct {
-	// Entries is the size of the submission queue; 0 means 256. The kernel rounds it up to a power of two and
-	// clamps it to 32768.
+	// Entries is the size of the submission queue; 0 means 256. It is at least 2 and at most 32768, and the kernel
+	// rounds it up to a power of two.
 	Entries uint32
-	// CQEntries is the size of the completion queue; 0 means 8 times Entries. More completions than that do not
-	// get lost, but they end multishot operations and cost system calls.
+	// CQEntries is the size of the completion queue; 0 means 8 times Entries. It is at least Entries and at most
+	// 65536. More completions than that do not get lost, but they end multishot operations and cost system calls.
 	CQEntries uint32
 	// Thread makes a ring for one thread, the one that calls Bind; without it any thread may use the ring, one
 	// at a time.
@@ -20,5 +20,7 @@ type Config struct {
 
 const (
 	defaultEntries = 256
+	minEntries     = 2 // an operation, and the entry that is kept free for the wake source
+	maxEntries     = 32768
 	defaultWorkers = 64
 )

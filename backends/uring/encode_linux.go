@@ -15,6 +15,7 @@ func (b *Backend) encode(e *sys.SQE, c *backends.Completion) {
 	op := &c.Op
 	e.UserData = uint64(c.ID)
 	e.Fd = int32(op.FD)
+	b.lengthy = b.lengthy || lengthy(op.Code)
 	switch op.Code {
 	case backends.OpNop:
 		e.Opcode, e.Fd = sys.OpNop, -1
@@ -76,6 +77,16 @@ func (b *Backend) encode(e *sys.SQE, c *backends.Completion) {
 	}
 }
 
+// lengthy reports whether submitting an operation can take long, because it may be about a file: the kernel copies
+// from the page cache, faults pages in, or builds the request to a device while it takes the entry.
+func lengthy(code backends.Code) bool {
+	switch code {
+	case backends.OpRead, backends.OpWrite, backends.OpReadv, backends.OpWritev, backends.OpFsync, backends.OpFdatasync, backends.OpClose:
+		return true
+	}
+	return false
+}
+
 func setBuf(e *sys.SQE, buf []byte) {
 	e.Addr = uint64(uintptr(unsafe.Pointer(unsafe.SliceData(buf))))
 	e.Len = uint32(min(len(buf), backends.MaxTransfer))
@@ -91,7 +102,9 @@ func appendIovecs(iov []unix.Iovec, bufs [][]byte) []unix.Iovec {
 			continue
 		}
 		n := min(len(buf), room)
-		iov = append(iov, unix.Iovec{Base: unsafe.SliceData(buf), Len: uint64(n)})
+		v := unix.Iovec{Base: unsafe.SliceData(buf)}
+		v.SetLen(n)
+		iov = append(iov, v)
 		room -= n
 	}
 	return iov
@@ -104,6 +117,10 @@ func pollMask(mask uint32) uint32 {
 		return mask<<16 | mask>>16
 	}
 	return mask
+}
+
+func encodeCancel(e *sys.SQE, target, userData uint64) {
+	e.Opcode, e.Fd, e.Addr, e.UserData = sys.OpAsyncCancel, -1, target, userData
 }
 
 func encodeTimeout(e *sys.SQE, ts *sys.Timespec, userData uint64) {

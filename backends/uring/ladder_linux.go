@@ -77,6 +77,9 @@ func flagNames(flags uint32) string {
 	return strings.Join(names, "|")
 }
 
+// disabledSysctl is kernel.io_uring_disabled (Linux 6.6). Tests put something else in its place.
+var disabledSysctl = "/proc/sys/kernel/io_uring_disabled"
+
 // explain adds to a failure of set-up what usually causes it and how to change that.
 func explain(err error) error {
 	var why string
@@ -84,7 +87,7 @@ func explain(err error) error {
 	case errors.Is(err, syscall.ENOSYS):
 		why = "the kernel has no io_uring (older than Linux 5.1, built without CONFIG_IO_URING, or gVisor), or a seccomp filter hides it"
 	case errors.Is(err, syscall.EPERM):
-		switch v, _ := os.ReadFile("/proc/sys/kernel/io_uring_disabled"); strings.TrimSpace(string(v)) {
+		switch v, _ := os.ReadFile(disabledSysctl); strings.TrimSpace(string(v)) {
 		case "2":
 			why = "io_uring is switched off for everybody: sysctl kernel.io_uring_disabled=0 allows it"
 		case "1":

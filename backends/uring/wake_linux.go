@@ -46,10 +46,10 @@ func (w *wake) open() (err error) {
 func (w *wake) sleep() bool { return w.state.CompareAndSwap(idle, asleep) }
 
 // awake ends what sleep began, or takes note of a call that came before it. What the caller of Wake did before
-// it is visible after awake.
+// it is visible after awake: also if the call comes between the two lines, which is what the Swap is for.
 func (w *wake) awake() {
 	if w.state.Load() != idle {
-		w.state.Store(idle)
+		w.state.Swap(idle)
 	}
 }
 
@@ -78,19 +78,23 @@ func (w *wake) close() error {
 // Wake makes the blocked or the next blocking Poll return.
 func (b *Backend) Wake() { b.wake.call() }
 
-// armWake puts the multishot poll into the ring, if it is not there. sqe keeps an entry free for it.
-func (b *Backend) armWake() {
+// armWake puts the multishot poll into the ring, if it is not there, and reports whether it is now. sqe keeps an
+// entry free for it; that is missing only if the poll ends while the queue is full of what the kernel did not take.
+func (b *Backend) armWake() bool {
 	if b.wake.armed {
-		return
+		return true
 	}
-	if e := b.ring.SQE(); e != nil {
-		encodeWake(e, b.wake.fd)
-		b.wake.armed = true
-		if b.wake.everArmed {
-			b.counters.rearms.Add(1)
-		}
-		b.wake.everArmed = true
+	e := b.ring.SQE()
+	if e == nil {
+		return false
 	}
+	encodeWake(e, b.wake.fd)
+	b.wake.armed = true
+	if b.wake.everArmed {
+		b.counters.rearms.Add(1)
+	}
+	b.wake.everArmed = true
+	return true
 }
 
 func encodeWake(e *sys.SQE, fd int) {

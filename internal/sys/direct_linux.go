@@ -51,7 +51,8 @@ func WriteAt(fd int, p []byte, off int64, flags int) (int, syscall.Errno) {
 }
 
 func vector(trap uintptr, fd int, p []byte, off int64, flags int) (int, syscall.Errno) {
-	iov := unix.Iovec{Base: unsafe.SliceData(p), Len: uint64(len(p))}
+	iov := unix.Iovec{Base: unsafe.SliceData(p)}
+	iov.SetLen(len(p))
 	for {
 		// The kernel takes the offset in two halves; on 64-bit systems the first is all of it.
 		n, _, errno := syscall.Syscall6(trap, uintptr(fd), uintptr(unsafe.Pointer(&iov)), 1, uintptr(off), uintptr(uint64(off)>>32), uintptr(flags))

@@ -104,7 +104,9 @@ func (r *Ring) Close() error {
 		err = errors.Join(err, unix.Munmap(m))
 	}
 	r.maps, r.sqes, r.cqes = nil, nil, nil
-	return errors.Join(err, unix.Close(r.fd))
+	fd := r.fd
+	r.fd = -1 // a second Close must not close what has that number by then
+	return errors.Join(err, unix.Close(fd))
 }
 
 // FD is the ring's descriptor.
@@ -156,6 +158,15 @@ func (r *Ring) CQAdvance(n uint32) { atomic.StoreUint32(r.cqHead, *r.cqHead+n) }
 //
 // A blocking Enter hands the caller's P to another thread first: see syscallBlocking.
 func (r *Ring) Enter(wait bool, deadline int64) (int, syscall.Errno) {
+	return r.enterAs(wait, deadline, false)
+}
+
+// EnterBriefly is Enter without a wait for entries that the kernel does not take long over. The caller keeps its P:
+// were that taken away in the middle, as sysmon does after 20 microseconds, the next submission would come from
+// another thread.
+func (r *Ring) EnterBriefly() (int, syscall.Errno) { return r.enterAs(false, 0, true) }
+
+func (r *Ring) enterAs(wait bool, deadline int64, briefly bool) (int, syscall.Errno) {
 	queued := r.tail - r.head
 	atomic.StoreUint32(r.sqTail, r.tail)
 
@@ -186,10 +197,13 @@ func (r *Ring) Enter(wait bool, deadline int64) (int, syscall.Errno) {
 	}
 	var n uintptr
 	var errno syscall.Errno
-	if wait {
+	switch {
+	case wait:
 		n, errno = syscallBlocking(unix.SYS_IO_URING_ENTER, uintptr(r.fd), uintptr(queued), minComplete, uintptr(flags), uintptr(arg), argSize)
-	} else {
+	case briefly:
 		n, _, errno = syscall.RawSyscall6(unix.SYS_IO_URING_ENTER, uintptr(r.fd), uintptr(queued), 0, uintptr(flags), 0, 0)
+	default:
+		n, _, errno = syscall.Syscall6(unix.SYS_IO_URING_ENTER, uintptr(r.fd), uintptr(queued), 0, uintptr(flags), 0, 0)
 	}
 	if errno != 0 {
 		if errno == syscall.EINTR || errno == syscall.ETIME {

@@ -1,0 +1,66 @@
+package backendtest
+
+import (
+	"testing"
+	"time"
+
+	"github.com/weirgo/weir/backends"
+)
+
+// Env opens the backend under test and makes what its operations work on. What it makes belongs to the backend
+// that Open returned last; a subtest has one backend open at a time, or else uses resources of the last one only.
+// Methods that cannot do what they should end the test.
+type Env interface {
+	// Open makes a backend with queues of about these sizes; 0 stands for the default. It does not call Bind,
+	// and the suite calls Close.
+	Open(t testing.TB, entries, cqEntries int) backends.Backend
+
+	// Thread is what the suite passes to Bind. If it is true, each subtest is locked to a thread.
+	Thread() bool
+
+	Pipe(t testing.TB) (r, w int)
+	SocketPair(t testing.TB) (a, b int) // connected stream sockets
+	PacketPair(t testing.TB) (a, b int) // connected sockets that keep messages apart
+	File(t testing.TB, content []byte) int
+	Listener(t testing.TB) (fd int, addr *backends.Sockaddr)
+	Socket(t testing.TB) int // a stream socket that can connect to a Listener's address
+
+	// CloseFD closes a descriptor without the help of the backend.
+	CloseFD(t testing.TB, fd int)
+
+	// Descriptors lists what is open, one line each, to find out what a subtest or the backend left open.
+	Descriptors() []string
+}
+
+// What follows are methods that an Env may have besides, for subtests that are skipped without them.
+type (
+	// hugeEnv has a writable buffer of n bytes that costs no memory where nobody touches it.
+	hugeEnv interface {
+		HugeBuf(t testing.TB, n int) []byte
+	}
+	// rightsEnv packs descriptors into ancillary data and takes them out again.
+	rightsEnv interface {
+		Rights(fds ...int) []byte
+		ParseRights(t testing.TB, control []byte) []int
+	}
+	// readableEnv waits up to d until fd is readable.
+	readableEnv interface {
+		Readable(t testing.TB, fd int, d time.Duration) bool
+	}
+)
+
+// Flags of operations, as they are on Linux, which is also what package sim understands.
+const (
+	pollIn  = 0x1
+	pollOut = 0x4
+	pollErr = 0x8
+	pollHup = 0x10
+
+	msgPeek     = 0x2
+	msgTrunc    = 0x20
+	msgDontWait = 0x40
+	msgWaitAll  = 0x100
+
+	shutRd = 0
+	shutWr = 1
+)

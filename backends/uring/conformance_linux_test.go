@@ -1,0 +1,62 @@
+package uring
+
+import (
+	"errors"
+	"fmt"
+	"syscall"
+	"testing"
+
+	"github.com/weirgo/weir/backends"
+	"github.com/weirgo/weir/backends/backendtest"
+	"github.com/weirgo/weir/internal/sys"
+)
+
+// openOrSkip opens a backend or skips the test, saying what Open says.
+func openOrSkip(t testing.TB, cfg Config) *Backend {
+	t.Helper()
+	b, err := Open(cfg)
+	switch {
+	case errors.Is(err, errors.ErrUnsupported), errors.Is(err, syscall.ENOSYS), errors.Is(err, syscall.EPERM),
+		errors.Is(err, syscall.EACCES), errors.Is(err, syscall.EINVAL):
+		t.Skip(err)
+	case err != nil:
+		t.Fatal(err)
+	}
+	return b
+}
+
+// kinds are the two kinds of rings.
+var kinds = []struct {
+	name   string
+	thread bool
+}{{"Thread", true}, {"Shared", false}}
+
+// Every rung of both ladders passes the suite.
+func TestConformance(t *testing.T) {
+	for _, kind := range kinds {
+		for rung := range Rungs(Config{Thread: kind.thread}) {
+			cfg := Config{Thread: kind.thread, Rung: rung}
+			b := openOrSkip(t, cfg)
+			flags, detail := b.ring.Flags(), b.Detail()
+			b.Close()
+			want := ladder(cfg)[rung]
+			if RingImplementation == "giouring" && want&sys.SetupNoSQArray != 0 {
+				continue // the next rung is what it uses
+			}
+			t.Run(fmt.Sprintf("%s%d", kind.name, rung), func(t *testing.T) {
+				t.Logf("%s ring, %s", RingImplementation, detail)
+				if flags&^always != want {
+					t.Skipf("this kernel does not know %s: it falls to a lower rung", flagNames(want))
+				}
+				if detail != flagNames(want) {
+					t.Errorf("Detail = %q, want %q", detail, flagNames(want))
+				}
+				backendtest.Run(t, backendtest.OS(kind.thread, func(t testing.TB, entries, cqEntries int) backends.Backend {
+					cfg := cfg
+					cfg.Entries, cfg.CQEntries = uint32(entries), uint32(cqEntries)
+					return openOrSkip(t, cfg)
+				}))
+			})
+		}
+	}
+}

@@ -1,0 +1,358 @@
+package uring
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/weirgo/weir/backends"
+	"github.com/weirgo/weir/internal/sys"
+	"github.com/weirgo/weir/internal/sys/systest"
+)
+
+func TestExplain(t *testing.T) {
+	sysctl := func(content string) string {
+		name := filepath.Join(t.TempDir(), "io_uring_disabled")
+		if err := os.WriteFile(name, []byte(content), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return name
+	}
+	defer func(was string) { disabledSysctl = was }(disabledSysctl)
+	for _, tt := range []struct {
+		errno  syscall.Errno
+		sysctl string
+		want   []string
+	}{
+		{syscall.ENOSYS, "", []string{"no io_uring", "Linux 5.1", "gVisor", "seccomp"}},
+		{syscall.EPERM, "/nonexistent", []string{"seccomp", "--security-opt", "io_uring_setup", "security module"}}, // before 6.6
+		{syscall.EPERM, sysctl("0\n"), []string{"seccomp", "--security-opt", "io_uring_setup", "security module"}},
+		{syscall.EPERM, sysctl("1\n"), []string{"privileged", "kernel.io_uring_disabled=0", "kernel.io_uring_group"}},
+		{syscall.EPERM, sysctl("2\n"), []string{"everybody", "kernel.io_uring_disabled=0"}},
+		{syscall.EACCES, "", []string{"SELinux"}},
+		{syscall.ENOMEM, "", []string{"memory", "RLIMIT_MEMLOCK", "ulimit -l"}},
+		{syscall.EMFILE, "", []string{"descriptor", "ulimit -n"}},
+		{syscall.ENFILE, "", []string{"descriptor"}},
+		{syscall.EINVAL, "", []string{"Linux 5.13"}},
+	} {
+		disabledSysctl = tt.sysctl
+		err := explain(fmt.Errorf("io_uring_setup: %w", tt.errno))
+		if !errors.Is(err, tt.errno) {
+			t.Errorf("%v is lost in %v", tt.errno, err)
+		}
+		for _, want := range append(tt.want, "io_uring_setup: ", tt.errno.Error()) {
+			if !strings.Contains(err.Error(), want) {
+				t.Errorf("%v with %s: %q does not say %q", tt.errno, tt.sysctl, err, want)
+			}
+		}
+	}
+	other := fmt.Errorf("io_uring_setup: %w", syscall.EIO)
+	if err := explain(other); err != other {
+		t.Errorf("an error about which nothing is known became %v", err)
+	}
+}
+
+// The ladders go down: each rung has fewer flags than the one above it, and those that need each other go together.
+func TestLadders(t *testing.T) {
+	for _, kind := range kinds {
+		l := ladder(Config{Thread: kind.thread})
+		if n := Rungs(Config{Thread: kind.thread}); n != len(l) || n < 2 {
+			t.Errorf("%s: %d rungs", kind.name, n)
+		}
+		for i, flags := range l {
+			if i > 0 && (flags&^l[i-1] != 0 || flags == l[i-1]) {
+				t.Errorf("%s: rung %d has %s, rung %d below it %s", kind.name, i-1, flagNames(l[i-1]), i, flagNames(flags))
+			}
+			if flags&always != 0 || flags&(sys.SetupSQPoll|sys.SetupIOPoll) != 0 {
+				t.Errorf("%s: rung %d is %#x", kind.name, i, flags)
+			}
+			if !kind.thread && flags&(sys.SetupSingleIssuer|sys.SetupDeferTaskrun) != 0 {
+				t.Errorf("%s: rung %d, %s, is for one thread", kind.name, i, flagNames(flags))
+			}
+		}
+		if got := flagNames(l[len(l)-1]); got != "plain" {
+			t.Errorf("%s: the last rung is %s", kind.name, got)
+		}
+	}
+}
+
+// When no rung holds, Open says why; and the lowest is what is left to those who ask for less.
+func TestClimb(t *testing.T) {
+	openOrSkip(t, Config{}).Close()
+	for _, errno := range []syscall.Errno{syscall.EPERM, syscall.ENOMEM, syscall.EINVAL} {
+		t.Run(unix.ErrnoName(errno), func(t *testing.T) {
+			systest.Deny(t, systest.Rule{Call: unix.SYS_IO_URING_SETUP, Errno: errno, If: []systest.Arg{{N: 0, Value: 16}}})
+			for _, kind := range kinds {
+				b, err := Open(Config{Entries: 16, Thread: kind.thread})
+				if !errors.Is(err, errno) || b != nil {
+					t.Errorf("%s: Open: %v, want %v", kind.name, err, errno)
+				}
+				if b, err = Open(Config{Entries: 32, Thread: kind.thread, Rung: 99}); err != nil {
+					t.Errorf("%s: %v", kind.name, err)
+				} else {
+					if b.Detail() != "plain" {
+						t.Errorf("%s: a rung below the last is %s", kind.name, b.Detail())
+					}
+					b.Close()
+				}
+			}
+		})
+	}
+}
+
+func TestSizes(t *testing.T) {
+	openOrSkip(t, Config{}).Close()
+	forKinds(t, func(t *testing.T, cfg Config) {
+		for _, tt := range []struct{ entries, cqEntries, sq, cq uint32 }{
+			{0, 0, 256, 2048},
+			{1, 0, 2, 16},
+			{1, 1, 2, 2},
+			{2, 0, 2, 16},
+			{3, 5, 4, 8},
+			{100, 100, 128, 128},
+			{64, 3, 64, 64},
+			{32768, 0, 32768, 65536},
+			{32769, 0, 32768, 65536},
+			{1 << 29, 1 << 29, 32768, 65536},
+			{1<<32 - 1, 1<<32 - 1, 32768, 65536},
+		} {
+			t.Run(fmt.Sprint(tt.entries, ",", tt.cqEntries), func(t *testing.T) {
+				cfg := cfg
+				cfg.Entries, cfg.CQEntries = tt.entries, tt.cqEntries
+				r := newRig(t, cfg)
+				if RingImplementation == "giouring" {
+					tt.cq = 2 * tt.sq
+				}
+				if sq, cq := r.ring.SQEntries(), r.ring.CQEntries(); sq != tt.sq || cq != tt.cq {
+					t.Errorf("queues of %d and %d entries, want %d and %d", sq, cq, tt.sq, tt.cq)
+				}
+				for range 3 {
+					nops := r.nops(5)
+					for batch := nops; len(batch) > 0; {
+						batch = batch[r.Submit(batch):]
+						r.poll(backends.NoWait)
+					}
+					r.want(0, nops...)
+					r.woken()
+				}
+			})
+		}
+	})
+}
+
+func TestBind(t *testing.T) {
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	for _, kind := range kinds {
+		b := openOrSkip(t, Config{Thread: kind.thread})
+		if err := b.Bind(!kind.thread); err == nil || !strings.Contains(err.Error(), "Config.Thread") {
+			t.Errorf("%s: Bind(%v): %v", kind.name, !kind.thread, err)
+		}
+		if err := b.Bind(kind.thread); err != nil {
+			t.Errorf("%s: Bind(%v): %v", kind.name, kind.thread, err)
+		}
+		b.Close()
+	}
+}
+
+// A ring made for one thread belongs to the one that called Bind, wherever it was opened; that another uses it is
+// an error, where the kernel can tell.
+func TestForeignThread(t *testing.T) {
+	b := openOrSkip(t, Config{Thread: true}) // here
+	if b.ring.Flags()&sys.SetupSingleIssuer == 0 {
+		b.Close()
+		t.Skip("this kernel does not tell")
+	}
+	bound, done := make(chan error), make(chan bool)
+	go func() {
+		runtime.LockOSThread()
+		defer runtime.UnlockOSThread()
+		bound <- b.Bind(true) // there
+		<-done
+		if err := b.Close(); err != nil {
+			t.Error(err)
+		}
+		done <- true
+	}()
+	if err := <-bound; err != nil {
+		t.Errorf("Bind on another thread: %v", err)
+	}
+	b.Submit([]*backends.Completion{{ID: backends.MakeID(1, 1)}})
+	if n, err := b.Poll(make([]backends.Event, 1), backends.NoWait); n != 0 || !errors.Is(err, syscall.EEXIST) {
+		t.Errorf("Poll on a foreign thread = %d, %v, want EEXIST", n, err)
+	}
+	done <- true
+	<-done
+}
+
+// child runs the calling test again in a process of its own, and inside there.
+func child(t *testing.T, inside func()) {
+	t.Helper()
+	const env = "WEIR_TEST_CHILD"
+	if os.Getenv(env) == t.Name() {
+		inside()
+		return
+	}
+	cmd := exec.Command(os.Args[0], "-test.run=^"+strings.ReplaceAll(t.Name(), "/", "$/^")+"$", "-test.v", "-test.timeout=30s")
+	cmd.Env = append(os.Environ(), env+"="+t.Name())
+	out, err := cmd.CombinedOutput()
+	switch {
+	case err != nil:
+		t.Errorf("%v\n%s", err, out)
+	case strings.Contains(string(out), "--- SKIP: "+t.Name()):
+		t.Skipf("%s", out)
+	case !strings.Contains(string(out), "--- PASS: "+t.Name()):
+		t.Errorf("the child did not run the test:\n%s", out)
+	}
+}
+
+// What container runtimes do to a whole process.
+func TestBlocked(t *testing.T) {
+	openOrSkip(t, Config{}).Close()
+	seccomp := "seccomp"
+	if v, err := os.ReadFile(disabledSysctl); err == nil && strings.TrimSpace(string(v)) != "0" {
+		seccomp = "io_uring_disabled"
+	}
+	const (
+		setup    = unix.SYS_IO_URING_SETUP
+		enter    = unix.SYS_IO_URING_ENTER
+		register = unix.SYS_IO_URING_REGISTER
+	)
+	for _, tt := range []struct {
+		name  string
+		rule  systest.Rule
+		bind  bool // Open works, Bind fails
+		errno syscall.Errno
+		want  string
+		least time.Duration
+	}{
+		{name: "SetupEPERM", rule: systest.Rule{Call: setup, Errno: syscall.EPERM}, errno: syscall.EPERM, want: seccomp},
+		{name: "SetupENOSYS", rule: systest.Rule{Call: setup, Errno: syscall.ENOSYS}, errno: syscall.ENOSYS, want: "gVisor"},
+		{name: "SetupEACCES", rule: systest.Rule{Call: setup, Errno: syscall.EACCES}, errno: syscall.EACCES, want: "SELinux"},
+		{name: "SetupENOMEM", rule: systest.Rule{Call: setup, Errno: syscall.ENOMEM}, errno: syscall.ENOMEM, want: "ulimit -l"},
+		{name: "EventfdEMFILE", rule: systest.Rule{Call: unix.SYS_EVENTFD2, Errno: syscall.EMFILE}, errno: syscall.EMFILE, want: "eventfd"},
+		{name: "RegisterEPERM", rule: systest.Rule{Call: register, Errno: syscall.EPERM}, bind: true, errno: syscall.EPERM, want: seccomp},
+		{name: "RegisterENOSYS", rule: systest.Rule{Call: register, Errno: syscall.ENOSYS}, bind: true, errno: syscall.ENOSYS, want: "io_uring_register"},
+		{name: "EnterEPERM", rule: systest.Rule{Call: enter, Errno: syscall.EPERM}, bind: true, errno: syscall.EPERM, want: "io_uring_enter"},
+		{name: "EnterENOSYS", rule: systest.Rule{Call: enter, Errno: syscall.ENOSYS}, bind: true, errno: syscall.ENOSYS, want: "io_uring_enter"},
+		{name: "EnterEINTR", rule: systest.Rule{Call: enter, Errno: syscall.EINTR}, bind: true, want: "self-test", least: 900 * time.Millisecond},
+		{name: "EnterNothing", rule: systest.Rule{Call: enter}, bind: true, want: "self-test", least: 900 * time.Millisecond},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			child(t, func() {
+				systest.DenyAll(t, tt.rule)
+				fds := systest.Descriptors(t)
+				for i, kind := range kinds {
+					if tt.least > 0 && i != len(tt.name)%2 {
+						continue // one kind is enough of what takes so long
+					}
+					runtime.LockOSThread()
+					start := time.Now()
+					b, err := Open(Config{Thread: kind.thread})
+					if tt.bind {
+						if err != nil {
+							t.Fatalf("Open: %v", err)
+						}
+						err = b.Bind(kind.thread)
+						if err := b.Close(); err != nil {
+							t.Errorf("Close after a Bind that failed: %v", err)
+						}
+					} else if b != nil {
+						t.Error("Open returned a backend with its error")
+					}
+					took := time.Since(start)
+					t.Logf("%s, after %v: %v", kind.name, took, err)
+					if err == nil || tt.errno != 0 && !errors.Is(err, tt.errno) || !strings.Contains(err.Error(), tt.want) {
+						t.Errorf("%s: %v, want %v and something about %s", kind.name, err, tt.errno, tt.want)
+					}
+					if took < tt.least || took > tt.least+3*time.Second {
+						t.Errorf("%s: that took %v", kind.name, took)
+					}
+					if n := systest.Descriptors(t); n != fds {
+						t.Errorf("%s: %d descriptors are open, %d were", kind.name, n, fds)
+					}
+				}
+			})
+		})
+	}
+}
+
+// A process without descriptors to spare is told so, and loses none.
+func TestNoDescriptors(t *testing.T) {
+	openOrSkip(t, Config{}).Close()
+	child(t, func() {
+		var was unix.Rlimit
+		if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &was); err != nil {
+			t.Fatal(err)
+		}
+		if err := unix.Setrlimit(unix.RLIMIT_NOFILE, &unix.Rlimit{Cur: 64, Max: was.Max}); err != nil {
+			t.Fatal(err)
+		}
+		defer unix.Setrlimit(unix.RLIMIT_NOFILE, &was)
+		var fill []int
+		for {
+			fd, err := unix.Dup(0)
+			if err == unix.EMFILE {
+				break
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			fill = append(fill, fd)
+		}
+		for spare, want := range []string{"io_uring_setup", "eventfd", ""} {
+			for range 3 { // no descriptor is lost on the way
+				b, err := Open(Config{})
+				if want == "" {
+					if err != nil {
+						t.Fatalf("with %d descriptors to spare: %v", spare, err)
+					}
+					b.Close()
+					continue
+				}
+				if !errors.Is(err, syscall.EMFILE) || b != nil || RingImplementation == "weir" && !strings.Contains(err.Error(), want) {
+					t.Errorf("with %d descriptors to spare: %v, want an EMFILE of %s", spare, err, want)
+				}
+			}
+			unix.Close(fill[spare])
+		}
+		for _, fd := range fill[3:] {
+			unix.Close(fd)
+		}
+	})
+}
+
+// Nothing stays open, whatever a backend did.
+func TestDescriptors(t *testing.T) {
+	forKinds(t, func(t *testing.T, cfg Config) {
+		newRig(t, cfg).want(0) // starts what the runtime itself opens
+		fds := systest.Descriptors(t)
+		for i := range 30 {
+			t.Run("", func(t *testing.T) {
+				cfg := cfg
+				cfg.Rung = i % Rungs(cfg)
+				r := newRig(t, cfg)
+				if i%2 == 0 {
+					return
+				}
+				r.want(0, r.submitted(r.nops(10)...)...)
+				r.woken()
+				if !cfg.Thread {
+					r.setAlarm(r.after(time.Hour))
+				}
+			})
+		}
+		if n := systest.Descriptors(t); n != fds {
+			t.Errorf("%d descriptors are open, %d were", n, fds)
+		}
+	})
+}

@@ -1,0 +1,5 @@
+//go:build weir_nolinkname
+
+package sys
+
+const linknamed = false
