@@ -93,7 +93,7 @@ func TestTransfer(t *testing.T) {
 		a, b := tcpPair(t, lib)
 		data := make([]byte, 8<<20+13)
 		for i := range data {
-			data[i] = byte(i * 2654435761 >> 13)
+			data[i] = byte(uint32(i) * 2654435761 >> 13)
 		}
 		want := sha256.Sum256(data)
 		var wg sync.WaitGroup

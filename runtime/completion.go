@@ -40,6 +40,7 @@ type Completion struct {
 
 	res   int32
 	more  bool
+	park  bool  // a goroutine waits, in Do; else Callback is to be called
 	cause cause // why the loop asked for cancellation; the loop's until the Completion is idle
 	tries uint8 // times this activation was handed to the kernel again
 	state atomic.Uint32
@@ -51,16 +52,17 @@ type Completion struct {
 	loop     atomic.Pointer[Loop]
 	node     sched.Node[Completion]
 	timer    Timer
-	parker   *sched.Parker // set by Do: a goroutine waits
+	parker   *sched.Parker // what Do waits on
 	work     func()        // of an OpBlocking
 	signal   atomic.Bool   // of an OpAsync
 }
 
-// The states of a Completion. Submit makes idle queued, the tick that takes it from the intake makes it started,
-// its terminal event makes it done: from then on the loop leaves it alone, whoever still pushes it. Resolving it makes
-// it idle.
+// The states of a Completion. Submit makes idle claimed and, when all is set, queued; the tick that takes it from the
+// intake makes it started, its terminal event makes it done: from then on the loop leaves it alone, whoever still
+// pushes it. Resolving it makes it idle. Rearm makes it claimed again and then started.
 const (
 	stateIdle = iota
+	stateClaimed
 	stateQueued
 	stateStarted
 	stateDone
@@ -111,11 +113,10 @@ func (c *Completion) Retire() {
 
 // nudge makes the loop look at a Completion in flight.
 //
-// A change that comes just before Submit is seen by the tick that starts the operation, since that reads after
-// Submit stored the state; one that comes just after it finds the state changed and gets here. Either way it is
-// seen.
+// A change that comes before Submit has stored stateQueued is seen by the tick that starts the operation, since that
+// reads after it; one that comes later finds the state changed and gets past the check. Either way it is seen.
 func (c *Completion) nudge() {
-	if c.state.Load() == stateIdle {
+	if s := c.state.Load(); s == stateIdle || s == stateClaimed {
 		return
 	}
 	if l := c.loop.Load(); l.intake.Push(&c.node) {

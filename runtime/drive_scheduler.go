@@ -3,6 +3,7 @@ package runtime
 import (
 	"errors"
 	"os"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -20,8 +21,12 @@ type schedDrive struct {
 	pollable backends.Pollable
 	file     *os.File // a duplicate of the backend's descriptor, registered with the netpoller
 	over     bool     // under mu: the reaper has been told to end
-	spare    []outcome
+	more     atomic.Bool
+	spare    atomic.Pointer[outcomes]
 }
+
+// outcomes is a list that changes hands under the lock and is worked off outside.
+type outcomes struct{ list []outcome }
 
 var errNotPollable = errors.New("the Go runtime cannot poll the backend's descriptor")
 
@@ -74,39 +79,57 @@ func (l *Loop) pump() {
 }
 
 // turn runs ticks until there is nothing left to do, then resolves what they brought, which may give it more to do.
-// It reports whether the loop is over.
-func (l *Loop) turn() bool {
-	for {
-		l.mu.Lock()
-		if l.sched.over {
-			l.mu.Unlock()
-			return true
-		}
-		for {
-			l.tick(backends.NoWait)
-			l.setAlarm() // what the tick reaped may have been the alarm itself; if the queue is full it is pending
-			if len(l.batch) == 0 && len(l.cancels) == 0 && (l.lost != nil || !l.be.Pending()) {
-				break
+// If somebody else is at it, turn leaves the work to him and returns at once: he finds more set after he has let go of
+// the lock. It reports whether the loop is over.
+func (l *Loop) turn() (over bool) {
+	for round := 0; ; round++ {
+		if !l.mu.TryLock() {
+			l.sched.more.Store(true)
+			if !l.mu.TryLock() {
+				return false
 			}
 		}
-		if l.finished() {
-			l.sched.over = true
-			l.sched.file.SetReadDeadline(time.Unix(1, 0))
+		l.sched.more.Store(false)
+		over = l.tickAll()
+		buf := l.sched.spare.Swap(nil)
+		if buf == nil {
+			buf = new(outcomes)
 		}
-		done := l.done
-		l.done = l.sched.spare
-		l.sched.spare = nil
+		buf.list, l.done = l.done, buf.list[:0]
 		l.mu.Unlock()
 
-		again := l.resolveAll(done)
-
-		l.mu.Lock()
-		l.sched.spare = done[:0]
-		l.mu.Unlock()
-		if !again {
+		again := l.resolveAll(buf.list)
+		l.sched.spare.Store(buf)
+		if over || !again && !l.sched.more.Load() {
+			return over
+		}
+		if round == maxRounds {
+			go l.turn() // the caller has done enough for the others
 			return false
 		}
 	}
+}
+
+// maxRounds bounds how long a caller who came to submit one operation works for everybody.
+const maxRounds = 4
+
+// tickAll runs ticks until the backend has nothing pending. The caller holds mu. It reports whether the loop is over.
+func (l *Loop) tickAll() (over bool) {
+	if l.sched.over {
+		return true
+	}
+	for {
+		l.tick(backends.NoWait)
+		l.setAlarm() // what the tick reaped may have been the alarm itself; if the queue is full it is pending
+		if len(l.batch) == 0 && len(l.cancels) == 0 && (l.lost != nil || !l.be.Pending()) {
+			break
+		}
+	}
+	if l.finished() {
+		l.sched.over = true
+		l.sched.file.SetReadDeadline(time.Unix(1, 0)) // ends the reaper
+	}
+	return l.sched.over
 }
 
 // resolveAll resolves outcomes outside the lock, so that callbacks may submit. It reports whether another turn is

@@ -40,7 +40,10 @@ func (l *Loop) drain() {
 
 // turnThread is a tick and what follows from it.
 func (l *Loop) turnThread(deadline int64) {
-	l.dispatch() // what a callback that panicked left behind
+	if len(l.done) > 0 { // left by a callback that panicked, or started again and over at once
+		l.dispatch()
+		deadline = backends.NoWait // that may have been all there was to wait for
+	}
 	l.tick(deadline)
 	l.dispatch()
 }
@@ -101,9 +104,7 @@ func (l *Loop) own() error {
 	if l.thread.id == 0 {
 		lockThread()
 		if err := l.bind(); err != nil {
-			unlockThread()
-			l.thread.id = 0
-			return err
+			l.lose(err) // which Run reports; Close has something to close
 		}
 	}
 	if l.thread.id != sys.ThreadID() {

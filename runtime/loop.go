@@ -41,6 +41,11 @@ type Loop struct {
 	endErr   error         // of closing the backend; after ended
 	stats    loopStats
 	spare    sync.Pool // of *Completion
+
+	asks struct { // of inLoop on the thread drive
+		sync.Mutex
+		list []func()
+	}
 }
 
 // outcome is an event that waits for its callback or wake-up.
@@ -78,7 +83,7 @@ func (l *Loop) Now() int64 { return l.be.Now() }
 // callbacks included; it does not block. It fails with ErrInFlight if c has not come back from its last
 // submission, with ErrBusy at Options.MaxInFlight and with ErrClosed; then c.Callback is not called.
 func (l *Loop) Submit(c *Completion) error {
-	if c.Callback == nil && c.parker == nil {
+	if c.Callback == nil {
 		return errors.New("weir: Completion submitted without a Callback")
 	}
 	if !l.limit.TryAcquire() {
@@ -87,12 +92,13 @@ func (l *Loop) Submit(c *Completion) error {
 		}
 		return ErrBusy
 	}
-	return l.push(c)
+	return l.push(c, false)
 }
 
-// push queues c, for which a token of the limit has been taken.
-func (l *Loop) push(c *Completion) error {
-	if !c.state.CompareAndSwap(stateIdle, stateQueued) {
+// push queues c, for which a token of the limit has been taken. park says that the caller is going to wait on
+// c.parker.
+func (l *Loop) push(c *Completion, park bool) error {
+	if !c.state.CompareAndSwap(stateIdle, stateClaimed) {
 		l.limit.Release(1)
 		return ErrInFlight
 	}
@@ -104,7 +110,11 @@ func (l *Loop) push(c *Completion) error {
 		l.limit.Release(1)
 		return ErrOtherLoop
 	}
+	if c.park = park; park && c.parker == nil {
+		c.parker = sched.NewParker()
+	}
 	c.seq.Add(1)
+	c.state.Store(stateQueued)
 	if l.intake.Push(&c.node) {
 		l.notify()
 	}
@@ -123,25 +133,25 @@ func (l *Loop) Cancel(c *Completion) {
 // ctx ends first the operation is cancelled; the result says what became of it: the error is nil if it was done
 // anyway. At Options.MaxInFlight Do waits for room, with ctx. Not for use in callbacks.
 //
-// The error is that of c.Err, with the context's cause for ErrCanceled if it was ctx that ended, or ErrInFlight or
-// ErrClosed if c was not submitted.
+// The error is that of c.Err, with the context's cause for ErrCanceled if it was ctx that ended; or, if c was not
+// submitted, ErrInFlight, ErrClosed, or the cause of a context that was over before.
 func (l *Loop) Do(ctx context.Context, c *Completion) error {
 	if c.Op.Multi {
 		return errors.New("weir: Do of an operation with Op.Multi, which reports more than once")
 	}
-	if c.parker == nil {
-		c.parker = sched.NewParker()
-	}
 	done := ctx.Done()
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
 	if !l.limit.TryAcquire() {
 		if err := l.limit.Acquire(ctx); err != nil {
 			if errors.Is(err, sched.ErrLimitClosed) {
-				err = ErrClosed
+				return ErrClosed
 			}
-			return err
+			return context.Cause(ctx)
 		}
 	}
-	if err := l.push(c); err != nil {
+	if err := l.push(c, true); err != nil {
 		return err
 	}
 	if done == nil {
@@ -174,6 +184,9 @@ func (l *Loop) Borrow() *Completion {
 func (l *Loop) Return(c *Completion) {
 	c.Op = backends.Op{}
 	c.SetDeadline(0)
+	if c.Deadline() == retired {
+		return
+	}
 	l.spare.Put(c)
 }
 
@@ -194,25 +207,42 @@ func (l *Loop) Post(f func()) error {
 	return l.Submit(c)
 }
 
-// inLoop runs f between ticks and waits for it. It returns false, without having run it, if the loop has ended.
+// inLoop runs f between ticks of a loop that is closing and waits for it. It returns false, without having run it, if
+// the loop has ended.
 func (l *Loop) inLoop(f func()) bool {
 	if l.drive == driveScheduler {
 		l.mu.Lock()
-		defer l.mu.Unlock()
 		f()
+		l.mu.Unlock()
+		l.turn() // for those who found the lock taken
 		return true
 	}
 	ran := make(chan struct{})
-	for {
-		switch err := l.Post(func() { f(); close(ran) }); err {
-		case nil:
-			<-ran
-			return true
-		case ErrBusy:
-			yield()
-		default:
-			return false
-		}
+	l.asks.Lock()
+	l.asks.list = append(l.asks.list, func() { f(); close(ran) })
+	l.asks.Unlock()
+	l.be.Wake()
+	select {
+	case <-ran:
+		return true
+	case <-l.ended:
+	}
+	select {
+	case <-ran:
+		return true
+	default:
+		return false
+	}
+}
+
+// answer runs what inLoop asked for.
+func (l *Loop) answer() {
+	l.asks.Lock()
+	list := l.asks.list
+	l.asks.list = nil
+	l.asks.Unlock()
+	for _, f := range list {
+		f()
 	}
 }
 

@@ -3,6 +3,7 @@ package runtime
 import (
 	"fmt"
 	"syscall"
+	"time"
 
 	"github.com/weirgo/weir/backends"
 )
@@ -14,7 +15,7 @@ func (l *Loop) tick(deadline int64) {
 	l.takeIntake()
 	l.handOver()
 	if deadline != backends.NoWait {
-		if len(l.done) > 0 || l.lost != nil || l.finished() {
+		if len(l.done) > 0 || l.finished() {
 			deadline = backends.NoWait
 		} else if next, ok := l.wheel.Next(); ok {
 			deadline = min(deadline, max(next, backends.NoWait+1))
@@ -29,6 +30,9 @@ func (l *Loop) takeIntake() {
 	l.now = 0
 	if l.closeIt.Load() && !l.closing {
 		l.beginClose()
+	}
+	if l.closing {
+		l.answer()
 	}
 	for n := l.intake.Take(); n != nil; {
 		next := n.Next()
@@ -166,6 +170,9 @@ func (l *Loop) handOver() {
 // poll enters the backend once and settles what came out of it.
 func (l *Loop) poll(deadline int64) {
 	if l.lost != nil {
+		if deadline != backends.NoWait {
+			time.Sleep(time.Millisecond) // nothing is left that could wake the loop
+		}
 		return
 	}
 	n, err := l.be.Poll(l.events, deadline)
@@ -194,13 +201,18 @@ func (l *Loop) absorb(ev *backends.Event) {
 		l.done = append(l.done, outcome{c, ev.Res, true})
 		return
 	}
-	if c.cause == causeNone && c.tries < maxTries {
-		if s.polling {
-			s.polling = false
+	if s.polling { // what became of the poll is not the operation's result
+		if s.polling = false; c.cause == causeNone {
 			l.again(s)
-			return
+		} else {
+			l.finish(s, -int32(syscall.ECANCELED))
 		}
+		return
+	}
+	if c.cause == causeNone && c.tries < maxTries {
 		switch errno := errnoOf(ev.Res); {
+		case errno == syscall.EINTR && s.rec.Code == backends.OpClose:
+			ev.Res = 0 // it is closed, and the number may already be another's
 		case errno == syscall.EINTR, errno == syscall.ECANCELED:
 			// Nobody asked for this. The kernel cancels what a thread had in flight when the thread ends.
 			c.tries++
@@ -288,6 +300,9 @@ func (l *Loop) lose(err error) {
 	l.batch, l.cancels = nil, nil
 	l.slots.each(func(s *slot) {
 		if c := s.c; c.state.Load() == stateStarted && c.id == s.rec.ID && c.cause != causeLost {
+			if c.Op.Code == backends.OpBlocking && !l.pool.withdraw(c) {
+				return // it runs, and ends without the backend
+			}
 			c.cause = causeLost
 			l.wheel.Remove(&c.timer.node)
 			c.state.Store(stateDone)
@@ -327,25 +342,31 @@ func (l *Loop) expired(c *Completion) {
 }
 
 // dispatch resolves outcomes on a thread loop. It keeps its place, so that a callback that panics does not cost
-// the others theirs.
+// the others theirs. What a callback starts again and is over at once waits for the next turn, so that it does not
+// keep the loop from its other work.
 func (l *Loop) dispatch() {
-	for l.donePos < len(l.done) {
+	for end := len(l.done); l.donePos < end; {
 		o := l.done[l.donePos]
 		l.done[l.donePos].c = nil
 		l.donePos++
 		if l.resolve(o) {
+			o.c.state.Store(stateStarted)
 			l.start(o.c)
 		}
 	}
-	l.done, l.donePos = l.done[:0], 0
+	rest := copy(l.done, l.done[l.donePos:])
+	if rest > 0 {
+		clear(l.done[rest:])
+	}
+	l.done, l.donePos = l.done[:rest], 0
 }
 
 // resolve hands an outcome to the goroutine or the callback it is for. It reports whether the callback wants the
-// operation started again; the Completion is marked as started then.
+// operation started again; the Completion is claimed then.
 func (l *Loop) resolve(o outcome) (again bool) {
 	c := o.c
 	c.res, c.more = o.res, o.more
-	if c.parker != nil {
+	if c.park {
 		c.state.Store(stateIdle)
 		l.limit.Release(1)
 		l.stats.wakes.Add(1)
@@ -353,22 +374,26 @@ func (l *Loop) resolve(o outcome) (again bool) {
 		return false
 	}
 	l.resolved.Add(1)
-	if !o.more {
-		c.state.Store(stateIdle)
-	}
-	switch act := c.Callback(c); {
-	case o.more:
-		if act == Disarm {
+	if o.more {
+		if c.Callback(c) == Disarm {
 			l.Cancel(c)
 		}
-	case act == Rearm && !l.closeIt.Load():
-		if !c.state.CompareAndSwap(stateIdle, stateStarted) {
-			panic("weir: Rearm for a Completion that its callback has submitted again")
-		}
-		c.seq.Add(1)
-		return true
-	default:
-		l.limit.Release(1)
+		return false
 	}
-	return false
+	defer func() {
+		if !again {
+			l.limit.Release(1) // also if the callback panics
+		}
+	}()
+	c.state.Store(stateIdle)
+	if c.Callback(c) != Rearm || l.closeIt.Load() {
+		return false
+	}
+	if !c.state.CompareAndSwap(stateIdle, stateClaimed) {
+		panic("weir: Rearm for a Completion that its callback has submitted again")
+	}
+	if c.Err() == ErrCanceled { // a Cancel that has not been answered yet is for what follows
+		c.seq.Add(1)
+	}
+	return true
 }

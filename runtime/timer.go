@@ -1,6 +1,7 @@
 package runtime
 
 import (
+	"math"
 	"time"
 
 	"github.com/weirgo/weir/sched"
@@ -34,7 +35,15 @@ func (t *Timer) Reset(d time.Duration) bool {
 		panic("weir: Reset of a Timer that was never started")
 	}
 	t.every = int64(d)
-	return t.arm(t.loop.be.Now() + int64(d))
+	return t.arm(later(t.loop.be.Now(), t.every))
+}
+
+// later is now + d, or the end of time.
+func later(now, d int64) int64 {
+	if d > 0 && now > math.MaxInt64-d {
+		return math.MaxInt64
+	}
+	return now + d
 }
 
 func (t *Timer) arm(when int64) (was bool) {
@@ -63,8 +72,8 @@ func (t *Timer) fire(now int64) {
 	l.resolved.Add(1)
 	when := t.node.When()
 	if t.f(t) == Rearm && !t.node.Pending() {
-		if when += t.every; when <= now {
-			when = now + t.every
+		if when = later(when, t.every); when <= now {
+			when = later(now, t.every)
 		}
 		t.arm(when)
 	}

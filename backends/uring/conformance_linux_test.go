@@ -15,14 +15,29 @@ import (
 func openOrSkip(t testing.TB, cfg Config) *Backend {
 	t.Helper()
 	b, err := Open(cfg)
+	skipOrFail(t, err)
+	return b
+}
+
+// skipOrFail skips the test if err means that there is no io_uring here, or none that is new enough.
+func skipOrFail(t testing.TB, err error) {
+	t.Helper()
 	switch {
-	case errors.Is(err, errors.ErrUnsupported), errors.Is(err, syscall.ENOSYS), errors.Is(err, syscall.EPERM),
-		errors.Is(err, syscall.EACCES), errors.Is(err, syscall.EINVAL):
+	case errors.Is(err, errors.ErrUnsupported), errors.Is(err, syscall.ENOSYS), errors.Is(err, syscall.EPERM), errors.Is(err, syscall.EACCES):
+		t.Skip(err)
+	case errors.Is(err, syscall.EINVAL):
+		r, plain := sys.NewRing(2, 0, 0)
+		if plain == nil {
+			features := r.Features()
+			r.Close()
+			if features&requiredFeatures == requiredFeatures {
+				t.Fatalf("this kernel is new enough, but: %v", err)
+			}
+		}
 		t.Skip(err)
 	case err != nil:
 		t.Fatal(err)
 	}
-	return b
 }
 
 // kinds are the two kinds of rings.
@@ -33,6 +48,7 @@ var kinds = []struct {
 
 // Every rung of both ladders passes the suite.
 func TestConformance(t *testing.T) {
+	newRig(t, Config{}) // or skip
 	for _, kind := range kinds {
 		for rung := range Rungs(Config{Thread: kind.thread}) {
 			cfg := Config{Thread: kind.thread, Rung: rung}

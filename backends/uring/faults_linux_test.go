@@ -48,8 +48,8 @@ func TestEnterFails(t *testing.T) {
 					if d := time.Since(start); d > patience/2 {
 						t.Errorf("Poll(%d) took %v", deadline, d)
 					}
-					if !r.Pending() || r.ring.Queued() < 5 {
-						t.Fatalf("after Poll(%d): Pending %v, %d entries are queued", deadline, r.Pending(), r.ring.Queued())
+					if !r.Pending() || r.ring.Queued() < 5 || !r.lengthy {
+						t.Fatalf("after Poll(%d): Pending %v, %d entries are queued, lengthy %v", deadline, r.Pending(), r.ring.Queued(), r.lengthy)
 					}
 				}
 				sqes := r.Counters().SQEs
@@ -59,8 +59,8 @@ func TestEnterFails(t *testing.T) {
 				if n, err := unix.Read(rd, got[:]); string(got[:max(n, 0)]) != "abcde" || err != nil {
 					t.Errorf("the operations wrote %q, %v, want each once, in order", got[:max(n, 0)], err)
 				}
-				if n := r.Counters().SQEs - sqes; n != 8 {
-					t.Errorf("%d entries were counted, want 7 operations and the wake source", n)
+				if n := r.Counters().SQEs - sqes; n != 8 || r.lengthy {
+					t.Errorf("%d entries were counted, want 7 operations and the wake source; lengthy %v", n, r.lengthy)
 				}
 				r.woken()
 			})
@@ -316,90 +316,91 @@ func TestScratchLetsGo(t *testing.T) {
 	}
 }
 
-// The kernel starts no more threads than Workers for operations that it can only do by blocking, and they go with
-// the thread they work for.
+// The kernel starts no more threads than Workers for operations that it can only do by blocking, also for a thread
+// other than the one that called Bind, and none stays behind.
 func TestWorkers(t *testing.T) {
-	openOrSkip(t, Config{}).Close()
+	newRig(t, Config{}) // or skip
 	forKinds(t, func(t *testing.T, cfg Config) {
+		cfg.Workers = 3
 		before := systest.Workers(t)
-		end(t, func() {
-			t.Run("", func(t *testing.T) {
-				cfg.Workers = 3
-				cfg.Thread = true // in any case the threads belong to the one that submits
-				const n = 30
-				r := newRig(t, cfg)
-				done := make(chan int)
-				var most int
-				go func() {
-					most := 0
-					for {
-						select {
-						case <-done:
-							done <- most
-							return
-						default:
-							most = max(most, systest.Workers(t))
-							time.Sleep(100 * time.Microsecond)
-						}
-					}
-				}()
-				// Splices from empty pipes block a thread each.
-				var ops []*backends.Completion
-				var wrs []int
-				for range n {
-					rd, wr := pipe(t)
-					_, to := pipe(t)
-					unix.SetNonblock(rd, false)
-					unix.SetNonblock(to, false)
-					wrs = append(wrs, wr)
-					c := r.op(backends.Op{FD: rd})
-					e := r.ring.SQE()
-					e.Opcode, e.Fd, e.SpliceFdIn, e.Off, e.Addr, e.Len = sys.OpSplice, int32(to), int32(rd), 1<<64-1, 1<<64-1, 1
-					e.UserData = uint64(c.ID)
-					ops = append(ops, c)
-				}
-				// Writes to a file, and fsyncs, are of the other kind.
-				file := filepath.Join(t.TempDir(), "file")
-				fd, err := unix.Open(file, unix.O_RDWR|unix.O_CREAT|unix.O_CLOEXEC, 0o600)
-				if err != nil {
-					t.Fatal(err)
-				}
-				defer unix.Close(fd)
-				var syncs []*backends.Completion
-				for i := range n {
-					syncs = append(syncs,
-						r.op(backends.Op{Code: backends.OpWrite, FD: fd, Off: int64(i) * 100, Buf: bytes.Repeat([]byte{'x'}, 100)}),
-						r.op(backends.Op{Code: backends.OpFsync, FD: fd}))
-				}
-				r.submit(syncs...)
-				for _, res := range r.finish(syncs...) {
-					if res != 100 && res != 0 {
-						t.Errorf("a write or fsync: %d", res)
-					}
-				}
-				for limit := time.Now().Add(patience); systest.Workers(t) < before+3 && time.Now().Before(limit); {
-					r.poll(r.after(time.Millisecond))
-				}
-				for range 10 {
-					r.poll(r.after(2 * time.Millisecond)) // none ends, and no more are started
-				}
-				for _, wr := range wrs {
-					write(t, wr, "x")
-				}
-				r.want(1, ops...)
-				done <- 0
-				most = <-done
-				if most -= before; most > 6 || most < 3 {
-					t.Errorf("%d worker threads at a time, want 3 of one kind and up to 3 of the other", most)
-				}
+		if cfg.Thread {
+			end(t, func() {
+				t.Run("", func(t *testing.T) { blockWorkers(newRig(t, cfg), before) })
 			})
-		})
+		} else {
+			runtime.LockOSThread()
+			defer runtime.UnlockOSThread()
+			r := newRig(t, cfg)
+			end(t, func() { blockWorkers(r, before) })
+		}
 		for limit := time.Now().Add(patience); systest.Workers(t) > before; time.Sleep(time.Millisecond) {
 			if time.Now().After(limit) {
 				t.Fatalf("%d worker threads are left, %d were there", systest.Workers(t), before)
 			}
 		}
 	})
+}
+
+func blockWorkers(r *rig, before int) {
+	t := r.t
+	const n = 30
+	stop, counted := make(chan bool), make(chan int)
+	go func() {
+		most := 0
+		for {
+			select {
+			case <-stop:
+				counted <- most
+				return
+			case <-time.After(100 * time.Microsecond):
+				most = max(most, systest.Workers(t)-before)
+			}
+		}
+	}()
+	// Splices from empty pipes block a thread each.
+	var splices []*backends.Completion
+	var wrs []int
+	for range n {
+		rd, wr := pipe(t)
+		_, to := pipe(t)
+		unix.SetNonblock(rd, false)
+		unix.SetNonblock(to, false)
+		wrs = append(wrs, wr)
+		c := r.op(backends.Op{})
+		e := r.ring.SQE()
+		e.Opcode, e.Fd, e.Off, e.SpliceFdIn, e.Addr, e.Len = sys.OpSplice, int32(to), 1<<64-1, int32(rd), 1<<64-1, 1
+		e.UserData = uint64(c.ID)
+		splices = append(splices, c)
+	}
+	// An fsync is of the other kind.
+	fd, err := unix.Open(filepath.Join(t.TempDir(), "file"), unix.O_RDWR|unix.O_CREAT|unix.O_CLOEXEC, 0o600)
+	if err != nil {
+		t.Error(err)
+		return
+	}
+	defer unix.Close(fd)
+	var writes, syncs []*backends.Completion
+	for i := range n {
+		writes = append(writes, r.op(backends.Op{Code: backends.OpWrite, FD: fd, Off: int64(i) * 100, Buf: bytes.Repeat([]byte{'x'}, 100)}))
+		syncs = append(syncs, r.op(backends.Op{Code: backends.OpFsync, FD: fd}))
+		r.submit(writes[i], syncs[i])
+	}
+	r.want(100, writes...)
+	r.want(0, syncs...)
+	for limit := time.Now().Add(patience); systest.Workers(t) < before+3 && time.Now().Before(limit); {
+		r.poll(r.after(time.Millisecond))
+	}
+	for range 10 {
+		r.poll(r.after(2 * time.Millisecond)) // none ends, and no more are started
+	}
+	for _, wr := range wrs {
+		write(t, wr, "x")
+	}
+	r.want(1, splices...)
+	stop <- true
+	if most := <-counted; most < 3 || most > 6 {
+		t.Errorf("%d worker threads at a time, want 3 of one kind and up to 3 of the other", most)
+	}
 }
 
 // Sending to nobody is an error, not a signal.

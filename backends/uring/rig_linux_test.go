@@ -45,9 +45,7 @@ func newRig(t testing.TB, cfg Config) *rig {
 			t.Errorf("Close: %v", err)
 		}
 	})
-	if err := b.Bind(cfg.Thread); err != nil {
-		t.Fatalf("Bind: %v", err)
-	}
+	skipOrFail(t, b.Bind(cfg.Thread))
 	return r
 }
 

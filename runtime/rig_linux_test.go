@@ -1,0 +1,136 @@
+package runtime
+
+import (
+	"encoding/binary"
+	"fmt"
+	"os"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/weirgo/weir/backends"
+)
+
+func systemDrives() []lane {
+	k := func(testing.TB) kernel { return linuxKernel{} }
+	return []lane{{"io_uring/thread", DriveThread, k}, {"io_uring/scheduler", DriveScheduler, k}}
+}
+
+func systemLoops() []lane {
+	return []lane{{"io_uring", "", func(testing.TB) kernel { return linuxKernel{} }}}
+}
+
+// linuxKernel is the real one.
+type linuxKernel struct{}
+
+func (linuxKernel) open(o *Options, thread bool) (backends.Backend, error) {
+	be, err := candidates[0].open(o, thread)
+	if err != nil {
+		return nil, unavailable{err}
+	}
+	return be, nil
+}
+
+func (linuxKernel) pipe(t testing.TB) (r, w int) {
+	t.Helper()
+	var p [2]int
+	if err := unix.Pipe2(p[:], unix.O_CLOEXEC|unix.O_NONBLOCK); err != nil {
+		t.Fatal("pipe: ", err)
+	}
+	return p[0], p[1]
+}
+
+func (linuxKernel) socketPair(t testing.TB) (a, b int) {
+	t.Helper()
+	p, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, 0)
+	if err != nil {
+		t.Fatal("socketpair: ", err)
+	}
+	return p[0], p[1]
+}
+
+func (k linuxKernel) listener(t testing.TB) (int, *backends.Sockaddr) {
+	t.Helper()
+	fd := k.socket(t)
+	if err := unix.Bind(fd, &unix.SockaddrInet4{Addr: [4]byte{127, 0, 0, 1}}); err != nil {
+		t.Fatal("bind: ", err)
+	}
+	if err := unix.Listen(fd, 1024); err != nil {
+		t.Fatal("listen: ", err)
+	}
+	name, err := unix.Getsockname(fd)
+	if err != nil {
+		t.Fatal("getsockname: ", err)
+	}
+	inet := name.(*unix.SockaddrInet4)
+	addr := &backends.Sockaddr{Len: unix.SizeofSockaddrInet4}
+	binary.NativeEndian.PutUint16(addr.Data[:], unix.AF_INET)
+	binary.BigEndian.PutUint16(addr.Data[2:], uint16(inet.Port))
+	copy(addr.Data[4:], inet.Addr[:])
+	return fd, addr
+}
+
+func (linuxKernel) socket(t testing.TB) int {
+	t.Helper()
+	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, 0)
+	if err != nil {
+		t.Fatal("socket: ", err)
+	}
+	return fd
+}
+
+func (linuxKernel) closeFD(fd int) error { return unix.Close(fd) }
+
+func (linuxKernel) put(r *rig, fd int, p []byte) {
+	for {
+		n, err := unix.Write(fd, p)
+		if err == syscall.EINTR {
+			continue
+		}
+		if err != nil || n != len(p) {
+			r.Errorf("write(2) to %d: %d, %v", fd, n, err)
+		}
+		return
+	}
+}
+
+func (linuxKernel) descriptors() []string { return openFDs() }
+
+// openFDs lists the descriptors of the process.
+func openFDs() []string {
+	const dir = "/proc/self/fd/"
+	entries, _ := os.ReadDir(dir)
+	var list []string
+	for _, e := range entries {
+		if target, err := os.Readlink(dir + e.Name()); err == nil { // not ReadDir's own
+			list = append(list, fmt.Sprintf("%s=%s", e.Name(), target))
+		}
+	}
+	return list
+}
+
+// workers lists the threads that the kernel has made for rings of this process.
+func workers() []string {
+	const dir = "/proc/self/task/"
+	entries, _ := os.ReadDir(dir)
+	var list []string
+	for _, e := range entries {
+		name, _ := os.ReadFile(dir + e.Name() + "/comm")
+		if text := strings.TrimSpace(string(name)); strings.HasPrefix(text, "iou-") {
+			list = append(list, text)
+		}
+	}
+	return list
+}
+
+// cpuTime is the processor time that the process has used.
+func cpuTime() time.Duration {
+	var u unix.Rusage
+	if err := unix.Getrusage(unix.RUSAGE_SELF, &u); err != nil {
+		panic(err)
+	}
+	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
+}
