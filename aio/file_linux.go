@@ -167,6 +167,11 @@ func (f *File) ReadContext(ctx context.Context, p []byte) (int, error) {
 		return 0, nil
 	}
 	n, err := f.transfer(ctx, &s.c, backends.OpRead, p, backends.Stream)
+	for more := n; f.regular && 0 < more && n < len(p); n += more { // to the end, not just to the end of what is cached
+		if more, err = f.transfer(ctx, &s.c, backends.OpRead, p[n:], backends.Stream); err != nil {
+			return n, nil // the next Read tells
+		}
+	}
 	if n == 0 && err == nil {
 		err = io.EOF
 	}

@@ -236,7 +236,7 @@ func TestSetDeadlineFromMany(t *testing.T) {
 			for k := range 4 {
 				movers.Go(func() {
 					for range 10 {
-						c.SetDeadline(r.l.Now() + int64(3600e9+k))
+						c.SetDeadline(r.l.Now() + 3600e9 + int64(k))
 						c.SetDeadline(0)
 					}
 				})

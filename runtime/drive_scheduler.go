@@ -69,12 +69,10 @@ func (l *Loop) reap(conn syscall.RawConn) {
 }
 
 // pump hands over what the caller, who found the intake empty, has pushed. Before it does it lets every goroutine
-// that is ready to run queue its operation too, so that all leave in one system call; alone there is nobody to
-// wait for.
+// that is ready to run queue its operation too, so that all leave in one system call. That pays even when there is
+// only one other: without it two goroutines that answer each other wake a thread for each answer.
 func (l *Loop) pump() {
-	if l.limit.InUse() > 2 {
-		yield()
-	}
+	yield()
 	l.turn()
 }
 

@@ -289,6 +289,31 @@ func TestThreadsThatDie(t *testing.T) {
 	})
 }
 
+// TestSyscallsPerOp guards that a loop does not spin: it enters the kernel as often as there is something to hand over
+// or to wait for. (A ring's TASKRUN flag can stay set with nothing behind it.)
+func TestSyscallsPerOp(t *testing.T) {
+	for _, d := range systemDrives() {
+		t.Run(d.name, func(t *testing.T) {
+			worst := uint64(0)
+			n := scale(500)
+			for range 40 {
+				r := startRuntime(t, d, Options{})
+				c := &Completion{Op: nop()}
+				for range n {
+					if err := r.l.Do(context.Background(), c); err != nil {
+						t.Fatal(err)
+					}
+				}
+				worst = max(worst, r.l.Stats().Syscalls)
+				r.rt.Close()
+			}
+			if limit := uint64(5*n + 100); worst > limit {
+				t.Errorf("%d operations took %d system calls, want at most %d", n, worst, limit)
+			}
+		})
+	}
+}
+
 // TestBusyNeighbours guards that operations complete in good time beside goroutines that compute without a pause.
 func TestBusyNeighbours(t *testing.T) {
 	eachDrive(t, Options{}, func(t *testing.T, r *rig) {

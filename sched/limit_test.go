@@ -171,8 +171,10 @@ func TestLimitReleaseMany(t *testing.T) {
 			t.Error(err)
 		}
 	}
-	if !l.TryAcquire() || !l.TryAcquire() || l.TryAcquire() {
-		t.Error("want the 2 tokens that were left over")
+	for i, want := range []bool{true, true, false} {
+		if got := l.TryAcquire(); got != want {
+			t.Errorf("token %d of the 2 left over: %v", i+1, got)
+		}
 	}
 }
 

@@ -13,7 +13,8 @@ import (
 	"github.com/weirgo/weir/backends"
 )
 
-// patience is how long a subtest waits for what should happen at once, before it calls it a hang.
+// patience is how long a subtest waits for what should happen at once, before it fails; a Poll that has not
+// returned after twice that ends the process.
 const patience = 20 * time.Second
 
 // rig is one open backend and the slot table that stands in for a Loop.
@@ -62,7 +63,7 @@ func newRig(t testing.TB, env Env, entries, cqEntries int) *rig {
 		runtime.LockOSThread()
 	}
 	r.b = env.Open(t, entries, cqEntries)
-	r.watchdog = time.AfterFunc(patience, r.hung)
+	r.watchdog = time.AfterFunc(2*patience, r.hung)
 	r.watchdog.Stop()
 	t.Cleanup(r.close)
 	if err := r.b.Bind(env.Thread()); err != nil {
@@ -80,7 +81,7 @@ func (r *rig) hung() {
 	case backends.Forever:
 		deadline = "Forever"
 	}
-	panic(fmt.Sprintf("%s: Poll with %s has not returned for %v", r.t.Name(), deadline, patience))
+	panic(fmt.Sprintf("%s: Poll with %s has not returned for %v", r.t.Name(), deadline, 2*patience))
 }
 
 // abandoned keeps what kernels may still use after a subtest failed.
@@ -323,7 +324,7 @@ func (r *rig) pollInto(dst []backends.Event, deadline int64) int {
 		dst[i] = untouched
 	}
 	r.polling.Store(deadline)
-	r.watchdog.Reset(patience)
+	r.watchdog.Reset(2 * patience)
 	n, err := r.b.Poll(dst, deadline)
 	r.watchdog.Stop()
 	last := r.now

@@ -132,7 +132,6 @@ func workload(d *driver, steps int) {
 		rc, wc  *backends.Completion // in flight
 		written int
 		read    int
-		counted map[*backends.Completion]bool
 	}
 	var channels []*channel
 	for i := range 6 {

@@ -63,7 +63,6 @@ type Sim struct {
 	port  uint16
 
 	counters backends.Counters
-	wakes    atomic.Uint64
 }
 
 var _ backends.Backend = (*Sim)(nil)
