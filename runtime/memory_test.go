@@ -99,6 +99,7 @@ func TestBufferHeldUntilTheEnd(t *testing.T) {
 		}
 	})
 	eachLoop(t, o, func(t *testing.T, r *rig) {
+		t.Cleanup(func() { hold = false }) // or Close would wait
 		rd, _ := r.pipe()
 		over := false
 		c, w := func() (*Completion, weak.Pointer[bigBuf]) {

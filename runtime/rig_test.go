@@ -298,11 +298,17 @@ func (r *rig) eventually(what string, done func() bool) {
 	}
 }
 
-// settled waits until n operations are in flight on the loop, the intake being empty.
+// settled waits until n operations are in flight, all of which the loop has started. It is for loops without timers
+// and events of multishots.
 func (r *rig) settled(n int64) {
 	r.Helper()
 	r.eventually(fmt.Sprintf("%d operations are in flight", n), func() bool {
-		return r.l.limit.InUse() == n && r.l.intake.Empty()
+		l := r.l
+		in := -int64(l.stats.wakes.Load() + l.resolved.Load()) // read before what is started
+		for i := range l.stats.ops {
+			in += int64(l.stats.ops[i].Load())
+		}
+		return in == n && l.limit.InUse() == n && l.intake.Empty()
 	})
 }
 

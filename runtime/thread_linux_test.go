@@ -270,7 +270,7 @@ func TestThreadsThatDie(t *testing.T) {
 			for range 4 {
 				kill(func() { r.mustDo(nop()) })
 			}
-			r.eventually("all are in flight", func() bool { return r.l.limit.InUse() == 2*readers+2 && r.l.intake.Empty() })
+			r.settled(2*readers + 2)
 			r.put(wr, bytes.Repeat([]byte{3}, 2*readers)...)
 			r.put(pollwr, 1)
 			r.mustDo(backends.Op{Code: backends.OpConnect, FD: r.socket(), Addr: addr})

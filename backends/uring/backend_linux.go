@@ -194,7 +194,9 @@ func (b *Backend) Poll(dst []backends.Event, deadline int64) (int, error) {
 		b.counters.overflows.Add(1)
 	}
 	ready := b.ring.CQReady() != 0
-	wait := deadline != backends.NoWait && !ready && flags&(sys.SQTaskrun|sys.SQCQOverflow) == 0
+	// The flag TASKRUN does not keep Poll from waiting: it can stay set with nothing behind it, and a wait begins with
+	// running what there is.
+	wait := deadline != backends.NoWait && !ready && flags&sys.SQCQOverflow == 0
 	if wait {
 		wait = b.armWake() && b.wake.sleep()
 	}
