@@ -198,7 +198,7 @@ func TestEncodeHuge(t *testing.T) {
 	}
 	defer unix.Munmap(mem)
 	b := new(Backend)
-	for _, n := range []int{0, 1, backends.MaxTransfer - 1, backends.MaxTransfer, backends.MaxTransfer + 1, size>>1, size-1, size} {
+	for _, n := range []int{0, 1, backends.MaxTransfer - 1, backends.MaxTransfer, backends.MaxTransfer + 1, size >> 1, size - 1, size} {
 		want := uint32(min(n, backends.MaxTransfer))
 		for _, code := range []backends.Code{backends.OpRead, backends.OpWrite, backends.OpRecv, backends.OpSend} {
 			e, _ := tryEncode(b, &backends.Completion{Op: backends.Op{Code: code, Buf: mem[:n]}})
