@@ -10,7 +10,7 @@ import (
 
 // BenchmarkNopCallback is a round through the loop and the kernel, on the callback lane.
 func BenchmarkNopCallback(b *testing.B) {
-	for _, d := range systemLoops() {
+	for _, d := range picked(systemLoops()) {
 		for _, width := range []int{1, 64} {
 			b.Run(fmt.Sprintf("%s/%d", d.name, width), func(b *testing.B) {
 				r := startLoop(b, d, Options{})
@@ -38,7 +38,7 @@ func BenchmarkNopCallback(b *testing.B) {
 
 // BenchmarkNopDo is the same for goroutines that wait.
 func BenchmarkNopDo(b *testing.B) {
-	for _, d := range systemDrives() {
+	for _, d := range picked(systemDrives()) {
 		for _, width := range []int{1, 64} {
 			b.Run(fmt.Sprintf("%s/%d", d.name, width), func(b *testing.B) {
 				r := startRuntime(b, d, Options{})
@@ -106,7 +106,7 @@ func Benchmark10MTimers(b *testing.B) {
 // BenchmarkAsyncPummel is libuv's async-pummel: a goroutine that notifies without a pause, until the callback has run
 // b.N times.
 func BenchmarkAsyncPummel(b *testing.B) {
-	for _, d := range systemLoops() {
+	for _, d := range picked(systemLoops()) {
 		for _, senders := range []int{1, 4} {
 			b.Run(fmt.Sprintf("%s/%d", d.name, senders), func(b *testing.B) {
 				r := startLoop(b, d, Options{})

@@ -265,7 +265,7 @@ func TestShutdownStuck(t *testing.T) {
 // TestCloseRacesSubmit guards that nobody hangs and nothing is lost when many goroutines submit while the runtime
 // closes, and that each gets its result or ErrClosed.
 func TestCloseRacesSubmit(t *testing.T) {
-	for _, d := range append(systemDrives(), simLane(DriveThread)) {
+	for _, d := range drives() {
 		t.Run(d.name, func(t *testing.T) {
 			for round := range scale(60) {
 				r := startRuntime(t, d, Options{MaxInFlight: 8, QueueEntries: 4})
@@ -360,7 +360,7 @@ func TestConcurrentShutdowns(t *testing.T) {
 
 // TestRuntimeLoops guards placement over several loops and that all of them are closed.
 func TestRuntimeLoops(t *testing.T) {
-	for _, d := range systemDrives() {
+	for _, d := range picked(systemDrives()) {
 		t.Run(d.name, func(t *testing.T) {
 			o := Options{}
 			newRig(t, d, &o)

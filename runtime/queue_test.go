@@ -369,7 +369,7 @@ func TestBindFails(t *testing.T) {
 		})
 	})
 	t.Run("New", func(t *testing.T) {
-		for _, d := range append(systemDrives(), simLane(DriveThread)) {
+		for _, d := range drives() {
 			if d.drive != DriveThread {
 				continue
 			}

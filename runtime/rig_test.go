@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"os"
 	"runtime/pprof"
+	"slices"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -61,11 +63,23 @@ func simLane(drive string) lane {
 	return lane{"sim", drive, func(testing.TB) kernel { return &simKernel{cfg: sim.Config{Seed: 1, Trace: -1}} }}
 }
 
+// drives are the lanes of goroutines that wait, loops those of callbacks.
+func drives() []lane { return picked(append(systemDrives(), simLane(DriveThread))) }
+func loops() []lane  { return picked(append(systemLoops(), simLane(""))) }
+
+// picked leaves out what the environment does: WEIR_DRIVE and WEIR_BACKEND pick one.
+func picked(all []lane) []lane {
+	return slices.DeleteFunc(all, func(d lane) bool {
+		drive, backend := os.Getenv("WEIR_DRIVE"), os.Getenv("WEIR_BACKEND")
+		return d.drive != "" && drive != "" && drive != d.drive || backend != "" && !strings.HasPrefix(d.name, backend)
+	})
+}
+
 // eachDrive runs f for goroutines that wait: on both drives of the system's kernel, and on the thread drive of the
 // simulated one, which is the only one it has.
 func eachDrive(t *testing.T, o Options, f func(t *testing.T, r *rig)) {
 	t.Helper()
-	for _, d := range append(systemDrives(), simLane(DriveThread)) {
+	for _, d := range drives() {
 		t.Run(d.name, func(t *testing.T) { f(t, startRuntime(t, d, o)) })
 	}
 }
@@ -74,7 +88,7 @@ func eachDrive(t *testing.T, o Options, f func(t *testing.T, r *rig)) {
 // f's goroutine.
 func eachLoop(t *testing.T, o Options, f func(t *testing.T, r *rig)) {
 	t.Helper()
-	for _, d := range append(systemLoops(), simLane("")) {
+	for _, d := range loops() {
 		t.Run(d.name, func(t *testing.T) { f(t, startLoop(t, d, o)) })
 	}
 }

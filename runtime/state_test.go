@@ -236,7 +236,7 @@ func TestStates(t *testing.T) {
 		{"more", "Retire", "more, closed"},
 	} {
 		t.Run(strings.ReplaceAll(row.state+"/"+row.event, ", ", "+"), func(t *testing.T) {
-			for _, d := range append(systemLoops(), simLane("")) {
+			for _, d := range loops() {
 				r := startLoop(t, d, Options{})
 				s := newSubject(r, row.state == "more")
 				said := ""

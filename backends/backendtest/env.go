@@ -43,6 +43,10 @@ type (
 		Rights(fds ...int) []byte
 		ParseRights(t testing.TB, control []byte) []int
 	}
+	// flagsEnv says whether fd is closed on exec, and non-blocking. The flags of OpAccept say so.
+	flagsEnv interface {
+		FDFlags(t testing.TB, fd int) (cloexec, nonblock bool)
+	}
 	// readableEnv waits up to d until fd is readable.
 	readableEnv interface {
 		Readable(t testing.TB, fd int, d time.Duration) bool
@@ -60,6 +64,9 @@ const (
 	msgTrunc    = 0x20
 	msgDontWait = 0x40
 	msgWaitAll  = 0x100
+
+	sockNonblock = 0x800
+	sockCloexec  = 0x80000
 
 	shutRd = 0
 	shutWr = 1

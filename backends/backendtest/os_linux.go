@@ -27,6 +27,7 @@ type osEnv struct {
 var (
 	_ hugeEnv     = osEnv{}
 	_ rightsEnv   = osEnv{}
+	_ flagsEnv    = osEnv{}
 	_ readableEnv = osEnv{}
 )
 
@@ -139,6 +140,15 @@ func (osEnv) ParseRights(t testing.TB, control []byte) []int {
 		all = append(all, fds...)
 	}
 	return all
+}
+
+func (osEnv) FDFlags(t testing.TB, fd int) (cloexec, nonblock bool) {
+	t.Helper()
+	onExec, err := unix.FcntlInt(uintptr(fd), unix.F_GETFD, 0)
+	must(t, "F_GETFD", err)
+	status, err := unix.FcntlInt(uintptr(fd), unix.F_GETFL, 0)
+	must(t, "F_GETFL", err)
+	return onExec&unix.FD_CLOEXEC != 0, status&unix.O_NONBLOCK != 0
 }
 
 func (osEnv) Readable(t testing.TB, fd int, d time.Duration) bool {

@@ -38,6 +38,7 @@ func Run(t *testing.T, env Env) {
 		{"Rights", testRights},
 		{"Shutdown", testShutdown},
 		{"Accept", testAccept},
+		{"AcceptFlags", testAcceptFlags},
 		{"ConnectErrors", testConnectErrors},
 		{"Close", testClose},
 		{"ClosePending", testClosePending},

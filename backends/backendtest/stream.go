@@ -411,6 +411,31 @@ func testAccept(t *testing.T, env Env) {
 	}
 }
 
+// testAcceptFlags catches accepted descriptors that child processes inherit, or that block.
+func testAcceptFlags(t *testing.T, env Env) {
+	flags, ok := env.(flagsEnv)
+	if !ok {
+		t.Skip("the environment's descriptors have no flags")
+	}
+	r := newRig(t, env, 0, 0)
+	l, addr := r.listener()
+	for i, want := range []uint32{0, sockCloexec, sockNonblock, sockCloexec | sockNonblock} {
+		a := r.accept(l, i%2 == 1)
+		a.c.Flags = want
+		r.submit(a)
+		r.want(r.connect(r.socket(), addr), 0)
+		r.until(a.String(), func() bool { return len(a.events) > 0 })
+		if a.events[0].Res < 0 {
+			t.Fatalf("%v: %s", a, result(a.events[0].Res))
+		}
+		cloexec, nonblock := flags.FDFlags(t, r.own(a.events[0].Res))
+		if cloexec != (want&sockCloexec != 0) || nonblock != (want&sockNonblock != 0) {
+			t.Errorf("%v with flags %#x: close-on-exec=%v, non-blocking=%v", a, want, cloexec, nonblock)
+		}
+		r.end(a)
+	}
+}
+
 // testConnectErrors catches failures to connect that get lost.
 func testConnectErrors(t *testing.T, env Env) {
 	r := newRig(t, env, 0, 0)

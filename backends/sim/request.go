@@ -12,8 +12,7 @@ import (
 //
 //	queued -> issued -> waiting on its file -> posted -> returned by Poll
 //
-// The steps from issued on may be skipped but not repeated, except that a multishot operation posts events while
-// it waits.
+// It may skip waiting, or be issued and posted at once. A multishot operation posts events while it waits, too.
 type req struct {
 	c  *backends.Completion
 	op backends.Op // as it was submitted
@@ -111,26 +110,20 @@ func (s *Sim) attempt(r *req) {
 	r.attempts++
 	for {
 		res, done := s.perform(r)
-		switch {
-		case !done:
-			if !r.waiting {
-				r.waiting = true
-				r.f.waiters = append(r.f.waiters, r)
-			}
-			return
-		case !r.op.Multi || res < 0:
+		if !done {
+			break
+		}
+		if !r.op.Multi || res < 0 || !s.postMore(r, res) {
 			s.finish(r, res)
-			return
-		case !s.postMore(r, res):
-			s.finish(r, res)
-			return
-		case r.op.Code == backends.OpPoll: // news is reported once
-			if !r.waiting {
-				r.waiting = true
-				r.f.waiters = append(r.f.waiters, r)
-			}
 			return
 		}
+		if r.op.Code == backends.OpPoll {
+			break // what was reported is no longer news
+		}
+	}
+	if !r.waiting {
+		r.waiting = true
+		r.f.waiters = append(r.f.waiters, r)
 	}
 }
 

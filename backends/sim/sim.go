@@ -116,7 +116,7 @@ func (s *Sim) String() string {
 // Name returns "sim".
 func (s *Sim) Name() string { return "sim" }
 
-// Now is the virtual clock. Unlike the other methods it may be called by any goroutine.
+// Now is the virtual clock. Any goroutine may call it.
 func (s *Sim) Now() int64 { return s.now.Load() }
 
 // Bind makes the Sim ready. It runs on any thread, and does not check on which.
@@ -262,9 +262,10 @@ func (s *Sim) Fail(err error) {
 }
 
 // Counters adds up what the Sim did. A Poll counts as one system call, and so does a Wake unless another one is
-// pending.
+// pending. Any goroutine may call it.
 func (s *Sim) Counters() backends.Counters {
-	defer s.own(callCounters)()
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	return s.counters
 }
 
@@ -292,13 +293,12 @@ const (
 	callCancel
 	callPoll
 	callPending
-	callCounters
 	callClose
 )
 
 var callNames = [...]string{
 	callBind: "Bind", callSubmit: "Submit", callCancel: "Cancel", callPoll: "Poll", callPending: "Pending",
-	callCounters: "Counters", callClose: "Close",
+	callClose: "Close",
 }
 
 // own begins a call that only one goroutine at a time may make, and locks the Sim. What it returns ends it.

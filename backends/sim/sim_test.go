@@ -8,6 +8,7 @@ import (
 	"sync"
 	"syscall"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/weirgo/weir/backends"
@@ -124,6 +125,30 @@ func TestBlocksForReal(t *testing.T) {
 		t.Error(err)
 	}
 	d.Wake()
+}
+
+// In a bubble of package synctest a Poll that waits for real counts as blocked, so that the bubble's time goes on.
+func TestSynctest(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := start(t, sim.Config{})
+		r, w := d.Pipe()
+		c := d.add(read(r, 1))
+		begin := time.Now()
+		go func() {
+			time.Sleep(time.Hour)
+			d.Wake()
+			time.Sleep(time.Hour)
+			d.CloseFD(w)
+		}()
+		d.poll(backends.Forever)
+		if by := time.Since(begin); by != time.Hour || d.done(c) {
+			t.Errorf("Poll was woken after %v, done=%v; want an hour, and not yet", by, d.done(c))
+		}
+		d.poll(backends.Forever)
+		if by := time.Since(begin); by != 2*time.Hour || !d.done(c) {
+			t.Errorf("Poll was woken after %v, done=%v; want two hours, and the event", by, d.done(c))
+		}
+	})
 }
 
 // A Wake is used up by the wait that it ends, and by no other Poll.
@@ -444,10 +469,11 @@ func TestMisuse(t *testing.T) {
 			defer wg.Wait()
 			defer d.Wake()
 			for {
-				d.Counters()
+				d.Counters() // allowed
+				d.Pending()
 				time.Sleep(time.Millisecond)
 			}
-		}, "Counters is called while another goroutine is in Poll"},
+		}, "Pending is called while another goroutine is in Poll"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			d := start(t, sim.Config{Seed: 9})

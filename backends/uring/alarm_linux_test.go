@@ -112,7 +112,7 @@ func TestAlarmUnseen(t *testing.T) {
 	}
 	near := r.after(3 * time.Millisecond)
 	r.setAlarm(near)
-	r.expectAlarm(near)
+	r.awaitAlarm(near)
 }
 
 // Alarms wait for room in the queue as operations do.

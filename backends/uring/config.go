@@ -12,7 +12,8 @@ type Config struct {
 	// at a time.
 	Thread bool
 	// Workers bounds the kernel's worker threads for operations that cannot be polled, of each of its two kinds
-	// (Linux 5.15); 0 means 64.
+	// (Linux 5.15); 0 means 64. The kernel counts them for each thread that submits, and a thread that has used
+	// another ring before keeps the bound of the first.
 	Workers uint32
 	// Rung starts the set-up ladder at that rung: 0 is the newest. Tests use it to run on the older ones.
 	Rung int

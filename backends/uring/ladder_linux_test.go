@@ -194,16 +194,18 @@ func TestForeignThread(t *testing.T) {
 	<-done
 }
 
+// childEnv is set in the processes that child starts.
+const childEnv = "WEIR_TEST_CHILD"
+
 // child runs the calling test again in a process of its own, and inside there.
 func child(t *testing.T, inside func()) {
 	t.Helper()
-	const env = "WEIR_TEST_CHILD"
-	if os.Getenv(env) == t.Name() {
+	if os.Getenv(childEnv) == t.Name() {
 		inside()
 		return
 	}
 	cmd := exec.Command(os.Args[0], "-test.run=^"+strings.ReplaceAll(t.Name(), "/", "$/^")+"$", "-test.v", "-test.timeout=30s")
-	cmd.Env = append(os.Environ(), env+"="+t.Name())
+	cmd.Env = append(os.Environ(), childEnv+"="+t.Name())
 	out, err := cmd.CombinedOutput()
 	switch {
 	case err != nil:
