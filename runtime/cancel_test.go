@@ -148,7 +148,7 @@ func runDuels(r *rig, pairs, rounds int, ctx func(*duel) (context.Context, conte
 func TestCancelRace(t *testing.T) {
 	eachDrive(t, Options{}, func(t *testing.T, r *rig) {
 		none := func(*duel) (context.Context, context.CancelFunc) { return background() }
-		runDuels(r, 16, scale(100_000), none, ErrCanceled, func(d *duel, rng *rand.Rand) {
+		runDuels(r, 64, scale(100_000), none, ErrCanceled, func(d *duel, rng *rand.Rand) {
 			switch rng.IntN(4) {
 			case 0:
 				r.l.Cancel(&d.c)
@@ -176,7 +176,7 @@ func TestContextRace(t *testing.T) {
 			cancels.Store(d, cancel)
 			return ctx, func() { cancel(nil) }
 		}
-		runDuels(r, 16, scale(20_000), ctx, cause, func(d *duel, rng *rand.Rand) {
+		runDuels(r, 64, scale(20_000), ctx, cause, func(d *duel, rng *rand.Rand) {
 			if rng.IntN(2) == 0 {
 				d.write(1)
 			}
@@ -194,7 +194,7 @@ func TestDeadlineRace(t *testing.T) {
 			d.c.SetDeadline(r.l.Now() + rand.Int64N(200_000)) // up to 200 µs
 			return background()
 		}
-		runDuels(r, 16, scale(20_000), ctx, os.ErrDeadlineExceeded, func(d *duel, rng *rand.Rand) {
+		runDuels(r, 64, scale(20_000), ctx, os.ErrDeadlineExceeded, func(d *duel, rng *rand.Rand) {
 			if rng.IntN(8) == 0 {
 				d.write(1)
 			} else {
@@ -209,7 +209,7 @@ func TestDeadlineRace(t *testing.T) {
 func TestSetDeadlineFromMany(t *testing.T) {
 	eachDrive(t, Options{}, func(t *testing.T, r *rig) {
 		ctx := func(*duel) (context.Context, context.CancelFunc) { return background() }
-		runDuels(r, 4, scale(8_000), ctx, os.ErrDeadlineExceeded, func(d *duel, rng *rand.Rand) {
+		runDuels(r, 16, scale(8_000), ctx, os.ErrDeadlineExceeded, func(d *duel, rng *rand.Rand) {
 			var movers sync.WaitGroup
 			for i := range 3 {
 				movers.Go(func() {

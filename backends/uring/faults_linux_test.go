@@ -176,6 +176,35 @@ func TestManyReady(t *testing.T) {
 	})
 }
 
+// Completions for which the queue had no room are pending too, when the queue itself is empty.
+func TestOverflowIsPending(t *testing.T) {
+	forKinds(t, func(t *testing.T, cfg Config) {
+		cfg.Entries, cfg.CQEntries = 8, 8
+		r := newRig(t, cfg)
+		var nops []*backends.Completion
+		for range 8 {
+			for _, c := range r.nops(7) {
+				r.submit(c)
+				nops = append(nops, c)
+			}
+			if _, errno := r.enter(false, 0); errno != 0 {
+				t.Fatal(errno)
+			}
+		}
+		r.poll(backends.NoWait) // takes what there was in the queue
+		if len(r.over) == len(nops) || r.ring.SQFlags()&sys.SQCQOverflow == 0 {
+			t.Fatalf("one Poll brought %d of %d events: this test sees nothing", len(r.over), len(nops))
+		}
+		if !r.Pending() {
+			t.Fatal("there are more events, but the backend is not Pending")
+		}
+		r.flush()
+		if len(r.over) != len(nops) {
+			t.Errorf("%d of %d events came while the backend was Pending", len(r.over), len(nops))
+		}
+	})
+}
+
 // Signals rain on the thread that polls: no operation is lost or ends early, no deadline comes early, and they are
 // no error.
 func TestSignals(t *testing.T) {
