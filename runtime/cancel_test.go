@@ -366,6 +366,48 @@ func TestDeadlines(t *testing.T) {
 	})
 }
 
+// TestMovedDeadlines guards that the deadline of an operation in flight can be moved forward, back, and away.
+func TestMovedDeadlines(t *testing.T) {
+	eachLoop(t, Options{}, func(t *testing.T, r *rig) {
+		const ms = int64(time.Millisecond)
+		rd, _ := r.pipe()
+		for _, moves := range [][]int64{{2}, {1000, 2}, {1, 5}, {1, 0}, {1, 1000}, {1, 0, 5}, {3, 1, 1000, 4, 2}, {1, 0, 1000, 0}} {
+			var ended int64
+			c := &Completion{Op: read(rd, make([]byte, 1)), Callback: func(*Completion) Action { ended = r.l.Now(); return Disarm }}
+			begin, last := r.l.Now(), int64(0)
+			for i, m := range moves {
+				if last = m; m != 0 {
+					last = r.l.Now() + m*ms
+				}
+				c.SetDeadline(last)
+				if i == 0 {
+					if err := r.l.Submit(c); err != nil {
+						t.Fatal(err)
+					}
+				}
+				r.run(NoWait)
+			}
+			if ended != 0 { // the machine was too slow for this one
+				continue
+			}
+			var timer Timer
+			timer.Start(r.l, 20*time.Millisecond, func(*Timer) Action { return Disarm })
+			for timer.Armed() {
+				r.run(Once)
+			}
+			due := last != 0 && last <= r.l.Now()-ms
+			if due {
+				r.runUntil("the deadline has had its effect", func() bool { return ended != 0 })
+			}
+			if due != (ended != 0) || due && (ended < last || c.Err() != os.ErrDeadlineExceeded) {
+				t.Errorf("%v: in flight %v, %v after %v", moves, c.InFlight(), c.Err(), time.Duration(ended-begin))
+			}
+			r.l.Cancel(c)
+			r.run(UntilDone)
+		}
+	})
+}
+
 // name is the backend's.
 func (r *rig) name() string { return r.l.be.Name() }
 

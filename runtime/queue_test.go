@@ -200,6 +200,21 @@ func TestPartialSubmit(t *testing.T) {
 	})
 }
 
+// TestFaultyKernel guards goroutines that wait against what a simulated kernel does to their operations, wake-ups and
+// events, none of which is theirs to see.
+func TestFaultyKernel(t *testing.T) {
+	for seed := range uint64(scale(40)) {
+		f := sim.Swarm(seed)
+		f.Error, f.Short = 0, 0
+		d := lane{drive: DriveThread, kernel: func(testing.TB) kernel { return &simKernel{cfg: sim.Config{Seed: seed, Faults: f}} }}
+		r := startRuntime(t, d, Options{QueueEntries: 1 << (seed % 6)})
+		traffic(r, 8, 100)
+		if t.Failed() {
+			t.Fatalf("%v", r.kernel.(*simKernel).Sim)
+		}
+	}
+}
+
 // TestManyReady guards that many completions that are ready at once all come, without another event to push them:
 // a ring with DEFER_TASKRUN brings 20 at a time.
 func TestManyReady(t *testing.T) {

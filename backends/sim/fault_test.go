@@ -185,6 +185,11 @@ func TestLateSuccess(t *testing.T) {
 			continue
 		}
 		d.want(c, 4)
+		t0 := d.Now()
+		d.Wake()
+		if d.poll(backends.Forever); d.Now() != t0 {
+			t.Error("the clock went to where an operation would have stopped that is over")
+		}
 		c = d.add(read(r, 8))
 		d.cancel(c)
 		d.wantErr(c, syscall.ECANCELED) // nothing comes
