@@ -70,13 +70,16 @@ func TestAcceptDeadlineAndContext(t *testing.T) {
 		if _, err := ln.AcceptContext(ctx); !errors.Is(err, context.DeadlineExceeded) {
 			t.Fatalf("AcceptContext: %v", err)
 		}
+		dialed := make(chan struct{})
 		go func() {
+			defer close(dialed)
 			c, err := net.Dial("tcp", ln.Addr().String())
 			if err == nil {
 				c.Write([]byte{42})
 				c.Close()
 			}
 		}()
+		defer func() { <-dialed }()
 		c, err := ln.Accept()
 		if err != nil {
 			t.Fatal(err)

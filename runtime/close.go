@@ -29,10 +29,11 @@ func (l *Loop) finished() bool { return l.closing && l.limit.InUse() == 0 }
 
 // askClose stops the intake and has everything in flight cancelled. It does not wait.
 func (l *Loop) askClose() {
-	if l.closeIt.Swap(true) {
+	if l.refuse.Swap(true) {
 		return
 	}
-	l.limit.Close()
+	l.limit.Close() // before a tick may find that nothing is in flight and end the loop
+	l.closeIt.Store(true)
 	if l.drive == driveScheduler {
 		l.turn()
 		return

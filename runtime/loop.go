@@ -36,7 +36,8 @@ type Loop struct {
 	sched    schedDrive    // of the scheduler drive
 	thread   threadDrive   // of the thread drive
 	pool     *pool
-	closeIt  atomic.Bool   // stop taking operations, cancel those in flight
+	refuse   atomic.Bool   // the loop takes no more operations
+	closeIt  atomic.Bool   // and those in flight are to be cancelled
 	ended    chan struct{} // closed when the last operation is over and the backend is closed
 	endErr   error         // of closing the backend; after ended
 	stats    loopStats
@@ -87,7 +88,7 @@ func (l *Loop) Submit(c *Completion) error {
 		return errors.New("weir: Completion submitted without a Callback")
 	}
 	if !l.limit.TryAcquire() {
-		if l.closeIt.Load() {
+		if l.refuse.Load() {
 			return ErrClosed
 		}
 		return ErrBusy

@@ -9,7 +9,8 @@ import (
 )
 
 // tick is one turn of the loop: take the intake, hand operations over, enter the kernel once and copy out what is
-// over. The drive resolves that, with dispatch or resolveAll, when the tick is done: nobody's code runs inside.
+// over. The drive resolves that, with dispatch or resolveAll, when the tick is done: nobody's code runs inside, but for
+// the callbacks of timers at its end.
 // deadline says how long it may block when there is nothing to do.
 func (l *Loop) tick(deadline int64) {
 	l.takeIntake()

@@ -186,7 +186,7 @@ func TestLateSuccess(t *testing.T) {
 		}
 		d.want(c, 4)
 		t0 := d.Now()
-		d.Wake()
+		time.AfterFunc(time.Millisecond, d.Wake)
 		if d.poll(backends.Forever); d.Now() != t0 {
 			t.Error("the clock went to where an operation would have stopped that is over")
 		}
