@@ -6,8 +6,8 @@ import "math"
 //
 // Obligations:
 //
-//   - All methods but Wake are called by one goroutine at a time. After Bind(true) they are called on the thread
-//     that called Bind.
+//   - Name, Now, Counters and Wake may be called by any goroutine, the others by one at a time. After Bind(true) those
+//     are called on the thread that called Bind.
 //   - Exactly one terminal Event for every Completion that Submit took, whatever happens: success, failure,
 //     cancellation, a full queue on the way.
 //   - The Loop keeps each Completion that Submit took, at the same address and unchanged, until Poll has returned
