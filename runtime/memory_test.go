@@ -2,6 +2,8 @@ package runtime
 
 import (
 	"context"
+	"math/rand/v2"
+	"sync"
 	"testing"
 	"time"
 	"weak"
@@ -166,5 +168,121 @@ func TestKernelWritesLate(t *testing.T) {
 			t.Fatalf("the read was done anyway, but Do returned %v, and the buffer holds %d", err, buf[0])
 		}
 		close(gate)
+	})
+}
+
+// TestBufferUntouched guards that nobody writes to a buffer after its operation has returned, nor before or behind
+// it, with the garbage collector running all the time; what arrives after a cancel goes to the next read.
+func TestBufferUntouched(t *testing.T) {
+	eachDrive(t, Options{}, func(t *testing.T, r *rig) {
+		pressGC(t)
+		const margin, size = 64, 16
+		var wg sync.WaitGroup
+		for g := range 8 {
+			rd, wr := r.pipe()
+			wg.Go(func() {
+				rng := rand.New(rand.NewPCG(uint64(g), 1))
+				for round := range scale(400) {
+					whole := make([]byte, margin+size+margin)
+					fill(whole, 0xa5)
+					ctx, cancel := context.WithCancel(context.Background())
+					c := &Completion{Op: read(rd, whole[margin:margin+size:margin+size])}
+					got := make(chan error, 1)
+					go func() { got <- r.l.Do(ctx, c) }()
+					early := rng.IntN(4) == 0
+					if early {
+						r.put(wr, 1, 2, 3)
+					}
+					for range rng.IntN(20) {
+						yield()
+					}
+					cancel()
+					switch err := <-got; {
+					case err == nil && early:
+						if whole[margin] != 1 || !filled(whole[margin+3:], 0xa5) {
+							t.Errorf("round %d: read % x", round, whole[margin:])
+						}
+						continue
+					case err != context.Canceled:
+						t.Errorf("round %d: %v", round, err)
+						return
+					}
+					if !filled(whole, 0xa5) {
+						t.Errorf("round %d: a read that was cancelled wrote % x", round, whole)
+					}
+					fill(whole, 0x5a) // the memory is the caller's again
+					if !early {
+						r.put(wr, 1, 2, 3)
+					}
+					next := make([]byte, 10)
+					if n := r.mustDo(read(rd, next)); n != 3 || next[0] != 1 || next[2] != 3 {
+						t.Errorf("round %d: the next read got % x", round, next[:n])
+					}
+					if !filled(whole, 0x5a) {
+						t.Errorf("round %d: a buffer was written to after its operation had returned: % x", round, whole)
+					}
+				}
+			})
+		}
+		wg.Wait()
+	})
+}
+
+func fill(b []byte, v byte) {
+	for i := range b {
+		b[i] = v
+	}
+}
+
+func filled(b []byte, v byte) bool {
+	for _, x := range b {
+		if x != v {
+			return false
+		}
+	}
+	return true
+}
+
+// TestForeignMemory guards what a lost reference would break: thousands of operations with garbage made and
+// collected all around, and not a byte of the garbage changed.
+func TestForeignMemory(t *testing.T) {
+	eachDrive(t, Options{}, func(t *testing.T, r *rig) {
+		pressGC(t)
+		var wg sync.WaitGroup
+		for g := range 8 {
+			a, b := r.socketPair()
+			wg.Go(func() {
+				var herd [][]byte // of the size of the buffers, so that they would reuse their memory
+				for round := range scale(300) {
+					buf := make([]byte, 512)
+					got := make(chan int, 1)
+					go func() {
+						got <- r.mustDo(backends.Op{Code: backends.OpRecv, FD: b, Buf: buf})
+					}()
+					for range 16 {
+						canary := make([]byte, 512)
+						fill(canary, byte(g))
+						herd = append(herd, canary)
+					}
+					out := make([]byte, 512)
+					fill(out, byte(round))
+					r.mustDo(backends.Op{Code: backends.OpSend, FD: a, Buf: out})
+					if n := <-got; n != 512 || !filled(buf, byte(round)) {
+						t.Errorf("round %d: received %d bytes, % x...", round, n, buf[:8])
+						return
+					}
+					for _, canary := range herd {
+						if !filled(canary, byte(g)) {
+							t.Errorf("round %d: memory of others was written to", round)
+							return
+						}
+					}
+					if len(herd) > 256 {
+						herd = herd[:0]
+					}
+				}
+			})
+		}
+		wg.Wait()
 	})
 }

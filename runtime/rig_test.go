@@ -333,8 +333,11 @@ func count(n *int) func(*Completion) Action {
 
 // scale is how many rounds a test makes: fewer where each costs more or time is short.
 func scale(rounds int) int {
-	if raceEnabled || testing.Short() {
+	if testing.Short() {
 		return max(rounds/10, 1)
+	}
+	if raceEnabled {
+		return max(rounds/3, 1)
 	}
 	return rounds
 }
@@ -390,8 +393,11 @@ type shim struct {
 	submit func(batch []*backends.Completion) int
 	cancel func(id backends.ID) bool
 	poll   func(dst []backends.Event, deadline int64) (int, error)
+	after  func() (again bool) // when a tick is over, on the scheduler drive
 	closed atomic.Bool
 }
+
+func (s *shim) Pending() bool { return s.after != nil && s.after() || s.Backend.Pending() }
 
 func (s *shim) Submit(batch []*backends.Completion) int {
 	if s.submit != nil {

@@ -101,6 +101,9 @@ func TestAlarmUnseen(t *testing.T) {
 		}
 		near := r.after(3 * time.Millisecond)
 		r.setAlarm(near)
+		if r.alarm != near && r.Now() < near {
+			t.Error("the alarm that went off first was taken for the one that is set")
+		}
 		r.expectAlarm(near)
 	}
 	// The same when the first has not even been handed over.

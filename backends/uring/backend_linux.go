@@ -72,7 +72,10 @@ func Open(cfg Config) (*Backend, error) {
 	if cfg.Workers == 0 {
 		cfg.Workers = defaultWorkers
 	}
-	r, name, err := climb(cfg)
+	rungs := ladder(cfg)
+	r, name, err := climb(rungs[min(cfg.Rung, len(rungs)-1):], func(flags uint32) (*ring, error) {
+		return newRing(cfg.Entries, cfg.CQEntries, flags)
+	})
 	if err != nil {
 		return nil, explain(err)
 	}

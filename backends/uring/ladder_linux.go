@@ -45,12 +45,12 @@ func ladder(cfg Config) []uint32 {
 	return sharedLadder
 }
 
-func climb(cfg Config) (*ring, string, error) {
-	l := ladder(cfg)
+// climb goes down the rungs until open works on one.
+func climb(rungs []uint32, open func(flags uint32) (*ring, error)) (*ring, string, error) {
 	err := error(syscall.EINVAL)
-	for _, flags := range l[min(cfg.Rung, len(l)-1):] {
+	for _, flags := range rungs {
 		var r *ring
-		if r, err = newRing(cfg.Entries, cfg.CQEntries, flags|always); err == nil {
+		if r, err = open(flags | always); err == nil {
 			return r, flagNames(flags), nil
 		}
 		if !errors.Is(err, syscall.EINVAL) {

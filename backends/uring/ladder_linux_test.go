@@ -85,6 +85,42 @@ func TestLadders(t *testing.T) {
 	}
 }
 
+// EINVAL, and nothing else, is a reason to go down a rung.
+func TestRungs(t *testing.T) {
+	rungs := []uint32{sys.SetupNoSQArray | sys.SetupSubmitAll, sys.SetupSubmitAll, 0}
+	for _, tt := range []struct {
+		errs []error // of each rung
+		name string
+	}{
+		{[]error{nil}, "SUBMIT_ALL|NO_SQARRAY"},
+		{[]error{syscall.EINVAL, nil}, "SUBMIT_ALL"},
+		{[]error{fmt.Errorf("setup: %w", syscall.EINVAL), syscall.EINVAL, nil}, "plain"},
+		{[]error{syscall.EINVAL, syscall.EINVAL, syscall.EINVAL}, ""},
+		{[]error{syscall.EPERM}, ""},
+		{[]error{syscall.ENOMEM}, ""},
+		{[]error{syscall.EINVAL, syscall.EMFILE}, ""},
+	} {
+		var tried []uint32
+		want := new(ring)
+		r, name, err := climb(rungs, func(flags uint32) (*ring, error) {
+			tried = append(tried, flags)
+			if err := tt.errs[len(tried)-1]; err != nil {
+				return nil, err
+			}
+			return want, nil
+		})
+		last := tt.errs[len(tt.errs)-1]
+		if len(tried) != len(tt.errs) || name != tt.name || err != last || (r == want) != (last == nil) {
+			t.Errorf("%v: tried %#x, then %q, %v", tt.errs, tried, name, err)
+		}
+		for i, flags := range tried {
+			if flags != rungs[i]|always {
+				t.Errorf("%v: rung %d was tried with %#x", tt.errs, i, flags)
+			}
+		}
+	}
+}
+
 // When no rung holds, Open says why; and the lowest is what is left to those who ask for less.
 func TestClimb(t *testing.T) {
 	openOrSkip(t, Config{}).Close()

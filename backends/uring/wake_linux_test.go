@@ -200,6 +200,28 @@ func TestWakeAfterOverflow(t *testing.T) {
 	})
 }
 
+// A queue that was filled before the wake source was ever armed goes to the kernel together with it.
+func TestWakeEntryIsKept(t *testing.T) {
+	forKinds(t, func(t *testing.T, cfg Config) {
+		cfg.Entries = 8
+		r := newRig(t, cfg)
+		nops := r.nops(8)
+		if n := r.Submit(nops); n != 7 {
+			t.Errorf("Submit took %d of 8 operations into 8 entries, want 7", n)
+		}
+		if r.Cancel(nops[0].ID) || r.Alarm(1) {
+			t.Error("a cancel or an alarm took the entry")
+		}
+		before := r.Counters()
+		r.poll(backends.Forever)
+		after := r.Counters()
+		if enters, sqes := after.Enters-before.Enters, after.SQEs-before.SQEs; enters != 1 || sqes != 8 {
+			t.Errorf("%d entries went to the kernel in %d calls, want 8 in one", sqes, enters)
+		}
+		r.want(0, append(nops[:7], r.submitted(nops[7])...)...)
+	})
+}
+
 // Poll must not go to sleep while Wake cannot reach it: the entry for the multishot poll may be missing, when the
 // queue was full, the kernel took nothing of it, and the poll ended at the same time.
 func TestWakeWithoutEntry(t *testing.T) {
