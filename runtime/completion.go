@@ -40,13 +40,12 @@ type Completion struct {
 
 	res   int32
 	more  bool
-	park  bool  // a goroutine waits, in Do; else Callback is to be called
-	cause cause // why the loop asked for cancellation; the loop's until the Completion is idle
-	tries uint8 // times this activation was handed to the kernel again
-	state atomic.Uint32
-	seq   atomic.Uint32 // counts activations
-	abort atomic.Uint32 // the activation that Cancel wants ended
-	id    backends.ID   // while started
+	park  bool          // a goroutine waits, in Do; else Callback is to be called
+	cause cause         // why the loop asked for cancellation; the loop's until the Completion is idle
+	tries uint8         // times this activation was handed to the kernel again
+	life  atomic.Uint64 // counts activations, above stateBits, and holds the state, below
+	abort atomic.Uint64 // the activation that Cancel wants ended
+	id    backends.ID   // while an event is due: guarded as the loop's fields are
 
 	deadline atomic.Int64
 	loop     atomic.Pointer[Loop]
@@ -57,16 +56,33 @@ type Completion struct {
 	signal   atomic.Bool   // of an OpAsync
 }
 
-// The states of a Completion. Submit makes idle claimed and, when all is set, queued; the tick that takes it from the
-// intake makes it started, its terminal event makes it done: from then on the loop leaves it alone, whoever still
-// pushes it. Resolving it makes it idle. Rearm makes it claimed again and then started.
+// The states of a Completion. Submit makes idle claimed, which begins an activation, and, when all is set, queued; the
+// tick that takes it from the intake makes it started. Its terminal event takes its id: from then on the loop leaves it
+// alone, whoever still pushes it. Resolving it makes it idle. Rearm makes it started again, on the scheduler drive by
+// way of claimed and queued, and belongs to the same activation unless a Cancel has ended that.
 const (
-	stateIdle = iota
+	stateIdle uint64 = iota
 	stateClaimed
 	stateQueued
 	stateStarted
-	stateDone
+
+	stateBits = 2
+	stateMask = 1<<stateBits - 1
 )
+
+func (c *Completion) state() uint64 { return c.life.Load() & stateMask }
+
+// become changes the state of a Completion that is not idle: whoever has brought it there is the only one to do so.
+func (c *Completion) become(state uint64) { c.life.Store(c.life.Load()&^stateMask | state) }
+
+// claim takes an idle Completion, as activation number next, counted from the one that is over.
+func (c *Completion) claim(next, state uint64) bool {
+	old := c.life.Load()
+	return old&stateMask == stateIdle && c.life.CompareAndSwap(old, old+next<<stateBits|state)
+}
+
+// aborted reports whether Cancel wants this activation ended.
+func (c *Completion) aborted() bool { return c.abort.Load() == c.life.Load()>>stateBits }
 
 type cause uint8
 
@@ -116,7 +132,7 @@ func (c *Completion) Retire() {
 // A change that comes before Submit has stored stateQueued is seen by the tick that starts the operation, since that
 // reads after it; one that comes later finds the state changed and gets past the check. Either way it is seen.
 func (c *Completion) nudge() {
-	if s := c.state.Load(); s == stateIdle || s == stateClaimed {
+	if s := c.state(); s == stateIdle || s == stateClaimed {
 		return
 	}
 	if l := c.loop.Load(); l.intake.Push(&c.node) {
@@ -159,7 +175,7 @@ func (c *Completion) Err() error {
 }
 
 // InFlight reports whether the Completion has been submitted and is not idle yet.
-func (c *Completion) InFlight() bool { return c.state.Load() != stateIdle }
+func (c *Completion) InFlight() bool { return c.state() != stateIdle }
 
 // noCopy makes go vet report copies.
 type noCopy struct{}

@@ -132,7 +132,7 @@ func TestDeadlineAfterTheEnd(t *testing.T) {
 		r := startRuntime(t, d, withShim(Options{}, func(s *shim) {
 			now = s.Backend.Now
 			s.after = func() bool {
-				if c.state.Load() == stateQueued || !meddle.Swap(false) {
+				if c.state() == stateQueued || !meddle.Swap(false) {
 					return false
 				}
 				c.SetDeadline(now() + int64(time.Millisecond))

@@ -136,8 +136,11 @@ func (l *Loop) resolveAll(done []outcome) (again bool) {
 	for i := range done {
 		o := done[i]
 		done[i].c = nil
-		if l.resolve(o) {
-			o.c.state.Store(stateQueued)
+		if !o.c.park {
+			l.resolved.Add(1)
+		}
+		if l.resolve(o, stateClaimed) {
+			o.c.become(stateQueued)
 			again = l.intake.Push(&o.c.node) || again
 		}
 	}

@@ -41,6 +41,7 @@ type Loop struct {
 	ended    chan struct{} // closed when the last operation is over and the backend is closed
 	endErr   error         // of closing the backend; after ended
 	stats    loopStats
+	started  tally     // what has not been added to stats.ops yet
 	spare    sync.Pool // of *Completion
 
 	asks struct { // of inLoop on the thread drive
@@ -99,7 +100,7 @@ func (l *Loop) Submit(c *Completion) error {
 // push queues c, for which a token of the limit has been taken. park says that the caller is going to wait on
 // c.parker.
 func (l *Loop) push(c *Completion, park bool) error {
-	if !c.state.CompareAndSwap(stateIdle, stateClaimed) {
+	if !c.claim(1, stateClaimed) {
 		l.limit.Release(1)
 		return ErrInFlight
 	}
@@ -107,15 +108,14 @@ func (l *Loop) push(c *Completion, park bool) error {
 		c.node.Value, c.timer.c, c.timer.node.Owner = c, c, &c.timer
 		c.loop.Store(l)
 	} else if of != l {
-		c.state.Store(stateIdle)
+		c.become(stateIdle)
 		l.limit.Release(1)
 		return ErrOtherLoop
 	}
 	if c.park = park; park && c.parker == nil {
 		c.parker = sched.NewParker()
 	}
-	c.seq.Add(1)
-	c.state.Store(stateQueued)
+	c.become(stateQueued)
 	if l.intake.Push(&c.node) {
 		l.notify()
 	}
@@ -126,7 +126,7 @@ func (l *Loop) push(c *Completion, park bool) error {
 // Err is ErrCanceled, or the operation was done anyway. Any goroutine that knows c may call it; it does not block.
 // A Cancel that comes too late has no effect on a later operation with the same Completion.
 func (l *Loop) Cancel(c *Completion) {
-	c.abort.Store(c.seq.Load())
+	c.abort.Store(c.life.Load() >> stateBits)
 	c.nudge()
 }
 

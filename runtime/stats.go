@@ -1,6 +1,7 @@
 package runtime
 
 import (
+	"math/bits"
 	"math/rand/v2"
 	"sync/atomic"
 
@@ -40,6 +41,27 @@ type loopStats struct {
 	direct                                      [8]struct { // callers of all processors count here: apart from each other
 		n atomic.Uint64
 		_ [56]byte
+	}
+}
+
+// tally counts operations where only one goroutine does, so that many cost one atomic addition.
+type tally struct {
+	n     [backends.NumCodes]uint64
+	dirty [(backends.NumCodes + 63) / 64]uint64
+}
+
+func (t *tally) add(code backends.Code) {
+	t.n[code]++
+	t.dirty[code/64] |= 1 << (code % 64)
+}
+
+func (t *tally) flush(to *[backends.NumCodes]atomic.Uint64) {
+	for w := range t.dirty {
+		for ; t.dirty[w] != 0; t.dirty[w] &= t.dirty[w] - 1 {
+			code := 64*w + bits.TrailingZeros64(t.dirty[w])
+			to[code].Add(t.n[code])
+			t.n[code] = 0
+		}
 	}
 }
 

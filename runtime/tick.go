@@ -46,12 +46,15 @@ func (l *Loop) takeIntake() {
 // attend looks at a Completion that somebody pushed: to start it, or to stop it, or because its deadline moved.
 // It may also be the late echo of something that is over.
 func (l *Loop) attend(c *Completion) {
-	switch c.state.Load() {
+	switch c.state() {
 	case stateQueued:
-		c.state.Store(stateStarted)
+		c.become(stateStarted)
 		l.start(c)
 	case stateStarted:
-		if c.abort.Load() == c.seq.Load() {
+		if c.id == 0 {
+			return // over, and not resolved yet
+		}
+		if c.aborted() {
 			l.stop(c, causeCancel)
 		}
 		if (c.Op.Code == backends.OpAsync || c.Op.Code == backends.OpBlocking) && c.signal.Swap(false) {
@@ -68,12 +71,12 @@ func (l *Loop) attend(c *Completion) {
 func (l *Loop) start(c *Completion) {
 	c.cause, c.tries, c.more = causeNone, 0, false
 	s := l.slots.take(c)
-	l.stats.ops[c.Op.Code].Add(1)
+	l.started.add(c.Op.Code)
 	deadline := c.deadline.Load()
 	switch {
 	case l.closing || deadline == retired:
 		c.cause = causeClose
-	case c.abort.Load() == c.seq.Load():
+	case c.aborted():
 		c.cause = causeCancel
 	case deadline != 0 && deadline <= l.clock() && c.Op.Code != backends.OpTimeout:
 		c.cause = causeDeadline
@@ -128,7 +131,7 @@ func (l *Loop) stop(c *Completion, why cause) {
 
 // retime applies the deadline of an operation in flight.
 func (l *Loop) retime(c *Completion) {
-	if c.state.Load() != stateStarted || c.cause != causeNone {
+	if c.id == 0 || c.cause != causeNone {
 		return
 	}
 	switch d := c.deadline.Load(); {
@@ -170,6 +173,7 @@ func (l *Loop) handOver() {
 
 // poll enters the backend once and settles what came out of it.
 func (l *Loop) poll(deadline int64) {
+	l.started.flush(&l.stats.ops)
 	if l.lost != nil {
 		if deadline != backends.NoWait {
 			time.Sleep(time.Millisecond) // nothing is left that could wake the loop
@@ -195,7 +199,7 @@ func (l *Loop) absorb(ev *backends.Event) {
 		return
 	}
 	c := s.c
-	if c.id != ev.ID || c.state.Load() != stateStarted {
+	if c.id != ev.ID || c.state() != stateStarted {
 		panic(fmt.Sprintf("weir: a Completion was overwritten while its operation (%s on fd %d) was in flight", s.rec.Code, s.rec.FD))
 	}
 	if ev.More {
@@ -290,7 +294,7 @@ func (l *Loop) finish(s *slot, res int32) {
 		l.wheel.Remove(&c.timer.node)
 	}
 	l.slots.put(s)
-	c.state.Store(stateDone)
+	c.id = 0
 	l.done = append(l.done, outcome{c: c, res: res})
 }
 
@@ -300,13 +304,13 @@ func (l *Loop) lose(err error) {
 	l.lost = err
 	l.batch, l.cancels = nil, nil
 	l.slots.each(func(s *slot) {
-		if c := s.c; c.state.Load() == stateStarted && c.id == s.rec.ID && c.cause != causeLost {
+		if c := s.c; c.state() == stateStarted && c.id == s.rec.ID && c.cause != causeLost {
 			if c.Op.Code == backends.OpBlocking && !l.pool.withdraw(c) {
 				return // it runs, and ends without the backend
 			}
 			c.cause = causeLost
 			l.wheel.Remove(&c.timer.node)
-			c.state.Store(stateDone)
+			c.id = 0
 			l.done = append(l.done, outcome{c: c, res: -int32(syscall.ECANCELED)})
 		}
 	})
@@ -346,12 +350,20 @@ func (l *Loop) expired(c *Completion) {
 // the others theirs. What a callback starts again and is over at once waits for the next turn, so that it does not
 // keep the loop from its other work.
 func (l *Loop) dispatch() {
+	ran := uint64(0)
+	defer func() {
+		if ran > 0 {
+			l.resolved.Add(ran)
+		}
+	}()
 	for end := len(l.done); l.donePos < end; {
 		o := l.done[l.donePos]
 		l.done[l.donePos].c = nil
 		l.donePos++
-		if l.resolve(o) {
-			o.c.state.Store(stateStarted)
+		if !o.c.park {
+			ran++
+		}
+		if l.resolve(o, stateStarted) {
 			l.start(o.c)
 		}
 	}
@@ -363,18 +375,17 @@ func (l *Loop) dispatch() {
 }
 
 // resolve hands an outcome to the goroutine or the callback it is for. It reports whether the callback wants the
-// operation started again; the Completion is claimed then.
-func (l *Loop) resolve(o outcome) (again bool) {
+// operation started again; the Completion is in the given state then.
+func (l *Loop) resolve(o outcome, state uint64) (again bool) {
 	c := o.c
 	c.res, c.more = o.res, o.more
 	if c.park {
-		c.state.Store(stateIdle)
+		c.become(stateIdle)
 		l.limit.Release(1)
 		l.stats.wakes.Add(1)
 		c.parker.Unpark() // from here on c is its waiter's
 		return false
 	}
-	l.resolved.Add(1)
 	if o.more {
 		if c.Callback(c) == Disarm {
 			l.Cancel(c)
@@ -386,15 +397,16 @@ func (l *Loop) resolve(o outcome) (again bool) {
 			l.limit.Release(1) // also if the callback panics
 		}
 	}()
-	c.state.Store(stateIdle)
+	c.become(stateIdle)
 	if c.Callback(c) != Rearm || l.closeIt.Load() {
 		return false
 	}
-	if !c.state.CompareAndSwap(stateIdle, stateClaimed) {
-		panic("weir: Rearm for a Completion that its callback has submitted again")
+	next := uint64(0) // a Cancel that has not been answered yet is for what follows
+	if c.Err() == ErrCanceled {
+		next = 1
 	}
-	if c.Err() == ErrCanceled { // a Cancel that has not been answered yet is for what follows
-		c.seq.Add(1)
+	if !c.claim(next, state) {
+		panic("weir: Rearm for a Completion that its callback has submitted again")
 	}
 	return true
 }
