@@ -1,6 +1,11 @@
 package backends
 
-import "github.com/weirgo/weir/internal/sys"
+import (
+	"strings"
+	"syscall"
+
+	"github.com/weirgo/weir/internal/sys"
+)
 
 // Code says what an Op does.
 type Code uint8
@@ -24,9 +29,34 @@ const (
 	OpFsync                 // fsync(2): FD
 	OpFdatasync             // fdatasync(2): FD
 	OpClose                 // close(2): FD
-	OpTimeout               // a point in time: the Completion's deadline; the Loop's timers serve it, no backend sees it
-	OpAsync                 // a wake-up from any goroutine; the Loop's intake serves it, no backend sees it
-	OpBlocking              // a function on the pool for blocking calls; no backend sees it
+
+	OpSocket        // socket(2): FD domain, Flags type and SOCK_*, Off protocol; Res is the new descriptor
+	OpBind          // bind(2): FD, Addr
+	OpListen        // listen(2): FD, Flags backlog
+	OpSendZC        // send(2) without a copy where that can be had: as OpSend; over when the kernel has let go of Buf
+	OpSendMsgZC     // sendmsg(2) without a copy where that can be had: as OpSendMsg
+	OpOpen          // openat2(2): FD directory, Args.Path, Flags O_*, Args.Mode, Args.Resolve; Res is the new descriptor
+	OpStatx         // statx(2): FD directory, Args.Path, Flags AT_*, Args.Mode STATX_* mask; fills Args.Stat in
+	OpRename        // renameat2(2): FD directory, Args.Path, Args.FD directory, Args.Path2, Flags RENAME_*
+	OpUnlink        // unlinkat(2): FD directory, Args.Path, Flags AT_REMOVEDIR
+	OpMkdir         // mkdirat(2): FD directory, Args.Path, Args.Mode
+	OpSymlink       // symlinkat(2): Args.Path content, FD directory, Args.Path2
+	OpLink          // linkat(2): FD directory, Args.Path, Args.FD directory, Args.Path2, Flags AT_*
+	OpFallocate     // fallocate(2): FD, Flags mode, Off, Args.Len
+	OpFadvise       // posix_fadvise(2): FD, Off, Args.Len, Flags advice
+	OpFtruncate     // ftruncate(2): FD, Off size
+	OpSyncFileRange // sync_file_range(2): FD, Off, Args.Len (below 4 GiB), Flags SYNC_FILE_RANGE_*
+	OpSplice        // splice(2): from Args.FD at Args.Off to FD at Off (Stream: none), Args.Len bytes at most, Flags; Res is the number of bytes
+	OpTee           // tee(2): from Args.FD to FD, Args.Len bytes at most, Flags; Res is the number of bytes
+	OpGetxattr      // getxattr(2): FD or, if not nil, Args.Path; Args.Name, Buf; Res is the number of bytes
+	OpSetxattr      // setxattr(2): FD or, if not nil, Args.Path; Args.Name, Buf, Flags XATTR_*
+	OpPipe          // pipe2(2): Flags O_*; fills Args.Pipe in with the read and the write end
+	OpWaitid        // waitid(2): Args.Off idtype, FD id, Flags options; fills Args.Info in
+	OpFutexWait     // futex_wait(2): waits while *Args.Word is Args.Val; Flags FUTEX2_*; -EAGAIN: it is not
+	OpFutexWake     // futex_wake(2): Args.Word, Args.Val how many, Flags FUTEX2_*; Res is how many were woken
+	OpTimeout       // a point in time: the Completion's deadline; the Loop's timers serve it, no backend sees it
+	OpAsync         // a wake-up from any goroutine; the Loop's intake serves it, no backend sees it
+	OpBlocking      // a function on the pool for blocking calls; no backend sees it
 	numCodes
 )
 
@@ -38,6 +68,12 @@ var codeNames = [NumCodes]string{
 	OpRecv: "recv", OpSend: "send", OpRecvMsg: "recvmsg", OpSendMsg: "sendmsg",
 	OpAccept: "accept", OpConnect: "connect", OpPoll: "poll", OpShutdown: "shutdown",
 	OpFsync: "fsync", OpFdatasync: "fdatasync", OpClose: "close",
+	OpSocket: "socket", OpBind: "bind", OpListen: "listen", OpSendZC: "send_zc", OpSendMsgZC: "sendmsg_zc",
+	OpOpen: "open", OpStatx: "statx", OpRename: "rename", OpUnlink: "unlink", OpMkdir: "mkdir",
+	OpSymlink: "symlink", OpLink: "link", OpFallocate: "fallocate", OpFadvise: "fadvise",
+	OpFtruncate: "ftruncate", OpSyncFileRange: "sync_file_range", OpSplice: "splice", OpTee: "tee",
+	OpGetxattr: "getxattr", OpSetxattr: "setxattr", OpPipe: "pipe", OpWaitid: "waitid",
+	OpFutexWait: "futex_wait", OpFutexWake: "futex_wake",
 	OpTimeout: "timeout", OpAsync: "async", OpBlocking: "blocking",
 }
 
@@ -50,7 +86,7 @@ func (c Code) String() string {
 }
 
 // MakesFD reports whether success of the operation yields a new descriptor, which somebody must own or close.
-func (c Code) MakesFD() bool { return c == OpAccept }
+func (c Code) MakesFD() bool { return c == OpAccept || c == OpOpen || c == OpSocket }
 
 // Stream is the Off of an operation that has no offset of its own: it reads or writes at the file's current
 // position, or the file has none (sockets, pipes).
@@ -78,7 +114,49 @@ type Op struct {
 	Bufs  [][]byte  // data of vectored operations
 	Addr  *Sockaddr // OpConnect: peer; OpAccept: receives the peer's address
 	Msg   *Msg      // OpRecvMsg, OpSendMsg
+	Args  *Args     // what few operations need: see Code
 }
+
+// Args are the parameters of operations that need more than an Op holds, and where such results go. The kernel
+// reads and writes them while the operation is in flight, as it does an Op's buffers.
+type Args struct {
+	FD      int    // a second descriptor
+	Off     int64  // a second offset in bytes, or Stream; OpWaitid: the P_* of the id
+	Len     int64  // bytes
+	Mode    uint32 // permission bits, or a mask
+	Resolve uint64 // RESOLVE_* of OpOpen
+	Path    Path
+	Path2   Path
+	Name    Path // of an extended attribute
+	Stat    *Statx
+	Pipe    [2]int32
+	Info    Siginfo
+	Word    *uint32 // of a futex
+	Val     uint64
+}
+
+// AtCWD in the place of a directory's descriptor means the working directory (AT_FDCWD).
+const AtCWD = -100
+
+// Path is a name as the kernel reads it: with a zero byte at its end.
+type Path []byte
+
+// PathOf makes a Path of name. It fails with EINVAL if name has a zero byte in it.
+func PathOf(name string) (Path, error) {
+	if strings.IndexByte(name, 0) >= 0 {
+		return nil, syscall.EINVAL
+	}
+	return append(append(make(Path, 0, len(name)+1), name...), 0), nil
+}
+
+// String is the name without the zero byte.
+func (p Path) String() string { return string(p[:max(len(p)-1, 0)]) }
+
+// Statx is what OpStatx fills in: struct statx.
+type Statx = sys.Statx
+
+// Siginfo is what OpWaitid fills in: siginfo_t.
+type Siginfo = sys.Siginfo
 
 // Sockaddr is a socket address in the system's own encoding: struct sockaddr and its length.
 type Sockaddr = sys.Sockaddr

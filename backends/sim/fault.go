@@ -141,4 +141,15 @@ var plausible = [backends.NumCodes][]syscall.Errno{
 	backends.OpFsync:     {syscall.EIO, syscall.ENOSPC},
 	backends.OpFdatasync: {syscall.EIO, syscall.ENOSPC},
 	backends.OpClose:     {syscall.EIO},
+
+	backends.OpSocket:    {syscall.EMFILE, syscall.ENFILE, syscall.ENOBUFS, syscall.ENOMEM},
+	backends.OpPipe:      {syscall.EMFILE, syscall.ENFILE, syscall.ENOMEM},
+	backends.OpOpen:      {syscall.EMFILE, syscall.ENFILE, syscall.EIO, syscall.ENOMEM},
+	backends.OpStatx:     {syscall.EIO, syscall.ENOMEM},
+	backends.OpRename:    {syscall.EIO, syscall.ENOSPC},
+	backends.OpLink:      {syscall.EIO, syscall.ENOSPC},
+	backends.OpUnlink:    {syscall.EIO},
+	backends.OpMkdir:     {syscall.EIO, syscall.ENOSPC},
+	backends.OpFtruncate: {syscall.EIO},
+	backends.OpFallocate: {syscall.EIO, syscall.ENOSPC},
 }

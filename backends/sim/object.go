@@ -17,14 +17,17 @@ type file struct {
 
 	in, out *stream // of pipe ends and connected sockets: what is read from, what is written to
 
-	data []byte // of a regular file
-	pos  int64
+	*body // of a regular file
+	pos   int64
 
 	port    uint16  // of a socket that has an address
 	backlog []*file // of a listener: connections to accept
 	callers []*file // of a listener: sockets that wait for room in the backlog
 	stopped bool    // of a listener: it was shut down
 }
+
+// body is the content of a regular file.
+type body struct{ data []byte }
 
 type kind uint8
 
@@ -34,6 +37,7 @@ const (
 	packets // a socket that keeps messages apart
 	listener
 	regular
+	directory // which cannot be opened
 )
 
 // stream is one direction of a connection: a queue of bytes.
@@ -189,7 +193,7 @@ func (s *Sim) Socket() int { return s.open(&file{kind: socket}) }
 
 // File makes a file with a copy of content, opened for reading and writing at position 0.
 func (s *Sim) File(content []byte) int {
-	return s.open(&file{kind: regular, data: append([]byte(nil), content...)})
+	return s.open(&file{kind: regular, body: &body{append([]byte(nil), content...)}})
 }
 
 // Listen makes a listening socket; OpConnect finds it at addr.

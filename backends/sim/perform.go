@@ -20,7 +20,7 @@ func (s *Sim) perform(r *req) (int32, bool) {
 		return s.write(r, f)
 	case backends.OpRecv, backends.OpRecvMsg:
 		return s.recvSocket(r, f)
-	case backends.OpSend, backends.OpSendMsg:
+	case backends.OpSend, backends.OpSendMsg, backends.OpSendZC, backends.OpSendMsgZC:
 		r.checkData(s)
 		return s.sendSocket(r, f)
 	case backends.OpAccept:
@@ -39,8 +39,13 @@ func (s *Sim) perform(r *req) (int32, bool) {
 		return 0, true
 	case backends.OpClose:
 		return -int32(s.closeFD(r.op.FD)), true
+	case backends.OpFtruncate, backends.OpFallocate:
+		return s.resize(r, f), true
 	}
-	return fail(syscall.EINVAL), true
+	if named(r.op.Code) {
+		return s.performName(r), true
+	}
+	return fail(syscall.ENOSYS), true
 }
 
 // pipeAtomic is PIPE_BUF: a write to a pipe up to this size is done whole or not yet.

@@ -57,7 +57,7 @@ func (s *Sim) handOver() bool {
 // issue takes an operation up: from here on it has its file.
 func (s *Sim) issue(r *req) {
 	s.note("issue", r.id, r.op.Code.String(), int64(r.op.FD), r.op.Multi)
-	if r.op.Code != backends.OpNop {
+	if r.op.Code != backends.OpNop && !named(r.op.Code) {
 		f := s.file(r.op.FD)
 		if f == nil {
 			s.finish(r, fail(syscall.EBADF))
@@ -289,7 +289,7 @@ func (s *Sim) inFlight() []*req {
 func (r *req) checkUnchanged(s *Sim) {
 	a, b := &r.op, &r.c.Op
 	same := r.c.ID == r.id && a.Code == b.Code && a.Multi == b.Multi && a.Flags == b.Flags && a.FD == b.FD &&
-		a.Off == b.Off && a.Addr == b.Addr && a.Msg == b.Msg && sameSlice(a.Buf, b.Buf) && sameSlice(a.Bufs, b.Bufs)
+		a.Off == b.Off && a.Addr == b.Addr && a.Msg == b.Msg && a.Args == b.Args && sameSlice(a.Buf, b.Buf) && sameSlice(a.Bufs, b.Bufs)
 	if !same {
 		s.misuse("%v %v: the Completion was changed while it was in flight (it is now %v %v)", r.id, r.op.Code, r.c.ID, b.Code)
 	}
@@ -302,7 +302,7 @@ func sameSlice[T any](a, b []T) bool {
 // checksum is of the data that the operation is to send: its first MiB, which is where mistakes show.
 func (r *req) checksum() uint32 {
 	switch r.op.Code {
-	case backends.OpWrite, backends.OpWritev, backends.OpSend, backends.OpSendMsg:
+	case backends.OpWrite, backends.OpWritev, backends.OpSend, backends.OpSendMsg, backends.OpSendZC, backends.OpSendMsgZC:
 	default:
 		return 0
 	}
@@ -327,10 +327,11 @@ func (r *req) checkData(s *Sim) {
 // ones that fail with EINTR and EAGAIN.
 func (r *req) canSleep() bool {
 	switch r.op.Code {
-	case backends.OpNop, backends.OpPoll, backends.OpShutdown, backends.OpFsync, backends.OpFdatasync, backends.OpClose:
-		return false
+	case backends.OpRead, backends.OpWrite, backends.OpReadv, backends.OpWritev, backends.OpRecv, backends.OpSend,
+		backends.OpRecvMsg, backends.OpSendMsg, backends.OpSendZC, backends.OpSendMsgZC, backends.OpAccept, backends.OpConnect:
+		return true
 	}
-	return true
+	return false
 }
 
 // bufs are the buffers that the operation may use: at most MaxIovecs, at most MaxTransfer bytes.

@@ -61,6 +61,7 @@ type Sim struct {
 	dirty []*file // files on which something happened that operations may wait for
 	ports map[uint16]*file
 	port  uint16
+	names map[string]*file
 
 	counters backends.Counters
 }
@@ -98,6 +99,7 @@ func New(cfg Config) *Sim {
 		trace:    trace{records: make([]record, 0, max(cfg.Trace, 0))},
 		inflight: map[uint32]*req{}, taken: map[*backends.Completion]backends.ID{},
 		fds: make([]*file, firstFD), ports: map[uint16]*file{}, port: 49152,
+		names: map[string]*file{},
 	}
 	s.cond = sync.NewCond(&s.mu)
 	s.now.Store(start)

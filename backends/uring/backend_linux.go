@@ -21,6 +21,7 @@ type Backend struct {
 
 	scratch []*scratch // by slot
 	lengthy bool       // what is queued may take the kernel a while to submit
+	lacks   [backends.NumCodes]bool
 
 	wake   wake
 	glance glance
@@ -89,6 +90,7 @@ func Open(cfg Config) (*Backend, error) {
 		r.Close()
 		return nil, fmt.Errorf("io_uring: %w", err)
 	}
+	b.probe()
 	return b, nil
 }
 
@@ -285,10 +287,14 @@ func (b *Backend) reap(dst []backends.Event) int {
 		id := backends.ID(cqe.UserData)
 		more := cqe.Flags&sys.CQEFMore != 0
 		if slot := id.Slot(); slot < backends.MaxSlots {
+			res := cqe.Res
 			if int(slot) < len(b.scratch) && b.scratch[slot] != nil {
-				b.scratch[slot].writeBack(id)
+				if more && b.scratch[slot].hold(id, res) {
+					continue
+				}
+				res = b.scratch[slot].writeBack(id, res)
 			}
-			dst[n] = backends.Event{ID: id, Res: cqe.Res, More: more}
+			dst[n] = backends.Event{ID: id, Res: res, More: more}
 			n++
 			continue
 		}

@@ -73,7 +73,7 @@ func (b *Backend) encode(e *sys.SQE, c *backends.Completion) {
 	case backends.OpClose:
 		e.Opcode = sys.OpClose
 	default:
-		panic("uring: unknown operation " + op.Code.String())
+		b.encodeMore(e, c)
 	}
 }
 
@@ -81,10 +81,12 @@ func (b *Backend) encode(e *sys.SQE, c *backends.Completion) {
 // from the page cache, faults pages in, or builds the request to a device while it takes the entry.
 func lengthy(code backends.Code) bool {
 	switch code {
-	case backends.OpRead, backends.OpWrite, backends.OpReadv, backends.OpWritev, backends.OpFsync, backends.OpFdatasync, backends.OpClose:
-		return true
+	case backends.OpNop, backends.OpRecv, backends.OpSend, backends.OpRecvMsg, backends.OpSendMsg, backends.OpAccept,
+		backends.OpConnect, backends.OpPoll, backends.OpShutdown, backends.OpSocket, backends.OpBind, backends.OpListen,
+		backends.OpSendZC, backends.OpSendMsgZC, backends.OpPipe, backends.OpWaitid, backends.OpFutexWait, backends.OpFutexWake:
+		return false
 	}
-	return false
+	return true
 }
 
 func setBuf(e *sys.SQE, buf []byte) {
@@ -140,6 +142,11 @@ type scratch struct {
 	op  *backends.Op // of an OpRecvMsg in flight
 	iov []unix.Iovec
 	msg unix.Msghdr
+	how unix.OpenHow
+
+	zeroCopy bool // of an OpSendZC or OpSendMsgZC in flight
+	notified bool // res is its result, and the kernel has yet to let go of the memory
+	res      int32
 }
 
 func (b *Backend) scratchFor(c *backends.Completion) *scratch {
@@ -152,7 +159,7 @@ func (b *Backend) scratchFor(c *backends.Completion) *scratch {
 		s = new(scratch)
 		b.scratch[slot] = s
 	}
-	s.id, s.op = c.ID, nil
+	s.id, s.op, s.zeroCopy, s.notified = c.ID, nil, false, false
 	return s
 }
 
@@ -173,10 +180,24 @@ func (s *scratch) setMsg(op *backends.Op) {
 	}
 }
 
-// writeBack hands the results of a received message to its operation, and lets the caller's memory go.
-func (s *scratch) writeBack(id backends.ID) {
+// hold keeps the result of a send without a copy until the entry that says that the kernel has let go of the memory.
+// It reports whether id is such a send.
+func (s *scratch) hold(id backends.ID, res int32) bool {
+	if s.id != id || !s.zeroCopy {
+		return false
+	}
+	s.notified, s.res = true, res
+	return true
+}
+
+// writeBack hands the results of a received message to its operation, and lets the caller's memory go. It returns the
+// operation's result.
+func (s *scratch) writeBack(id backends.ID, res int32) int32 {
 	if s.id != id {
-		return
+		return res
+	}
+	if s.notified {
+		res = s.res
 	}
 	if s.op != nil {
 		m := s.op.Msg
@@ -186,7 +207,8 @@ func (s *scratch) writeBack(id backends.ID) {
 		m.Control = m.Control[:min(int(s.msg.Controllen), len(m.Control))]
 		m.Flags = uint32(s.msg.Flags)
 	}
-	s.id, s.op = 0, nil
+	s.id, s.op, s.zeroCopy, s.notified = 0, nil, false, false
 	clear(s.iov)
 	s.msg = unix.Msghdr{}
+	return res
 }

@@ -34,6 +34,7 @@ type material struct {
 	addr *backends.Sockaddr
 	msg  *backends.Msg
 	ts   *sys.Timespec
+	args *backends.Args
 }
 
 func newMaterial() *material {
@@ -42,6 +43,10 @@ func newMaterial() *material {
 		bufs: [][]byte{make([]byte, 10), {}, make([]byte, 20)}, ts: new(sys.Timespec),
 	}
 	m.msg = &backends.Msg{Bufs: m.bufs, Addr: m.addr, Control: make([]byte, 24)}
+	m.args = &backends.Args{
+		FD: 88, Off: 6, Len: 700, Mode: 0o640, Path: backends.Path("a\x00"), Path2: backends.Path("b\x00"),
+		Name: backends.Path("user.n\x00"), Stat: new(backends.Statx), Word: new(uint32), Val: 1 << 31,
+	}
 	m.b.scratch = make([]*scratch, testSlot+1)
 	m.b.scratch[testSlot] = new(scratch)
 	return m
@@ -72,7 +77,7 @@ func encodings(m *material) []encoding {
 	buf, msg := number(&m.buf[0]), number(&m.scratch().msg)
 	iov := m.iovecs()
 	name, nameLen := number(&m.addr.Data), number(&m.addr.Len)
-	return []encoding{
+	return append(moreEncodings(m), []encoding{
 		{"nop", m.op(backends.Op{Code: backends.OpNop}), sys.SQE{Opcode: 0, Fd: -1, UserData: id}},
 		{"read", m.op(backends.Op{Code: backends.OpRead, Buf: m.buf, Off: testOff}),
 			sys.SQE{Opcode: 22, Fd: fd, Off: testOff, Addr: buf, Len: 1000, UserData: id}},
@@ -122,7 +127,7 @@ func encodings(m *material) []encoding {
 			sys.SQE{Opcode: 11, Fd: -1, Addr: number(m.ts), Len: 1, OpFlags: 1, UserData: 1<<32 | slotAlarm}},
 		{"alarm update", func(e *sys.SQE) { encodeTimeoutUpdate(e, m.ts, 1<<32|slotAlarm, slotCancel) },
 			sys.SQE{Opcode: 12, Fd: -1, Off: number(m.ts), Addr: 1<<32 | slotAlarm, OpFlags: 2 | 1, UserData: slotCancel}},
-	}
+	}...)
 }
 
 func bytesOf(e *sys.SQE) [64]byte { return *(*[64]byte)(unsafe.Pointer(e)) }
@@ -148,10 +153,12 @@ func TestEncode(t *testing.T) {
 func simplest(code backends.Code) backends.Op {
 	op := backends.Op{Code: code}
 	switch code {
-	case backends.OpConnect:
+	case backends.OpConnect, backends.OpBind:
 		op.Addr = new(backends.Sockaddr)
-	case backends.OpRecvMsg, backends.OpSendMsg:
+	case backends.OpRecvMsg, backends.OpSendMsg, backends.OpSendMsgZC:
 		op.Msg = new(backends.Msg)
+	default:
+		op.Args = new(backends.Args)
 	}
 	return op
 }
@@ -350,7 +357,7 @@ func FuzzEncode(f *testing.F) {
 			t.Fatalf("%v: address %#x, length %d, want %#x, %d", op.Code, e.Addr, e.Len, addr, length)
 		}
 		if s != nil {
-			s.writeBack(c.ID)
+			s.writeBack(c.ID, 0)
 			if len(op.Msg.Control) != len(op.Buf) && op.Code == backends.OpRecvMsg {
 				t.Fatalf("recvmsg: the control data was cut to %d bytes of %d, though nothing came", len(op.Msg.Control), len(op.Buf))
 			}

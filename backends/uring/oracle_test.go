@@ -9,6 +9,7 @@ import (
 	"unsafe"
 
 	"github.com/pawelgaczynski/giouring"
+	"golang.org/x/sys/unix"
 
 	"github.com/weirgo/weir/internal/sys"
 )
@@ -25,7 +26,11 @@ func oracles(m *material) map[string]oracle {
 	iov := uintptr(unsafe.Pointer(unsafe.SliceData(m.scratch().iov)))
 	msg := (*syscall.Msghdr)(unsafe.Pointer(&m.scratch().msg))
 	name, nameLen := uintptr(unsafe.Pointer(&m.addr.Data)), uint64(uintptr(unsafe.Pointer(&m.addr.Len)))
+	path1 := uintptr(unsafe.Pointer(&m.args.Path[0]))
 	const (
+		noneYet = "giouring is older than the operation"
+		headers = "giouring passes the address of a slice header for a name"
+
 		fd     = testFD
 		stream = ^uint64(0)
 	)
@@ -54,6 +59,39 @@ func oracles(m *material) map[string]oracle {
 		"fsync":          right(func(e *entry) { e.PrepareFsync(fd, 0) }),
 		"fdatasync":      right(func(e *entry) { e.PrepareFsync(fd, giouring.FsyncDatasync) }),
 		"close":          right(func(e *entry) { e.PrepareClose(fd) }),
+
+		"socket": right(func(e *entry) {
+			e.PrepareSocket(unix.AF_INET6, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, unix.IPPROTO_TCP, 0)
+		}),
+		"bind":         {wrong: noneYet},
+		"listen":       {wrong: noneYet},
+		"send_zc":      {wrong: "PrepareSendZC takes the address of the slice header"},
+		"sendmsg_zc":   right(func(e *entry) { e.PrepareSendmsgZC(fd, msg, 0x8000|syscall.MSG_NOSIGNAL) }),
+		"open":         {wrong: headers},
+		"openat2":      {wrong: headers},
+		"statx":        {wrong: headers},
+		"rename":       {wrong: headers},
+		"unlink":       right(func(e *entry) { e.PrepareUnlinkat(fd, path1, unix.AT_REMOVEDIR) }),
+		"mkdir":        {wrong: headers},
+		"symlink":      {wrong: headers},
+		"link":         {wrong: headers},
+		"fallocate":    right(func(e *entry) { e.PrepareFallocate(fd, unix.FALLOC_FL_KEEP_SIZE, testOff, 700) }),
+		"fadvise":      right(func(e *entry) { e.PrepareFadvise(fd, testOff, 700, unix.FADV_RANDOM) }),
+		"fadvise long": {wrong: noneYet},
+		"ftruncate":    {wrong: noneYet},
+		"sync_file_range": right(func(e *entry) {
+			e.PrepareSyncFileRange(fd, 700, testOff, unix.SYNC_FILE_RANGE_WRITE)
+		}),
+		"splice":     right(func(e *entry) { e.PrepareSplice(88, 6, fd, testOff, 700, unix.SPLICE_F_NONBLOCK) }),
+		"tee":        right(func(e *entry) { e.PrepareTee(88, fd, 700, unix.SPLICE_F_NONBLOCK) }),
+		"getxattr":   {wrong: headers},
+		"fgetxattr":  {wrong: headers},
+		"setxattr":   {wrong: headers},
+		"fsetxattr":  {wrong: headers},
+		"pipe":       {wrong: noneYet},
+		"waitid":     {wrong: noneYet},
+		"futex_wait": {wrong: noneYet},
+		"futex_wake": {wrong: noneYet},
 
 		"wake":   right(func(e *entry) { e.PreparePollMultishot(fd, pollMask(1<<31|1)) }),
 		"cancel": right(func(e *entry) { e.PrepareCancel64(uint64(testID), 0) }),

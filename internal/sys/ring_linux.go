@@ -244,3 +244,18 @@ func LimitWorkers(fd int, bounded, unbounded uint32) error {
 	_, err := Register(fd, RegisterIOWQMaxWorkers, unsafe.Pointer(&v), 2)
 	return err
 }
+
+// Opcodes asks which operations the kernel has (Linux 5.6).
+func Opcodes(fd int) (has [OpLast]bool, err error) {
+	var ask struct {
+		Probe
+		ops [OpLast]ProbeOp
+	}
+	if _, err = Register(fd, RegisterProbe, unsafe.Pointer(&ask), uint32(len(ask.ops))); err != nil {
+		return has, err
+	}
+	for i, op := range ask.ops {
+		has[i] = op.Flags&OpSupported != 0
+	}
+	return has, nil
+}
