@@ -12,8 +12,10 @@ import (
 
 // Options configure an IO. The zero value is good: it takes the first backend that works.
 type Options struct {
-	// Backend forces a backend: "io_uring". If it cannot start, New fails and says why and what to do about it.
-	// Empty: the first that works.
+	// Backend names the backend to take: "io_uring", "epoll" or "portable". If it cannot start, New fails and
+	// says why and what to do about it. Of several names, with commas between, the first that works is taken;
+	// names with a minus sign in front ("-io_uring") are those that must not be. Empty: the first that works of
+	// all.
 	Backend string
 
 	// Loops is the number of loops that connections and files are spread over. 0: one for each four of

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/weirgo/weir/backends"
 )
@@ -18,48 +19,144 @@ type candidate struct {
 // knownBackends are the names that Options.Backend and WEIR_BACKEND may give, on any system.
 var knownBackends = []string{"io_uring", "epoll", "kqueue", "iocp", "wasi", "portable"}
 
-// choose opens the first backend that works, or the one that o forces, and says why that one.
-func choose(o *Options, thread bool) (backends.Backend, string, error) {
+// choose opens and starts the first backend that works among those that o allows, and says why that one. A backend
+// works when start says so: setting up can succeed where using it is denied. When start fails it has closed the
+// backend.
+func choose(o *Options, thread bool, start func(backends.Backend) error) (name, why string, err error) {
 	if o.OpenBackend != nil {
 		be, err := o.OpenBackend(thread)
-		return be, "given by Options.OpenBackend", err
+		if err == nil {
+			err = start(be)
+		}
+		if err != nil {
+			return "", "", err
+		}
+		return be.Name(), "given by Options.OpenBackend", nil
+	}
+	allowed, err := parseBackends(o.Backend)
+	if err != nil {
+		return "", "", err
 	}
 	var passed []string
 	var errs error
-	for _, c := range candidates {
-		if o.Backend != "" && o.Backend != c.name {
-			continue
-		}
+	for _, c := range allowed.order(candidates) {
 		be, err := c.open(o, thread)
 		if err == nil {
-			return be, reason(o, passed), nil
+			err = start(be)
+		}
+		if err == nil {
+			return c.name, allowed.reason(passed), nil
 		}
 		passed = append(passed, err.Error())
 		errs = errors.Join(errs, err)
 	}
 	switch {
-	case o.Backend != "" && errs != nil:
-		return nil, "", fmt.Errorf("weir: backend %s cannot start: %w", o.Backend, errs)
-	case o.Backend != "" && slices.Contains(knownBackends, o.Backend):
-		goos, _ := osArch()
-		return nil, "", fmt.Errorf("weir: backend %s is not available on %s: %w", o.Backend, goos, errors.ErrUnsupported)
-	case o.Backend != "":
-		return nil, "", fmt.Errorf("weir: no backend is called %q: want one of %s", o.Backend, strings.Join(knownBackends, ", "))
-	case errs != nil:
-		return nil, "", fmt.Errorf("weir: no backend can start: %w", errs)
+	case errs == nil:
+		goos, goarch := osArch()
+		return "", "", fmt.Errorf("weir: backend %s is not available on %s/%s: %w", allowed, goos, goarch, errors.ErrUnsupported)
+	case len(allowed.only) == 1:
+		return "", "", fmt.Errorf("weir: backend %s cannot start: %w", allowed, errs)
 	}
-	goos, goarch := osArch()
-	return nil, "", fmt.Errorf("weir: there is no backend for %s/%s yet: %w", goos, goarch, errors.ErrUnsupported)
+	return "", "", fmt.Errorf("weir: no backend can start: %w", errs)
 }
 
-const firstChoice = "first choice, and it works"
+// allowed is what Options.Backend allows: only these, in this order, or, if there are none, all but those.
+type allowed struct{ only, not []string }
 
-func reason(o *Options, passed []string) string {
-	switch {
-	case o.Backend != "":
-		return "forced"
-	case len(passed) == 0:
-		return firstChoice
+func parseBackends(list string) (allowed, error) {
+	var a allowed
+	if list == "" {
+		return a, nil
 	}
-	return "fallback: " + strings.Join(passed, "; ")
+	for name := range strings.SplitSeq(list, ",") {
+		to := &a.only
+		name, forbidden := strings.CutPrefix(name, "-")
+		if forbidden {
+			to = &a.not
+		}
+		if !slices.Contains(knownBackends, name) {
+			return a, fmt.Errorf("weir: no backend is called %q: want one of %s", name, strings.Join(knownBackends, ", "))
+		}
+		*to = append(*to, name)
+	}
+	if len(a.only) > 0 && len(a.not) > 0 {
+		return a, fmt.Errorf("weir: backends %q: either name those that may be taken or, with a minus sign each, those that may not", list)
+	}
+	return a, nil
+}
+
+// order returns what may be tried of all, in order.
+func (a allowed) order(all []candidate) []candidate {
+	var list []candidate
+	for _, name := range a.only {
+		for _, c := range all {
+			if c.name == name {
+				list = append(list, c)
+			}
+		}
+	}
+	if len(a.only) > 0 {
+		return list
+	}
+	for _, c := range all {
+		if !slices.Contains(a.not, c.name) {
+			list = append(list, c)
+		}
+	}
+	return list
+}
+
+func (a allowed) String() string {
+	switch {
+	case len(a.only) > 0:
+		return strings.Join(a.only, ", ")
+	case len(a.not) > 0:
+		return "other than " + strings.Join(a.not, ", ")
+	}
+	return "of any kind"
+}
+
+const (
+	firstChoice = "first choice, and it works"
+	fallback    = "fallback: "
+)
+
+func (a allowed) reason(passed []string) string {
+	switch {
+	case len(passed) > 0:
+		return fallback + strings.Join(passed, "; ")
+	case len(a.only) > 0:
+		return "forced"
+	case len(a.not) > 0:
+		return "first that is allowed, and it works"
+	}
+	return firstChoice
+}
+
+// proven holds the names of backends that have started on a thread in this process.
+var proven sync.Map
+
+// prove finds out whether a backend that has been opened for a thread works there, without starting it: it tries
+// another one on a thread of its own. On failure it closes be.
+func prove(o *Options, be backends.Backend) error {
+	if _, ok := proven.Load(be.Name()); ok || o.OpenBackend != nil {
+		return nil
+	}
+	failed := make(chan error)
+	go func() {
+		lockThread() // and never unlocked: the thread goes with the goroutine, for a ring leaves traces on it
+		failed <- func() error {
+			i := slices.IndexFunc(candidates, func(c candidate) bool { return c.name == be.Name() })
+			trial, err := candidates[i].open(o, true)
+			if err != nil {
+				return err
+			}
+			return errors.Join(trial.Bind(true), trial.Close())
+		}()
+	}()
+	if err := <-failed; err != nil {
+		return errors.Join(err, be.Close())
+	}
+	proven.Store(be.Name(), true)
+	return nil
 }

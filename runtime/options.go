@@ -10,8 +10,9 @@ import (
 
 // Options configure a Runtime or a Loop. The zero value is good.
 type Options struct {
-	// Backend forces a backend by name: "io_uring". If it cannot start, New fails and says why. Empty: the
-	// first that works.
+	// Backend names the backend to take: "io_uring", "epoll" or "portable". If it cannot start, New fails and
+	// says why. Of several names, with commas between, the first that works is taken; names with a minus sign
+	// in front ("-io_uring") are those that must not be. Empty: the first that works of all.
 	Backend string
 
 	// Loops is the number of loops of each drive that handles are spread over. 0: one for each four of

@@ -3,10 +3,11 @@ package runtime
 import (
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
+	"strings"
 	"sync"
 
+	"github.com/weirgo/weir/backends"
 	"github.com/weirgo/weir/sched"
 )
 
@@ -67,38 +68,47 @@ func NewLoop(o Options) (*Loop, error) {
 	if err := o.complete(); err != nil {
 		return nil, err
 	}
-	be, _, err := choose(&o, true)
+	var l *Loop
+	_, _, err := choose(&o, true, func(be backends.Backend) error {
+		l = newLoop(be, driveThread, int64(o.MaxInFlight), &pool{max: o.PoolSize})
+		return prove(&o, be)
+	})
 	if err != nil {
 		return nil, err
 	}
-	return newLoop(be, driveThread, int64(o.MaxInFlight), &pool{max: o.PoolSize}), nil
+	return l, nil
 }
 
+// open starts a loop. The first one decides which backend all of them have.
 func (r *Runtime) open(d drive) (*Loop, error) {
-	be, why, err := choose(&r.opts, d == driveThread)
+	var l *Loop
+	name, why, err := choose(&r.opts, d == driveThread, func(be backends.Backend) error {
+		l = newLoop(be, d, int64(r.opts.MaxInFlight), r.pool)
+		if d == driveScheduler {
+			err := l.startScheduler()
+			if err != nil {
+				err = errors.Join(err, be.Close())
+			}
+			return err
+		}
+		ready := make(chan error)
+		go l.serve(ready)
+		err := <-ready
+		if err != nil {
+			<-l.ended // it has closed the backend
+		}
+		return err
+	})
 	if err != nil {
 		return nil, err
 	}
-	l := newLoop(be, d, int64(r.opts.MaxInFlight), r.pool)
-	if d == driveThread {
-		ready := make(chan error)
-		go l.serve(ready)
-		if err = <-ready; err != nil {
-			<-l.ended
-		}
-	} else if err = l.startScheduler(); err != nil {
-		err = errors.Join(err, be.Close())
-	}
-	if err != nil {
-		return nil, fmt.Errorf("weir: %w", err)
-	}
 	if r.info.Backend == "" {
-		r.info.Backend, r.info.Reason = be.Name(), why
-		if d, ok := be.(interface{ Detail() string }); ok {
+		r.info.Backend, r.info.Reason, r.opts.Backend = name, why, name
+		if d, ok := l.be.(interface{ Detail() string }); ok {
 			r.info.Detail = d.Detail()
 		}
-		if r.opts.Logger != nil && why != "forced" && why != firstChoice {
-			r.opts.Logger.Warn("weir: "+why, slog.String("backend", be.Name()))
+		if r.opts.Logger != nil && strings.HasPrefix(why, fallback) {
+			r.opts.Logger.Warn("weir: "+why, slog.String("backend", name))
 		}
 	}
 	return l, nil

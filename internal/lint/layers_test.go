@@ -33,7 +33,7 @@ var layers = []layer{
 }
 
 // testSupport are packages for tests: no program may link them.
-var testSupport = []string{"backends/backendtest", "internal/sys/systest"}
+var testSupport = []string{"backends/backendtest", "internal/sys/systest", "internal/sys/systest/confine"}
 
 type layer struct {
 	pkg   string   // a directory; name/* stands for those in it, name/... for those in and below it

@@ -35,13 +35,26 @@ func Deny(t testing.TB, rules ...Rule) {
 // DenyAll makes system calls of the whole process fail, for good. It is for child processes.
 func DenyAll(t testing.TB, rules ...Rule) {
 	t.Helper()
-	runtime.LockOSThread()
-	defer runtime.UnlockOSThread()
-	filter(t, unix.SECCOMP_FILTER_FLAG_TSYNC, rules)
+	if err := Confine(rules...); err != nil {
+		t.Skipf("no seccomp: %v", err)
+	}
 }
 
 func filter(t testing.TB, flags uintptr, rules []Rule) {
 	t.Helper()
+	if err := install(flags, rules); err != nil {
+		t.Skipf("no seccomp: %v", err)
+	}
+}
+
+// Confine makes system calls of the whole process and of the programs it executes fail, for good.
+func Confine(rules ...Rule) error {
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	return install(unix.SECCOMP_FILTER_FLAG_TSYNC, rules)
+}
+
+func install(flags uintptr, rules []Rule) error {
 	load := func(offset int) unix.SockFilter {
 		return unix.SockFilter{Code: unix.BPF_LD | unix.BPF_W | unix.BPF_ABS, K: uint32(offset)}
 	}
@@ -69,11 +82,12 @@ func filter(t testing.TB, flags uintptr, rules []Rule) {
 	}
 	prog = append(prog, unix.SockFilter{Code: unix.BPF_RET | unix.BPF_K, K: unix.SECCOMP_RET_ALLOW})
 	if err := unix.Prctl(unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0); err != nil {
-		t.Skipf("no seccomp: %v", err)
+		return err
 	}
 	fprog := unix.SockFprog{Len: uint16(len(prog)), Filter: &prog[0]}
 	_, _, errno := unix.Syscall(unix.SYS_SECCOMP, unix.SECCOMP_SET_MODE_FILTER, flags, uintptr(unsafe.Pointer(&fprog)))
 	if errno != 0 {
-		t.Skipf("no seccomp: %v", errno)
+		return errno
 	}
+	return nil
 }
