@@ -94,11 +94,11 @@ const Stream int64 = -1
 
 // MaxTransfer is the largest number of bytes one operation moves. A larger Buf is cut to it, never truncated in
 // 32 bits; the caller sees a short result and goes on. (internal/poll has the same limit: 1 GiB.)
-const MaxTransfer = 1 << 30
+const MaxTransfer = sys.MaxTransfer
 
 // MaxIovecs is the largest number of buffers one vectored operation uses (IOV_MAX); further ones are left out
 // and the result is short.
-const MaxIovecs = 1024
+const MaxIovecs = sys.MaxIovecs
 
 // Op describes one operation. It is inert: nothing happens until a Completion that holds it is submitted.
 // From then until the terminal Event the kernel may read and write everything an Op points to, so neither the

@@ -1,0 +1,186 @@
+package sys
+
+import (
+	"sync"
+	"syscall"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
+
+// The calls below do what the system call of their name does, once, on the calling thread, and leave EINTR and EAGAIN
+// to the caller. They give up the P as any blocking system call of Go's does. They cut what they move to MaxTransfer and
+// MaxIovecs, and leave out the first skip bytes of their buffers, which an earlier call has moved. They do not tell the
+// race detector anything: whoever hands the result out does.
+
+// Preadv and Pwritev are preadv2(2) and pwritev2(2), at off or, with off -1, at the file's position, or where the file
+// has none; flags are RWF_*.
+func Preadv(fd int, bufs [][]byte, skip int, off int64, flags uint32) (int, syscall.Errno) {
+	return transfer(unix.SYS_PREADV2, fd, bufs, skip, off, flags)
+}
+
+func Pwritev(fd int, bufs [][]byte, skip int, off int64, flags uint32) (int, syscall.Errno) {
+	return transfer(unix.SYS_PWRITEV2, fd, bufs, skip, off, flags)
+}
+
+func transfer(trap uintptr, fd int, bufs [][]byte, skip int, off int64, flags uint32) (int, syscall.Errno) {
+	var few [fewIovecs]unix.Iovec
+	iov, pooled := iovecs(few[:0], bufs, skip)
+	// The kernel takes the offset in two halves; on 64-bit systems the first is all of it.
+	n, _, errno := syscall.Syscall6(trap, uintptr(fd), uintptr(unsafe.Pointer(unsafe.SliceData(iov))), uintptr(len(iov)),
+		uintptr(off), uintptr(uint64(off)>>32), uintptr(flags))
+	putIovecs(pooled)
+	return result(n, errno)
+}
+
+// Recv and Send are recv(2) and send(2).
+func Recv(fd int, p []byte, flags uint32) (int, syscall.Errno) {
+	n, _, errno := syscall.Syscall6(unix.SYS_RECVFROM, uintptr(fd), uintptr(unsafe.Pointer(unsafe.SliceData(p))),
+		uintptr(min(len(p), MaxTransfer)), uintptr(flags), 0, 0)
+	return result(n, errno)
+}
+
+func Send(fd int, p []byte, flags uint32) (int, syscall.Errno) {
+	n, _, errno := syscall.Syscall6(unix.SYS_SENDTO, uintptr(fd), uintptr(unsafe.Pointer(unsafe.SliceData(p))),
+		uintptr(min(len(p), MaxTransfer)), uintptr(flags), 0, 0)
+	return result(n, errno)
+}
+
+// Message is what recvmsg(2) and sendmsg(2) move beside data.
+type Message struct {
+	Bufs    [][]byte
+	Addr    *Sockaddr // may be nil
+	Control []byte    // RecvMsg cuts it to what arrived
+	Flags   uint32    // RecvMsg: of the received message
+}
+
+// RecvMsg is recvmsg(2). Where it fails it leaves m as it was.
+func RecvMsg(fd int, m *Message, skip int, flags uint32) (int, syscall.Errno) {
+	var few [fewIovecs]unix.Iovec
+	h, pooled := m.header(few[:0], skip)
+	n, _, errno := syscall.Syscall(unix.SYS_RECVMSG, uintptr(fd), uintptr(unsafe.Pointer(&h)), uintptr(flags))
+	putIovecs(pooled)
+	if errno == 0 {
+		if m.Addr != nil {
+			m.Addr.Len = min(h.Namelen, uint32(len(m.Addr.Data)))
+		}
+		m.Control = m.Control[:min(int(h.Controllen), len(m.Control))]
+		m.Flags = uint32(h.Flags)
+	}
+	return result(n, errno)
+}
+
+// SendMsg is sendmsg(2).
+func SendMsg(fd int, m *Message, skip int, flags uint32) (int, syscall.Errno) {
+	var few [fewIovecs]unix.Iovec
+	h, pooled := m.header(few[:0], skip)
+	n, _, errno := syscall.Syscall(unix.SYS_SENDMSG, uintptr(fd), uintptr(unsafe.Pointer(&h)), uintptr(flags))
+	putIovecs(pooled)
+	return result(n, errno)
+}
+
+func (m *Message) header(few []unix.Iovec, skip int) (h unix.Msghdr, pooled *[]unix.Iovec) {
+	iov, pooled := iovecs(few, m.Bufs, skip)
+	h.Iov = unsafe.SliceData(iov)
+	h.SetIovlen(len(iov))
+	if m.Addr != nil {
+		h.Name, h.Namelen = &m.Addr.Data[0], m.Addr.Len
+	}
+	if len(m.Control) > 0 {
+		h.Control = &m.Control[0]
+		h.SetControllen(len(m.Control))
+	}
+	return h, pooled
+}
+
+// fewIovecs are on the stack; more come from a pool, so that no call allocates.
+const fewIovecs = 8
+
+var manyIovecs = sync.Pool{New: func() any { return new([]unix.Iovec) }}
+
+// iovecs describes what is left of bufs after skip bytes, in few if that is long enough. The rest of what it returns
+// goes to putIovecs after the call.
+func iovecs(few []unix.Iovec, bufs [][]byte, skip int) ([]unix.Iovec, *[]unix.Iovec) {
+	if len(bufs) <= cap(few) {
+		return fillIovecs(few, bufs, skip), nil
+	}
+	pooled := manyIovecs.Get().(*[]unix.Iovec)
+	*pooled = fillIovecs((*pooled)[:0], bufs, skip)
+	return *pooled, pooled
+}
+
+func fillIovecs(iov []unix.Iovec, bufs [][]byte, skip int) []unix.Iovec {
+	room := MaxTransfer
+	for _, buf := range bufs {
+		if len(iov) == MaxIovecs || room == 0 {
+			break
+		}
+		cut := min(skip, len(buf))
+		skip -= cut
+		if buf = buf[cut:]; len(buf) == 0 {
+			continue
+		}
+		n := min(len(buf), room)
+		v := unix.Iovec{Base: unsafe.SliceData(buf)}
+		v.SetLen(n)
+		iov = append(iov, v)
+		room -= n
+	}
+	return iov
+}
+
+func putIovecs(pooled *[]unix.Iovec) {
+	if pooled != nil {
+		clear(*pooled) // lets the buffers go
+		manyIovecs.Put(pooled)
+	}
+}
+
+// Accept is accept4(2). sa receives the peer's address and may be nil.
+func Accept(fd int, sa *Sockaddr, flags uint32) (int, syscall.Errno) {
+	var data, length unsafe.Pointer
+	if sa != nil {
+		data, length = unsafe.Pointer(&sa.Data), unsafe.Pointer(&sa.Len)
+	}
+	n, _, errno := syscall.Syscall6(unix.SYS_ACCEPT4, uintptr(fd), uintptr(data), uintptr(length), uintptr(flags), 0, 0)
+	return result(n, errno)
+}
+
+// Poll is poll(2) of one descriptor, for as long as it takes or, without wait, as it is now. It returns the events that
+// are there, POLLNVAL included.
+func Poll(fd int, events uint32, wait bool) (uint32, syscall.Errno) {
+	if fd < 0 {
+		return unix.POLLNVAL, 0 // poll(2) itself leaves negative descriptors out
+	}
+	// A mask of poll(2) has 16 bits; ppoll is the form that every architecture has.
+	p := unix.PollFd{Fd: int32(fd), Events: int16(events)}
+	var now Timespec
+	limit := unsafe.Pointer(nil)
+	if !wait {
+		limit = unsafe.Pointer(&now) // zero in the layouts of 32 and of 64 bits
+	}
+	_, _, errno := syscall.Syscall6(unix.SYS_PPOLL, uintptr(unsafe.Pointer(&p)), 1, uintptr(limit), 0, 0, 0)
+	if errno != 0 {
+		return 0, errno
+	}
+	return uint32(uint16(p.Revents)), 0
+}
+
+// Nonblocking reports whether O_NONBLOCK is set on what fd refers to.
+func Nonblocking(fd int) (bool, syscall.Errno) {
+	flags, _, errno := syscall.RawSyscall(unix.SYS_FCNTL, uintptr(fd), unix.F_GETFL, 0)
+	return flags&unix.O_NONBLOCK != 0, errno
+}
+
+// Call is a system call whose arguments are plain numbers: shutdown, fsync, close.
+func Call(trap, a, b uintptr) (int, syscall.Errno) {
+	n, _, errno := syscall.Syscall(trap, a, b, 0)
+	return result(n, errno)
+}
+
+func result(n uintptr, errno syscall.Errno) (int, syscall.Errno) {
+	if errno != 0 {
+		return 0, errno
+	}
+	return int(n), 0
+}
