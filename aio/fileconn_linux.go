@@ -11,51 +11,173 @@ import (
 	"github.com/weirgo/weir/internal/sys"
 )
 
-// FileConn returns a connection on a duplicate of f, a connected stream socket: close both. f becomes non-blocking.
+// FileConn returns a connection on a duplicate of f, a socket: net.FileConn. Close both. f becomes non-blocking.
 func FileConn(f *os.File) (net.Conn, error) { return Default().FileConn(f) }
+
+// FileListener returns a listener on a duplicate of f, a listening socket: net.FileListener. Close both. f becomes
+// non-blocking.
+func FileListener(f *os.File) (net.Listener, error) { return Default().FileListener(f) }
+
+// FilePacketConn returns a packet connection on a duplicate of f, a packet socket: net.FilePacketConn. Close both. f
+// becomes non-blocking.
+func FilePacketConn(f *os.File) (net.PacketConn, error) { return Default().FilePacketConn(f) }
 
 // FileConn returns a connection on a duplicate of f: see the function of the same name.
 func (io *IO) FileConn(f *os.File) (net.Conn, error) {
-	c, err := io.fileConn(f)
+	fd, s, err := fileSocket(f)
 	if err != nil {
-		return nil, &net.OpError{Op: "file", Net: "file+net", Addr: fileAddr(f.Name()), Err: err}
+		return nil, fileError(f, err)
+	}
+	var c net.Conn
+	var cs *socket
+	switch s.kind() {
+	case kindTCP:
+		prepareTCP(fd, 0, net.KeepAliveConfig{})
+		tc := &TCPConn{}
+		c, cs = tc, &tc.socket
+	case kindUDP:
+		uc := &UDPConn{}
+		c, cs = uc, &uc.socket
+	case kindIP:
+		ic := &IPConn{}
+		c, cs = ic, &ic.socket
+	case kindUnix:
+		uc := &UnixConn{}
+		c, cs = uc, &uc.socket
+	}
+	if err := io.adoptFile(fd, cs, s); err != nil {
+		return nil, fileError(f, err)
 	}
 	return c, nil
 }
 
-func (io *IO) fileConn(f *os.File) (net.Conn, error) {
+// FileListener returns a listener on a duplicate of f: see the function of the same name.
+func (io *IO) FileListener(f *os.File) (net.Listener, error) {
+	fd, s, err := fileSocket(f)
+	if err != nil {
+		return nil, fileError(f, err)
+	}
+	var l net.Listener
+	var ls *socket
+	switch s.kind() {
+	case kindTCP:
+		tl := &TCPListener{}
+		l, ls = tl, &tl.socket
+	case kindUnix:
+		ul := &UnixListener{}
+		l, ls = ul, &ul.socket
+	}
+	if err := io.adoptFile(fd, ls, s); err != nil {
+		return nil, fileError(f, err)
+	}
+	return l, nil
+}
+
+// FilePacketConn returns a packet connection on a duplicate of f: see the function of the same name.
+func (io *IO) FilePacketConn(f *os.File) (net.PacketConn, error) {
+	fd, s, err := fileSocket(f)
+	if err != nil {
+		return nil, fileError(f, err)
+	}
+	var c net.PacketConn
+	var cs *socket
+	switch s.kind() {
+	case kindUDP:
+		uc := &UDPConn{}
+		c, cs = uc, &uc.socket
+	case kindIP:
+		ic := &IPConn{}
+		c, cs = ic, &ic.socket
+	case kindUnix:
+		uc := &UnixConn{}
+		c, cs = uc, &uc.socket
+	}
+	if err := io.adoptFile(fd, cs, s); err != nil {
+		return nil, fileError(f, err)
+	}
+	return c, nil
+}
+
+// found is what the kernel says about a socket.
+type found struct {
+	family, sotype int
+	local          backends.Sockaddr
+}
+
+// kind says which type stands for a socket.
+type kind uint8
+
+const (
+	kindNone kind = iota
+	kindTCP
+	kindUDP
+	kindIP
+	kindUnix
+)
+
+func (s *found) kind() kind {
+	switch s.family {
+	case unix.AF_UNIX:
+		return kindUnix
+	case unix.AF_INET, unix.AF_INET6:
+		switch s.sotype {
+		case unix.SOCK_STREAM:
+			return kindTCP
+		case unix.SOCK_DGRAM:
+			return kindUDP
+		case unix.SOCK_RAW:
+			return kindIP
+		}
+	}
+	return kindNone
+}
+
+// fileSocket duplicates the descriptor of f, a socket.
+func fileSocket(f *os.File) (fd int, s *found, err error) {
 	raw, err := f.SyscallConn()
 	if err != nil {
-		return nil, err
+		return -1, nil, err
 	}
-	fd := -1
 	if err2 := raw.Control(func(orig uintptr) {
 		fd, err = unix.FcntlInt(orig, unix.F_DUPFD_CLOEXEC, 0)
 	}); err2 != nil || err != nil {
-		return nil, errors.Join(err2, os.NewSyscallError("fcntl", err))
+		return -1, nil, errors.Join(err2, os.NewSyscallError("fcntl", err))
 	}
-	kind, err := unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_TYPE)
-	if err == nil && kind != unix.SOCK_STREAM {
-		err = unix.EPROTONOSUPPORT
+	s = new(found)
+	call := "setnonblock"
+	if err = unix.SetNonblock(fd, true); err == nil {
+		call = "getsockopt"
+		s.sotype, err = unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_TYPE)
 	}
 	if err == nil {
-		err = unix.SetNonblock(fd, true)
-	}
-	var peer backends.Sockaddr
-	if err == nil {
-		err = sys.SockName(unix.SYS_GETPEERNAME, fd, &peer)
+		call = "getsockname"
+		err = sys.SockName(unix.SYS_GETSOCKNAME, fd, &s.local)
 	}
 	if err != nil {
 		unix.Close(fd)
-		return nil, os.NewSyscallError("getsockopt", err)
+		return -1, nil, os.NewSyscallError(call, err)
 	}
-	if raddr := toAddr(&peer); raddr != nil && raddr.Network() == "tcp" {
-		c := &TCPConn{}
-		return c, io.connected(&c.conn, fd, "tcp", raddr)
-	} else {
-		c := &UnixConn{}
-		return c, io.connected(&c.conn, fd, "unix", raddr)
+	s.family = sys.Family(&s.local)
+	return fd, s, nil
+}
+
+// adoptFile makes fd, which it owns from now on, the descriptor of s; if that is nil the socket is of the wrong kind.
+func (io *IO) adoptFile(fd int, s *socket, f *found) error {
+	if s == nil {
+		unix.Close(fd)
+		return unix.EINVAL
 	}
+	if err := io.adopt(&s.h, fd, net.ErrClosed); err != nil {
+		return err
+	}
+	s.family, s.sotype = uint16(f.family), uint16(f.sotype)
+	s.laddr, s.raddr = s.addr(&f.local), s.addrOf(unix.SYS_GETPEERNAME)
+	s.network, s.connected = s.laddr.Network(), s.raddr != nil
+	return nil
+}
+
+func fileError(f *os.File, err error) error {
+	return &net.OpError{Op: "file", Net: "file+net", Addr: fileAddr(f.Name()), Err: err}
 }
 
 type fileAddr string

@@ -42,6 +42,8 @@ type side struct {
 	mu  sync.Mutex // held by the operation under way
 	c   aiort.Completion
 	try patience
+
+	packet *packet // of the message under way
 }
 
 // patience decides whether to try an operation at once, before waiting for it on a loop. It is worth while when data

@@ -9,88 +9,38 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
 	"golang.org/x/sys/unix"
 
 	"github.com/weirgo/weir/backends"
-	"github.com/weirgo/weir/internal/sys"
 )
 
 // listener is what listeners share.
-type listener struct {
-	h       handle
-	network string
-	addr    net.Addr
-}
+type listener struct{ socket }
 
 // TCPListener is a TCP listener: *net.TCPListener on an IO. Any goroutine may call its methods.
-type TCPListener struct{ listener }
+type TCPListener struct {
+	listener
+	keepAlive       time.Duration // of the connections accepted: see ListenConfig
+	keepAliveConfig net.KeepAliveConfig
+}
 
-// UnixListener is a listener on a unix stream socket: *net.UnixListener on an IO. Any goroutine may call its methods.
-// Close removes the socket's file.
-type UnixListener struct{ listener }
+// UnixListener is a listener on a unix socket: *net.UnixListener on an IO. Any goroutine may call its methods. Close
+// removes the socket's file, unless SetUnlinkOnClose said otherwise.
+type UnixListener struct {
+	listener
+	unlink atomic.Bool
+}
 
 var (
 	_ net.Listener = (*TCPListener)(nil)
 	_ net.Listener = (*UnixListener)(nil)
+	_ syscall.Conn = (*TCPListener)(nil)
+	_ syscall.Conn = (*UnixListener)(nil)
 )
-
-// Listen is net.Listen for stream networks: "tcp", "tcp4", "tcp6" and "unix".
-func Listen(network, address string) (net.Listener, error) { return Default().Listen(network, address) }
-
-// Listen is net.Listen for stream networks: "tcp", "tcp4", "tcp6" and "unix".
-func (io *IO) Listen(network, address string) (net.Listener, error) {
-	addrs, err := resolve(context.Background(), network, address)
-	if err != nil {
-		return nil, &net.OpError{Op: "listen", Net: network, Err: err}
-	}
-	addr := addrs[0]
-	l, err := io.listen(network, addr)
-	if err != nil {
-		return nil, &net.OpError{Op: "listen", Net: network, Addr: addr, Err: err}
-	}
-	return l, nil
-}
-
-func (io *IO) listen(network string, addr net.Addr) (net.Listener, error) {
-	e, err := endpointOf(network, addr)
-	if err != nil {
-		return nil, err
-	}
-	fd, err := socket(e)
-	if err != nil {
-		return nil, err
-	}
-	if err := bindAndListen(fd, e); err != nil {
-		unix.Close(fd)
-		return nil, err
-	}
-	var sa backends.Sockaddr
-	if err := sys.SockName(unix.SYS_GETSOCKNAME, fd, &sa); err != nil {
-		unix.Close(fd)
-		return nil, err
-	}
-	if e.family == unix.AF_UNIX {
-		l := &UnixListener{listener{network: network, addr: addr}}
-		return l, io.adopt(&l.h, fd, net.ErrClosed)
-	}
-	l := &TCPListener{listener{network: network, addr: toAddr(&sa)}}
-	return l, io.adopt(&l.h, fd, net.ErrClosed)
-}
-
-func bindAndListen(fd int, e *endpoint) error {
-	if e.family != unix.AF_UNIX {
-		if err := unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_REUSEADDR, 1); err != nil {
-			return os.NewSyscallError("setsockopt", err)
-		}
-	}
-	if err := sys.Bind(fd, &e.sa); err != nil {
-		return os.NewSyscallError("bind", err)
-	}
-	return os.NewSyscallError("listen", unix.Listen(fd, backlog()))
-}
 
 // backlog is the longest queue of connections that the system allows.
 var backlog = sync.OnceValue(func() int {
@@ -101,14 +51,7 @@ var backlog = sync.OnceValue(func() int {
 	return unix.SOMAXCONN
 })
 
-func (l *listener) ok() bool { return l != nil && l.h.io != nil }
-
-func (l *listener) opError(op string, err error) error {
-	if err == nil {
-		return nil
-	}
-	return &net.OpError{Op: op, Net: l.network, Addr: l.addr, Err: err}
-}
+func (l *listener) ok() bool { return l != nil && l.socket.ok() }
 
 // accept waits for a connection and returns its descriptor.
 func (l *listener) accept(ctx context.Context) (int, *backends.Sockaddr, error) {
@@ -159,12 +102,12 @@ func (l *TCPListener) acceptTCP(ctx context.Context) (*TCPConn, error) {
 	}
 	fd, sa, err := l.accept(ctx)
 	if err != nil {
-		return nil, l.opError("accept", err)
+		return nil, l.localError("accept", err)
 	}
-	prepareTCP(fd, 0, net.KeepAliveConfig{})
+	prepareTCP(fd, l.keepAlive, l.keepAliveConfig)
 	c := &TCPConn{}
-	if err := l.h.io.connected(&c.conn, fd, l.network, toAddr(sa)); err != nil {
-		return nil, l.opError("accept", err)
+	if err := l.adopt(&c.socket, fd, sa); err != nil {
+		return nil, l.localError("accept", err)
 	}
 	return c, nil
 }
@@ -207,11 +150,11 @@ func (l *UnixListener) acceptUnix(ctx context.Context) (*UnixConn, error) {
 	}
 	fd, sa, err := l.accept(ctx)
 	if err != nil {
-		return nil, l.opError("accept", err)
+		return nil, l.localError("accept", err)
 	}
 	c := &UnixConn{}
-	if err := l.h.io.connected(&c.conn, fd, l.network, toAddr(sa)); err != nil {
-		return nil, l.opError("accept", err)
+	if err := l.adopt(&c.socket, fd, sa); err != nil {
+		return nil, l.localError("accept", err)
 	}
 	return c, nil
 }
@@ -221,12 +164,14 @@ func (l *UnixListener) Accepts(ctx context.Context) iter.Seq2[net.Conn, error] {
 	return accepts(ctx, l.AcceptContext)
 }
 
-// connected makes a connection of fd, which it owns from now on.
-func (io *IO) connected(c *conn, fd int, network string, raddr net.Addr) error {
-	var sa backends.Sockaddr
-	sys.SockName(unix.SYS_GETSOCKNAME, fd, &sa)
-	c.network, c.laddr, c.raddr = network, toAddr(&sa), raddr
-	return io.adopt(&c.h, fd, net.ErrClosed)
+// adopt makes a connection of fd, which it owns from now on and whose peer is sa.
+func (l *listener) adopt(c *socket, fd int, sa *backends.Sockaddr) error {
+	if err := l.h.io.adopt(&c.h, fd, net.ErrClosed); err != nil {
+		return err
+	}
+	c.network, c.family, c.sotype, c.connected = l.network, l.family, l.sotype, true
+	c.laddr, c.raddr = c.addrOf(unix.SYS_GETSOCKNAME), c.addr(sa)
+	return nil
 }
 
 // Close stops listening. An Accept that waits returns net.ErrClosed. A second Close is net.ErrClosed.
@@ -234,25 +179,30 @@ func (l *listener) Close() error {
 	if !l.ok() {
 		return syscall.EINVAL
 	}
-	return l.opError("close", l.h.close())
+	return l.localError("close", l.h.close())
 }
 
-// Close stops listening and removes the socket's file.
+// Close stops listening and removes the socket's file: see SetUnlinkOnClose. An Accept that waits returns
+// net.ErrClosed. A second Close is net.ErrClosed.
 func (l *UnixListener) Close() error {
-	if l.ok() && !l.h.closing() {
-		if a, ok := l.addr.(*net.UnixAddr); ok && a.Name != "" && a.Name[0] != '@' {
+	if l.ok() && l.unlink.Swap(false) {
+		if a, ok := l.laddr.(*net.UnixAddr); ok && a.Name[0] != '@' {
 			unix.Unlink(a.Name)
 		}
 	}
 	return l.listener.Close()
 }
 
+// SetUnlinkOnClose says whether Close removes the socket's file: true for a listener that made it, false for one from
+// FileListener.
+func (l *UnixListener) SetUnlinkOnClose(unlink bool) { l.unlink.Store(unlink) }
+
 // Addr returns the address listened on.
 func (l *listener) Addr() net.Addr {
 	if !l.ok() {
 		return nil
 	}
-	return l.addr
+	return l.laddr
 }
 
 // SetDeadline sets the time after which Accept fails with os.ErrDeadlineExceeded, the one that waits now included.
@@ -261,5 +211,22 @@ func (l *listener) SetDeadline(t time.Time) error {
 	if !l.ok() {
 		return syscall.EINVAL
 	}
-	return l.opError("set", l.h.setDeadline(loopTime(l.h.loop.Now(), t), &l.h.r))
+	return l.localError("set", l.deadline(t, &l.h.r, &l.h.w))
+}
+
+// File returns a duplicate of the listener as an *os.File. Closing one does not close the other.
+func (l *listener) File() (*os.File, error) {
+	if !l.ok() {
+		return nil, syscall.EINVAL
+	}
+	f, err := l.file()
+	return f, l.localError("file", err)
+}
+
+// SyscallConn gives access to the descriptor, to control it: see syscall.Conn. Its Read and Write return EINVAL.
+func (l *listener) SyscallConn() (syscall.RawConn, error) {
+	if !l.ok() {
+		return nil, syscall.EINVAL
+	}
+	return &rawListener{rawConn{&l.socket}}, nil
 }

@@ -3,11 +3,10 @@ package aio
 import (
 	"context"
 	"net"
-	"net/netip"
 	"os"
-	"strconv"
-	"strings"
 	"sync"
+	"syscall"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -15,120 +14,309 @@ import (
 	"github.com/weirgo/weir/internal/sys"
 )
 
-// endpoint is an address in the forms that a socket needs: family, and the encoded address.
-type endpoint struct {
-	addr   net.Addr // *net.TCPAddr or *net.UnixAddr
-	family int
-	v6only bool
-	sa     backends.Sockaddr
+// socket is what all sockets share: connections, packet sockets, listeners.
+type socket struct {
+	h            handle
+	network      string // as in addresses: "tcp", "udp6", "unixgram", ...
+	laddr, raddr net.Addr
+	family       uint16 // AF_*
+	sotype       uint16 // SOCK_*
+	connected    bool   // to a peer, which then gets what is written
 }
 
-// endpointOf encodes addr for a socket of network. A wildcard is dual-stack where the system is.
-func endpointOf(network string, addr net.Addr) (*endpoint, error) {
-	e := &endpoint{addr: addr}
-	switch a := addr.(type) {
-	case *net.UnixAddr:
-		e.family = unix.AF_UNIX
-		return e, sys.PutUnix(&e.sa, a.Name)
-	case *net.TCPAddr:
-		ip, _ := netip.AddrFromSlice(a.IP)
-		ip = ip.WithZone(a.Zone)
-		switch {
-		case strings.HasSuffix(network, "4"), ip.Unmap().Is4():
-			e.family = unix.AF_INET
-			if ip.Is4In6() {
-				ip = ip.Unmap()
-			}
-		case strings.HasSuffix(network, "6"):
-			e.family, e.v6only = unix.AF_INET6, true
-		case ip.IsValid() || haveIPv6():
-			e.family = unix.AF_INET6
-		default:
-			e.family = unix.AF_INET
-		}
-		if e.family == unix.AF_INET && ip.IsValid() && !ip.Is4() && !ip.IsUnspecified() {
-			return nil, &net.AddrError{Err: "non-IPv4 address", Addr: a.String()}
-		}
-		return e, sys.PutInet(&e.sa, e.family, netip.AddrPortFrom(ip, uint16(a.Port)))
+func (s *socket) ok() bool { return s != nil && s.h.io != nil }
+
+// opError gives err the shape in which package net reports it.
+func (s *socket) opError(op string, err error) error {
+	if err == nil {
+		return nil
 	}
-	return nil, net.UnknownNetworkError(network)
+	return &net.OpError{Op: op, Net: s.network, Source: s.laddr, Addr: s.raddr, Err: err}
 }
 
-var haveIPv6 = sync.OnceValue(func() bool {
+// localError is the shape for what concerns this end alone: deadlines, buffer sizes, everything about listeners.
+func (s *socket) localError(op string, err error) error {
+	if err == nil {
+		return nil
+	}
+	return &net.OpError{Op: op, Net: s.network, Addr: s.laddr, Err: err}
+}
+
+// control runs f on the descriptor, which stays open meanwhile.
+func (s *socket) control(f func(fd int) error) error {
+	if err := s.h.acquire(); err != nil {
+		return err
+	}
+	defer s.h.release()
+	return f(s.h.fd)
+}
+
+// file returns a duplicate of the descriptor as an *os.File.
+func (s *socket) file() (f *os.File, err error) {
+	name := s.network + ":"
+	if s.laddr != nil {
+		name += s.laddr.String()
+	}
+	name += "->"
+	if s.raddr != nil {
+		name += s.raddr.String()
+	}
+	err = s.control(func(fd int) error {
+		dup, err := unix.FcntlInt(uintptr(fd), unix.F_DUPFD_CLOEXEC, 0)
+		if err == nil {
+			f = os.NewFile(uintptr(dup), name)
+		}
+		return os.NewSyscallError("fcntl", err)
+	})
+	return f, err
+}
+
+func (s *socket) deadline(t time.Time, sides ...*side) error {
+	return s.h.setDeadline(loopTime(s.h.loop.Now(), t), sides...)
+}
+
+// addrOf asks the kernel for one of the addresses: unix.SYS_GETSOCKNAME or unix.SYS_GETPEERNAME; nil if there is none.
+func (s *socket) addrOf(call uintptr) net.Addr {
+	var sa backends.Sockaddr
+	if sys.SockName(call, s.h.fd, &sa) != nil {
+		return nil
+	}
+	return s.addr(&sa)
+}
+
+// controlFunc is Dialer.ControlContext; the Control functions of dialers and listeners become one.
+type controlFunc = func(ctx context.Context, network, address string, c syscall.RawConn) error
+
+func ignoreContext(f func(network, address string, c syscall.RawConn) error) controlFunc {
+	if f == nil {
+		return nil
+	}
+	return func(_ context.Context, network, address string, c syscall.RawConn) error {
+		return f(network, address, c)
+	}
+}
+
+// opening says what socket to make, and how.
+type opening struct {
+	network       string // without the protocol of "ip4:icmp"
+	sotype, proto int
+	laddr, raddr  net.Addr // nil: none
+	listen        bool     // for connections or packets from anybody; else connect to raddr, if there is one
+	control       controlFunc
+}
+
+// open makes the socket that o describes.
+func (io *IO) open(ctx context.Context, s *socket, o *opening) error {
+	family, v6only := o.family()
+	fd, err := newSocket(family, o.sotype, o.proto, v6only)
+	if err != nil {
+		return err
+	}
+	s.network, s.family, s.sotype = o.network, uint16(family), uint16(o.sotype)
+	if err := io.adopt(&s.h, fd, net.ErrClosed); err != nil {
+		return err
+	}
+	if o.raddr == nil && o.laddr != nil && o.sotype != unix.SOCK_RAW {
+		err = s.bindAndListen(ctx, o)
+	} else {
+		err = s.bindAndConnect(ctx, o)
+	}
+	if err != nil {
+		s.h.close()
+		return err
+	}
+	if s.laddr = s.addrOf(unix.SYS_GETSOCKNAME); !o.listen || o.sotype == unix.SOCK_RAW {
+		if s.raddr = s.addrOf(unix.SYS_GETPEERNAME); s.raddr == nil {
+			s.raddr = o.raddr
+		}
+	}
+	return nil
+}
+
+// family is the address family of the socket, and whether an IPv6 one is for IPv6 only. The rules are those of
+// package net: a wildcard to listen on is dual-stack where the system is; otherwise IPv4 if both addresses allow it.
+func (o *opening) family() (family int, v6only bool) {
+	if o.sotype == unix.SOCK_SEQPACKET || isUnix(o.network) {
+		return unix.AF_UNIX, false
+	}
+	switch o.network[len(o.network)-1] {
+	case '4':
+		return unix.AF_INET, false
+	case '6':
+		return unix.AF_INET6, true
+	}
+	l, r := hostOf(o.laddr), hostOf(o.raddr)
+	switch {
+	case o.listen && l.wildcard() && dualStack():
+		return unix.AF_INET6, false
+	case l.v4() && r.v4():
+		return unix.AF_INET, false
+	}
+	return unix.AF_INET6, false
+}
+
+func isUnix(network string) bool {
+	return network == "unix" || network == "unixgram" || network == "unixpacket"
+}
+
+// dualStack reports whether an IPv6 socket can serve IPv4 too.
+var dualStack = sync.OnceValue(func() bool {
 	fd, err := unix.Socket(unix.AF_INET6, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
 		return false
 	}
 	defer unix.Close(fd)
-	return unix.SetsockoptInt(fd, unix.IPPROTO_IPV6, unix.IPV6_V6ONLY, 0) == nil && unix.Bind(fd, &unix.SockaddrInet6{Addr: [16]byte{15: 1}}) == nil
+	mapped := &unix.SockaddrInet6{Addr: [16]byte{10: 0xff, 11: 0xff, 12: 127, 15: 1}}
+	return unix.SetsockoptInt(fd, unix.IPPROTO_IPV6, unix.IPV6_V6ONLY, 0) == nil && unix.Bind(fd, mapped) == nil
 })
 
-// socket makes a non-blocking stream socket for e.
-func socket(e *endpoint) (int, error) {
-	fd, err := unix.Socket(e.family, unix.SOCK_STREAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0)
+// newSocket makes a non-blocking socket with the options that package net gives it.
+func newSocket(family, sotype, proto int, v6only bool) (int, error) {
+	fd, err := unix.Socket(family, sotype|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, proto)
 	if err != nil {
 		return -1, os.NewSyscallError("socket", err)
 	}
-	if e.family == unix.AF_INET6 {
-		unix.SetsockoptInt(fd, unix.IPPROTO_IPV6, unix.IPV6_V6ONLY, boolInt(e.v6only))
+	if family == unix.AF_INET6 && sotype != unix.SOCK_RAW {
+		unix.SetsockoptInt(fd, unix.IPPROTO_IPV6, unix.IPV6_V6ONLY, boolInt(v6only))
+	}
+	if family != unix.AF_UNIX && sotype != unix.SOCK_STREAM {
+		if err := unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_BROADCAST, 1); err != nil {
+			unix.Close(fd)
+			return -1, os.NewSyscallError("setsockopt", err)
+		}
 	}
 	return fd, nil
 }
 
-// toAddr decodes a socket address the way package net presents it.
-func toAddr(sa *backends.Sockaddr) net.Addr {
-	if path, ok := sys.Unix(sa); ok {
-		return &net.UnixAddr{Name: path, Net: "unix"}
+// consult runs the user's Control function.
+func (s *socket) consult(ctx context.Context, o *opening, addr net.Addr) error {
+	if o.control == nil {
+		return nil
 	}
-	if ap, ok := sys.Inet(sa); ok {
-		return net.TCPAddrFromAddrPort(netip.AddrPortFrom(ap.Addr().Unmap(), ap.Port()))
+	network := o.network
+	if s.family != unix.AF_UNIX {
+		if c := network[len(network)-1]; c != '4' && c != '6' {
+			network += map[bool]string{true: "4", false: "6"}[s.family == unix.AF_INET]
+		}
 	}
+	address := ""
+	if addr != nil {
+		address = addr.String()
+	}
+	return o.control(ctx, network, address, &rawConn{s: s})
+}
+
+func (s *socket) bindAndListen(ctx context.Context, o *opening) error {
+	laddr := o.laddr
+	stream := o.sotype != unix.SOCK_DGRAM
+	reuse := stream
+	if a, ok := laddr.(*net.UDPAddr); ok && a.IP.IsMulticast() { // several may listen; the group is joined by others
+		reuse = true
+		any := *a
+		if any.IP = net.IPv6unspecified; s.family == unix.AF_INET {
+			any.IP = net.IPv4zero
+		}
+		laddr = &any
+	}
+	if reuse {
+		if err := unix.SetsockoptInt(s.h.fd, unix.SOL_SOCKET, unix.SO_REUSEADDR, 1); err != nil {
+			return os.NewSyscallError("setsockopt", err)
+		}
+	}
+	var sa backends.Sockaddr
+	err := s.encode(laddr, &sa)
+	if _, errno := err.(unix.Errno); err != nil && !errno {
+		return err
+	}
+	if err := s.consult(ctx, o, laddr); err != nil {
+		return err
+	}
+	if err == nil {
+		err = sys.Bind(s.h.fd, &sa)
+	}
+	if err != nil {
+		return syscallError("bind", err)
+	}
+	if !stream {
+		return nil
+	}
+	return os.NewSyscallError("listen", unix.Listen(s.h.fd, backlog()))
+}
+
+func (s *socket) bindAndConnect(ctx context.Context, o *opening) error {
+	addr := o.raddr
+	if addr == nil {
+		addr = o.laddr
+	}
+	if err := s.consult(ctx, o, addr); err != nil {
+		return err
+	}
+	var sa backends.Sockaddr
+	if o.laddr != nil {
+		err := s.encode(o.laddr, &sa)
+		if err == nil {
+			err = sys.Bind(s.h.fd, &sa)
+		}
+		if err != nil {
+			return syscallError("bind", err)
+		}
+	}
+	if o.raddr == nil {
+		return nil
+	}
+	if err := s.encode(o.raddr, &sa); err != nil {
+		return syscallError("connect", err)
+	}
+	if err := s.h.connect(ctx, &sa); err != nil {
+		return err
+	}
+	s.connected = true
 	return nil
 }
 
-// resolve turns an address as users write it into endpoints to try.
-func resolve(ctx context.Context, network, address string) ([]net.Addr, error) {
-	switch network {
-	case "unix":
-		return []net.Addr{&net.UnixAddr{Name: address, Net: network}}, nil
-	case "tcp", "tcp4", "tcp6":
+// connect starts connecting and waits on the loop until the socket is writable, which is when it has succeeded or
+// failed.
+func (h *handle) connect(ctx context.Context, sa *backends.Sockaddr) error {
+	if err := h.begin(&h.w); err != nil {
+		return err
+	}
+	defer h.end(&h.w)
+	switch err := sys.Connect(h.fd, sa); err {
+	case nil, unix.EISCONN:
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
+		return nil
+	case unix.EINPROGRESS, unix.EALREADY, unix.EINTR:
 	default:
-		return nil, net.UnknownNetworkError(network)
+		return os.NewSyscallError("connect", err)
 	}
-	host, service, err := net.SplitHostPort(address)
-	if err != nil {
-		return nil, err
-	}
-	port, err := strconv.Atoi(service)
-	if err != nil || port < 0 || port > 65535 {
-		if port, err = net.DefaultResolver.LookupPort(ctx, network, service); err != nil {
-			return nil, err
+	for {
+		if _, err := h.do(ctx, &h.w, &backends.Op{Code: backends.OpPoll, FD: h.fd, Flags: unix.POLLOUT}); err != nil {
+			return syscallError("connect", err)
+		}
+		errno, err := unix.GetsockoptInt(h.fd, unix.SOL_SOCKET, unix.SO_ERROR)
+		if err != nil {
+			return os.NewSyscallError("getsockopt", err)
+		}
+		switch err := unix.Errno(errno); err {
+		case unix.EINPROGRESS, unix.EALREADY, unix.EINTR:
+		case unix.EISCONN:
+			return nil
+		case 0:
+			var peer backends.Sockaddr
+			if sys.SockName(unix.SYS_GETPEERNAME, h.fd, &peer) == nil {
+				return nil
+			}
+		default:
+			return os.NewSyscallError("connect", err)
 		}
 	}
-	if host == "" {
-		return []net.Addr{&net.TCPAddr{Port: port}}, nil
+}
+
+func boolInt(b bool) int {
+	if b {
+		return 1
 	}
-	ips, err := net.DefaultResolver.LookupIPAddr(ctx, host)
-	if err != nil {
-		return nil, err
-	}
-	var v4, v6 []net.Addr
-	for _, ip := range ips {
-		a := &net.TCPAddr{IP: ip.IP, Port: port, Zone: ip.Zone}
-		if ip.IP.To4() != nil {
-			v4 = append(v4, a)
-		} else {
-			v6 = append(v6, a)
-		}
-	}
-	switch network {
-	case "tcp4":
-		v6 = nil
-	case "tcp6":
-		v4 = nil
-	}
-	if len(v4)+len(v6) == 0 {
-		return nil, &net.AddrError{Err: "no suitable address found", Addr: host}
-	}
-	return append(v4, v6...), nil
+	return 0
 }

@@ -1,0 +1,117 @@
+package aio
+
+import (
+	"context"
+	"io"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/weirgo/weir/backends"
+	"github.com/weirgo/weir/internal/sys"
+)
+
+// errEOF is io.EOF for methods whose receiver is called io.
+var errEOF = io.EOF
+
+// packet is what the kernel reads and writes beside the buffers of a message: a side keeps one for its operations, made
+// when the first needs it.
+type packet struct {
+	msg  backends.Msg
+	addr backends.Sockaddr
+	buf  [1][]byte
+	one  [1]byte
+}
+
+// message prepares the side's packet for p and oob.
+func (s *side) message(p, oob []byte) *packet {
+	if s.packet == nil {
+		s.packet = new(packet)
+	}
+	m := s.packet
+	m.buf[0] = p
+	m.msg = backends.Msg{Bufs: m.buf[:], Control: oob}
+	return m
+}
+
+// forget lets go of the caller's buffers.
+func (m *packet) forget() {
+	m.buf[0], m.msg = nil, backends.Msg{}
+}
+
+// withData makes sure that there is a byte beside control messages: sockets other than datagram ones carry none
+// without. It reports whether it had to add one.
+func (m *packet) withData(sotype uint16) bool {
+	if len(m.buf[0]) > 0 || len(m.msg.Control) == 0 || sotype == unix.SOCK_DGRAM {
+		return false
+	}
+	m.one[0] = 0
+	m.buf[0] = m.one[:]
+	return true
+}
+
+// recvFrom receives a packet, cut to len(p), and its sender's address.
+func (h *handle) recvFrom(ctx context.Context, p []byte, from *backends.Sockaddr) (int, error) {
+	n, _, _, err := h.receive(ctx, "recvfrom", p, nil, 0, unix.SOCK_DGRAM, from)
+	return n, err
+}
+
+// recvMsg receives a message with flags MSG_* and tells the bytes of data, those of control messages, flags and its
+// sender's address.
+func (h *handle) recvMsg(ctx context.Context, p, oob []byte, flags uint32, sotype uint16, from *backends.Sockaddr) (n, oobn, got int, err error) {
+	return h.receive(ctx, "recvmsg", p, oob, flags, sotype, from)
+}
+
+func (h *handle) receive(ctx context.Context, call string, p, oob []byte, flags uint32, sotype uint16, from *backends.Sockaddr) (n, oobn, got int, err error) {
+	s := &h.r
+	if err := h.begin(s); err != nil {
+		return 0, 0, 0, err
+	}
+	defer h.end(s)
+	m := s.message(p, oob)
+	defer m.forget()
+	m.withData(sotype)
+	m.addr.Len = uint32(len(m.addr.Data))
+	m.msg.Addr = &m.addr
+	if n, err = h.do(ctx, s, &backends.Op{Code: backends.OpRecvMsg, FD: h.fd, Msg: &m.msg, Flags: flags}); err != nil {
+		return 0, 0, 0, syscallError(call, err)
+	}
+	sys.RaceReceived(m.buf[0][:n])
+	sys.RaceReceived(m.msg.Control)
+	*from = m.addr
+	return n, len(m.msg.Control), int(m.msg.Flags), nil
+}
+
+// sendTo sends p as one packet, to the given address or, if that is nil, to the peer.
+func (h *handle) sendTo(ctx context.Context, call string, p []byte, to *backends.Sockaddr) (int, error) {
+	return h.transmit(ctx, call, p, nil, unix.SOCK_DGRAM, to)
+}
+
+// sendMsg sends a message, to the given address or, if that is nil, to the peer. It returns the bytes of p sent.
+func (h *handle) sendMsg(ctx context.Context, p, oob []byte, sotype uint16, to *backends.Sockaddr) (int, error) {
+	return h.transmit(ctx, "sendmsg", p, oob, sotype, to)
+}
+
+func (h *handle) transmit(ctx context.Context, call string, p, oob []byte, sotype uint16, to *backends.Sockaddr) (int, error) {
+	s := &h.w
+	if err := h.begin(s); err != nil {
+		return 0, err
+	}
+	defer h.end(s)
+	m := s.message(p, oob)
+	defer m.forget()
+	added := m.withData(sotype)
+	if to != nil {
+		m.addr = *to
+		m.msg.Addr = &m.addr
+	}
+	sys.RaceSending(m.buf[0])
+	sys.RaceSending(oob)
+	n, err := h.do(ctx, s, &backends.Op{Code: backends.OpSendMsg, FD: h.fd, Msg: &m.msg})
+	if err != nil {
+		return 0, syscallError(call, err)
+	}
+	if added {
+		n = 0
+	}
+	return n, nil
+}

@@ -1,0 +1,230 @@
+package aio
+
+import (
+	"context"
+	"net"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/weirgo/weir/backends"
+	"github.com/weirgo/weir/internal/sys"
+)
+
+// UnixConn is a unix socket, connected or, of network "unixgram", listening: *net.UnixConn on an IO. Any goroutine
+// may call its methods.
+type UnixConn struct{ conn }
+
+var (
+	_ net.Conn       = (*UnixConn)(nil)
+	_ net.PacketConn = (*UnixConn)(nil)
+	_ syscall.Conn   = (*UnixConn)(nil)
+)
+
+// DialUnix connects to raddr, from laddr unless that is nil: net.DialUnix.
+func DialUnix(network string, laddr, raddr *net.UnixAddr) (*UnixConn, error) {
+	return Default().DialUnix(network, laddr, raddr)
+}
+
+// DialUnix connects to raddr: see the function of the same name.
+func (io *IO) DialUnix(network string, laddr, raddr *net.UnixAddr) (*UnixConn, error) {
+	return io.dialUnixAddr(context.Background(), &Dialer{}, network, laddr, raddr)
+}
+
+func (io *IO) dialUnixAddr(ctx context.Context, d *Dialer, network string, laddr, raddr *net.UnixAddr) (*UnixConn, error) {
+	c, err := io.dialUnix(ctx, d, network, laddr, raddr)
+	if err != nil {
+		return nil, &net.OpError{Op: "dial", Net: network, Source: addrOrNil(laddr), Addr: addrOrNil(raddr), Err: dialError(ctx, err)}
+	}
+	return c, nil
+}
+
+func (io *IO) dialUnix(ctx context.Context, d *Dialer, network string, laddr, raddr *net.UnixAddr) (*UnixConn, error) {
+	sotype, err := unixType(network)
+	if err != nil {
+		return nil, err
+	}
+	if laddr != nil && laddr.Name == "" {
+		laddr = nil
+	}
+	if raddr != nil && raddr.Name == "" {
+		raddr = nil
+	}
+	if raddr == nil && (sotype != unix.SOCK_DGRAM || laddr == nil) {
+		return nil, errMissingAddress
+	}
+	c := &UnixConn{}
+	o := &opening{network: network, sotype: sotype, laddr: addrOrNil(laddr), raddr: addrOrNil(raddr), control: d.control()}
+	if err := io.open(ctx, &c.socket, o); err != nil {
+		return nil, err
+	}
+	return c, nil
+}
+
+func unixType(network string) (int, error) {
+	switch network {
+	case "unix":
+		return unix.SOCK_STREAM, nil
+	case "unixgram":
+		return unix.SOCK_DGRAM, nil
+	case "unixpacket":
+		return unix.SOCK_SEQPACKET, nil
+	}
+	return 0, net.UnknownNetworkError(network)
+}
+
+// ListenUnixgram listens for packets: net.ListenUnixgram. Close does not remove the socket's file.
+func ListenUnixgram(network string, laddr *net.UnixAddr) (*UnixConn, error) {
+	return Default().ListenUnixgram(network, laddr)
+}
+
+// ListenUnixgram listens for packets: see the function of the same name.
+func (io *IO) ListenUnixgram(network string, laddr *net.UnixAddr) (*UnixConn, error) {
+	var c *UnixConn
+	var err error
+	switch {
+	case network != "unixgram":
+		err = net.UnknownNetworkError(network)
+	case laddr == nil:
+		err = errMissingAddress
+	default:
+		c, err = io.listenUnixgram(context.Background(), nil, network, laddr)
+	}
+	if err != nil {
+		return nil, &net.OpError{Op: "listen", Net: network, Addr: addrOrNil(laddr), Err: err}
+	}
+	return c, nil
+}
+
+func (io *IO) listenUnixgram(ctx context.Context, control controlFunc, network string, laddr *net.UnixAddr) (*UnixConn, error) {
+	sotype, err := unixType(network)
+	if err != nil {
+		return nil, err
+	}
+	c := &UnixConn{}
+	o := &opening{network: network, sotype: sotype, laddr: laddr, listen: true, control: control}
+	if err := io.open(ctx, &c.socket, o); err != nil {
+		return nil, err
+	}
+	return c, nil
+}
+
+// CloseRead shuts the reading side down; most callers just Close.
+func (c *UnixConn) CloseRead() error { return c.shutdown(unix.SHUT_RD) }
+
+// CloseWrite shuts the writing side down: the peer reads io.EOF.
+func (c *UnixConn) CloseWrite() error { return c.shutdown(unix.SHUT_WR) }
+
+// ReadFrom is Read that also tells the sender, if that has a name.
+func (c *UnixConn) ReadFrom(p []byte) (int, net.Addr, error) {
+	n, addr, err := c.ReadFromUnix(p)
+	return n, addrOrNil(addr), err
+}
+
+// ReadFromUnix is ReadFrom with the concrete type.
+func (c *UnixConn) ReadFromUnix(p []byte) (int, *net.UnixAddr, error) {
+	if !c.ok() {
+		return 0, nil, syscall.EINVAL
+	}
+	var from backends.Sockaddr
+	n, err := c.h.recvFrom(context.Background(), p, &from)
+	err = c.noMore(n, err)
+	return n, c.sender(&from, err), c.opError("read", err)
+}
+
+// ReadMsgUnix reads a message: data into p, control messages such as descriptors into oob. What it returns are the
+// bytes in each and flags MSG_*, MSG_CTRUNC if there was no room for all that came. Descriptors that arrive are
+// close-on-exec and belong to the caller.
+func (c *UnixConn) ReadMsgUnix(p, oob []byte) (n, oobn, flags int, addr *net.UnixAddr, err error) {
+	if !c.ok() {
+		return 0, 0, 0, nil, syscall.EINVAL
+	}
+	var from backends.Sockaddr
+	n, oobn, flags, err = c.h.recvMsg(context.Background(), p, oob, unix.MSG_CMSG_CLOEXEC, c.sotype, &from)
+	err = c.noMore(n, err)
+	return n, oobn, flags, c.sender(&from, err), c.opError("read", err)
+}
+
+// noMore makes the end of a stream io.EOF.
+func (c *UnixConn) noMore(n int, err error) error {
+	if n == 0 && err == nil && c.ends() {
+		return errEOF
+	}
+	return err
+}
+
+func (c *UnixConn) sender(from *backends.Sockaddr, err error) *net.UnixAddr {
+	if err != nil {
+		return nil
+	}
+	path, ok := sys.Unix(from)
+	if !ok || path == "" {
+		return nil
+	}
+	return &net.UnixAddr{Name: path, Net: unixNetwork(c.sotype)}
+}
+
+// WriteTo sends p as one packet to addr, a *net.UnixAddr.
+func (c *UnixConn) WriteTo(p []byte, addr net.Addr) (int, error) {
+	if !c.ok() {
+		return 0, syscall.EINVAL
+	}
+	a, ok := addr.(*net.UnixAddr)
+	if !ok {
+		return 0, c.writeError(addr, syscall.EINVAL)
+	}
+	return c.WriteToUnix(p, a)
+}
+
+// WriteToUnix is WriteTo with the concrete type.
+func (c *UnixConn) WriteToUnix(p []byte, addr *net.UnixAddr) (n int, err error) {
+	if !c.ok() {
+		return 0, syscall.EINVAL
+	}
+	var to backends.Sockaddr
+	switch {
+	case c.connected:
+		err = net.ErrWriteToConnected
+	case addr == nil:
+		err = errMissingAddress
+	case addr.Net != unixNetwork(c.sotype):
+		err = syscall.EAFNOSUPPORT
+	default:
+		if err = sys.PutUnix(&to, addr.Name); err == nil {
+			n, err = c.h.sendTo(context.Background(), "sendto", p, &to)
+		}
+	}
+	return n, c.writeError(addrOrNil(addr), err)
+}
+
+// WriteMsgUnix writes a message: data from p and control messages, such as descriptors, from oob; to addr if the
+// socket is not connected. It returns the bytes sent of each.
+func (c *UnixConn) WriteMsgUnix(p, oob []byte, addr *net.UnixAddr) (n, oobn int, err error) {
+	if !c.ok() {
+		return 0, 0, syscall.EINVAL
+	}
+	var sa backends.Sockaddr
+	var to *backends.Sockaddr
+	switch {
+	case c.sotype == unix.SOCK_DGRAM && c.connected:
+		err = net.ErrWriteToConnected
+	case addr != nil && addr.Net != unixNetwork(c.sotype):
+		err = syscall.EAFNOSUPPORT
+	case addr != nil:
+		to, err = &sa, sys.PutUnix(&sa, addr.Name)
+	}
+	if err == nil {
+		if n, err = c.h.sendMsg(context.Background(), p, oob, c.sotype, to); err == nil {
+			oobn = len(oob)
+		}
+	}
+	return n, oobn, c.writeError(addrOrNil(addr), err)
+}
+
+// writeError is the shape of errors about sending to one address.
+func (s *socket) writeError(addr net.Addr, err error) error {
+	if err == nil {
+		return nil
+	}
+	return &net.OpError{Op: "write", Net: s.network, Source: s.laddr, Addr: addr, Err: err}
+}
