@@ -74,26 +74,6 @@ func callOf(code Code) call {
 	return calls[code]
 }
 
-// calls says what an Op is as a system call.
-var calls = [NumCodes]call{
-	OpNop:       {do: func(*Op, attempt) int32 { return 0 }, quick: true},
-	OpRead:      {do: doRead, ready: streamIn},
-	OpReadv:     {do: doRead, ready: streamIn},
-	OpWrite:     {do: doWrite, ready: streamOut},
-	OpWritev:    {do: doWrite, ready: streamOut},
-	OpRecv:      {do: doRecv, ready: messageIn},
-	OpRecvMsg:   {do: doRecvMsg, ready: messageIn},
-	OpSend:      {do: doSend, ready: out},
-	OpSendMsg:   {do: doSendMsg, ready: out},
-	OpAccept:    {do: doAccept, ready: in},
-	OpConnect:   {do: doConnect, ready: out},
-	OpPoll:      {do: doPoll, ready: func(op *Op) uint32 { return op.Flags | pollErr | pollHup }},
-	OpShutdown:  {do: func(op *Op, _ attempt) int32 { return plain(syscall.SYS_SHUTDOWN, op.FD, op.Flags) }, quick: true},
-	OpFsync:     {do: func(op *Op, _ attempt) int32 { return plain(syscall.SYS_FSYNC, op.FD, 0) }},
-	OpFdatasync: {do: func(op *Op, _ attempt) int32 { return plain(syscall.SYS_FDATASYNC, op.FD, 0) }},
-	OpClose:     {do: doClose},
-}
-
 const (
 	pollIn   = 0x1
 	pollPri  = 0x2
@@ -326,16 +306,6 @@ func settle(op *Op, ready uint32) int32 {
 		return -int32(syscall.EBADF)
 	}
 	return unsure
-}
-
-// plain makes a system call of a descriptor and a number, again if a signal interrupted it.
-func plain(trap uintptr, fd int, arg uint32) int32 {
-	for {
-		n, errno := sys.Call(trap, uintptr(fd), uintptr(arg))
-		if errno != syscall.EINTR {
-			return resultOf(n, errno)
-		}
-	}
 }
 
 // doClose does not repeat what a signal interrupted: the descriptor is closed then, and its number may be another's.
