@@ -249,6 +249,9 @@ func (f *File) at(ctx context.Context, op string, code backends.Code, p []byte, 
 	if off < 0 {
 		return 0, &fs.PathError{Op: op + "at", Path: f.name, Err: errNegative}
 	}
+	if err := f.h.enter(); err != nil {
+		return 0, f.pathError(op, err)
+	}
 	if err := f.h.acquire(); err != nil {
 		return 0, f.pathError(op, err)
 	}
@@ -292,7 +295,7 @@ func (f *File) transfer(ctx context.Context, c *aiort.Completion, code backends.
 		defer f.h.loop.Return(c)
 	}
 	c.Op = backends.Op{Code: code, FD: f.h.fd, Off: off, Buf: p}
-	err := f.h.loop.Do(ctx, c)
+	err := f.h.await(ctx, c)
 	c.Op = backends.Op{}
 	if err != nil {
 		if errors.Is(err, aiort.ErrClosed) && f.h.closing() {
@@ -311,12 +314,14 @@ func (f *File) transfer(ctx context.Context, c *aiort.Completion, code backends.
 //   - A write that the page cache takes is only a copy, and the ring would have a kernel thread make it.
 //   - A read that the page cache holds is only a copy, too; RWF_NOWAIT tells.
 //   - Whoever waits for the device alone is served best by a plain system call.
+//
+// A view does only what cannot wait: its thread is not its coroutine's alone.
 func (f *File) direct(code backends.Code, p []byte, off int64) (int, syscall.Errno) {
 	do := sys.ReadAt
 	if code == backends.OpWrite {
 		do = sys.WriteAt
 	}
-	if f.memory || code == backends.OpWrite && !f.through {
+	if f.memory || code == backends.OpWrite && !f.through && f.h.lane == nil {
 		return do(f.h.fd, p, off, 0)
 	}
 	if code == backends.OpRead && !f.uncache && !f.noNowait.Load() {
@@ -327,6 +332,9 @@ func (f *File) direct(code backends.Code, p []byte, off int64) (int, syscall.Err
 		default:
 			return n, errno
 		}
+	}
+	if f.h.lane != nil {
+		return 0, unix.EAGAIN
 	}
 	defer f.h.io.files.Add(-1)
 	if f.h.io.files.Add(1) > 1 {
@@ -349,7 +357,7 @@ func (f *File) sync(ctx context.Context, code backends.Code) error {
 	c := f.h.loop.Borrow()
 	defer f.h.loop.Return(c)
 	c.Op = backends.Op{Code: code, FD: f.h.fd}
-	return f.pathError("sync", f.h.loop.Do(ctx, c))
+	return f.pathError("sync", f.h.await(ctx, c))
 }
 
 // Stat describes the file: see os.File.Stat.

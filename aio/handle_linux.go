@@ -11,37 +11,50 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/weirgo/weir/backends"
+	"github.com/weirgo/weir/internal/lane"
 	"github.com/weirgo/weir/internal/sys"
 	aiort "github.com/weirgo/weir/runtime"
 )
 
-// handle owns a descriptor: it serialises reads among themselves and writes among themselves, carries their
-// deadlines, and closes the descriptor when the last operation on it is over.
+// handle is one way to a descriptor: that of goroutines, or the view of a coroutine. It carries the deadlines of both
+// directions and the record of the operation under way in each.
+type handle struct {
+	io        *IO
+	fd        int
+	errClosed error       // net.ErrClosed or os.ErrClosed
+	loop      *aiort.Loop // where its operations run
+	lane      lane.Lane   // how the calls of a view wait; nil: as goroutines do
+	*descriptor
+
+	r, w side
+}
+
+// descriptor is what a handle and its views share. It serialises reads among themselves and writes among themselves, and
+// closes the descriptor when the last operation on it is over.
 //
 // Life: open --Close--> closing (operations in flight are being cancelled, new ones refused) --last reference
 // gone--> closed (close(2) called, once). So no operation ever meets a descriptor that has become another file's.
-type handle struct {
-	io    *IO
-	loop  *aiort.Loop
-	place int
-	fd    int
+type descriptor struct {
+	place    int
+	refs     atomic.Int64 // operations under way, plus closingBit
+	gone     chan struct{}
+	closeErr error
+	cleanup  runtime.Cleanup
+	unlink   atomic.Bool // of a unix listener: Close removes its file
 
-	errClosed error        // net.ErrClosed or os.ErrClosed
-	refs      atomic.Int64 // operations under way, plus closingBit
-	gone      chan struct{}
-	closeErr  error
-	cleanup   runtime.Cleanup
+	reading, writing turn
 
-	r, w side
+	mu      sync.Mutex
+	handles []*handle // the first and its views
 }
 
 const closingBit = 1 << 62
 
 // side is one direction of a handle.
 type side struct {
-	mu  sync.Mutex // held by the operation under way
-	c   aiort.Completion
-	try patience
+	turn *turn // held by the operation under way
+	c    aiort.Completion
+	try  patience
 
 	packet *packet // of the message under way
 }
@@ -73,13 +86,14 @@ func (io *IO) adopt(h *handle, fd int, errClosed error) error {
 		unix.Close(fd)
 		return err
 	}
-	h.io, h.loop, h.place, h.fd, h.errClosed = io, loop, place, fd, errClosed
-	h.gone = make(chan struct{})
-	h.cleanup = runtime.AddCleanup(h, func(l leaked) { unix.Close(l.fd); l.rt.Release(l.place) }, leaked{io.rt, fd, place})
+	d := &descriptor{place: place, gone: make(chan struct{}), handles: []*handle{h}}
+	d.cleanup = runtime.AddCleanup(d, func(l leaked) { unix.Close(l.fd); l.rt.Release(l.place) }, leaked{io.rt, fd, place})
+	h.io, h.loop, h.fd, h.errClosed, h.descriptor = io, loop, fd, errClosed, d
+	h.r.turn, h.w.turn = &d.reading, &d.writing
 	return nil
 }
 
-// leaked is what is left of a handle that was dropped without Close.
+// leaked is what is left of a descriptor that was dropped without Close.
 type leaked struct {
 	rt        *aiort.Runtime
 	fd, place int
@@ -87,7 +101,7 @@ type leaked struct {
 
 // acquire takes a reference: the descriptor stays open until release.
 func (h *handle) acquire() error {
-	if h == nil {
+	if h == nil || h.descriptor == nil {
 		return os.ErrInvalid
 	}
 	if h.refs.Add(1)&closingBit != 0 {
@@ -106,12 +120,19 @@ func (h *handle) release() {
 	}
 }
 
-// begin starts an operation of one direction: one at a time, refused when closed or past the deadline.
+// begin starts an operation of one direction: one at a time, refused when closed or past the deadline. In a view only
+// its coroutine may, and not if it has been cancelled.
 func (h *handle) begin(s *side) error {
+	if err := h.enter(); err != nil {
+		return err
+	}
 	if err := h.acquire(); err != nil {
 		return err
 	}
-	s.mu.Lock()
+	if err := s.turn.take(h.lane); err != nil {
+		h.release()
+		return err
+	}
 	if err := h.check(s); err != nil {
 		h.end(s)
 		return err
@@ -120,7 +141,7 @@ func (h *handle) begin(s *side) error {
 }
 
 func (h *handle) end(s *side) {
-	s.mu.Unlock()
+	s.turn.pass()
 	h.release()
 }
 
@@ -140,7 +161,7 @@ func (h *handle) closing() bool { return h.refs.Load()&closingBit != 0 }
 // do runs op on the loop, as the operation under way of s.
 func (h *handle) do(ctx context.Context, s *side, op *backends.Op) (int, error) {
 	s.c.Op = *op
-	err := h.loop.Do(ctx, &s.c)
+	err := h.await(ctx, &s.c)
 	s.c.Op = backends.Op{} // lets go of the buffer
 	if err != nil {
 		if errors.Is(err, aiort.ErrClosed) && h.closing() {
@@ -154,9 +175,10 @@ func (h *handle) do(ctx context.Context, s *side, op *backends.Op) (int, error) 
 // close ends a handle: what is in flight is cancelled and ends with errClosed, unless it was done anyway; when the
 // last operation is over the descriptor is closed, and close returns.
 func (h *handle) close() error {
-	if h == nil {
+	if h == nil || h.descriptor == nil {
 		return os.ErrInvalid
 	}
+	h.enter() // may be cancelled and close all the same
 	for {
 		refs := h.refs.Load()
 		if refs&closingBit != 0 {
@@ -166,21 +188,33 @@ func (h *handle) close() error {
 			break
 		}
 	}
-	h.r.c.Retire()
-	h.w.c.Retire()
+	h.mu.Lock()
+	for _, o := range h.handles {
+		o.r.c.Retire()
+		o.w.c.Retire()
+	}
+	h.mu.Unlock()
 	h.release()
-	<-h.gone
+	h.awaitEnd()
 	return h.closeErr
 }
 
-// setDeadline moves the deadline of the given sides; what is under way obeys at once.
+// setDeadline moves the deadline of the given sides, here and in every view; what is under way obeys at once.
 func (h *handle) setDeadline(when int64, sides ...*side) error {
 	if err := h.acquire(); err != nil {
 		return err
 	}
 	defer h.release()
+	h.mu.Lock()
+	defer h.mu.Unlock()
 	for _, s := range sides {
-		s.c.SetDeadline(when)
+		for _, o := range h.handles {
+			other := &o.r
+			if s.turn == &h.writing {
+				other = &o.w
+			}
+			other.c.SetDeadline(translate(when, h.loop, o.loop))
+		}
 	}
 	return nil
 }

@@ -9,7 +9,6 @@ import (
 	"strconv"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -30,10 +29,7 @@ type TCPListener struct {
 
 // UnixListener is a listener on a unix socket: *net.UnixListener on an IO. Any goroutine may call its methods. Close
 // removes the socket's file, unless SetUnlinkOnClose said otherwise.
-type UnixListener struct {
-	listener
-	unlink atomic.Bool
-}
+type UnixListener struct{ listener }
 
 var (
 	_ net.Listener = (*TCPListener)(nil)
@@ -185,7 +181,7 @@ func (l *listener) Close() error {
 // Close stops listening and removes the socket's file: see SetUnlinkOnClose. An Accept that waits returns
 // net.ErrClosed. A second Close is net.ErrClosed.
 func (l *UnixListener) Close() error {
-	if l.ok() && l.unlink.Swap(false) {
+	if l.ok() && l.h.unlink.Swap(false) {
 		if a, ok := l.laddr.(*net.UnixAddr); ok && a.Name[0] != '@' {
 			unix.Unlink(a.Name)
 		}
@@ -195,7 +191,11 @@ func (l *UnixListener) Close() error {
 
 // SetUnlinkOnClose says whether Close removes the socket's file: true for a listener that made it, false for one from
 // FileListener.
-func (l *UnixListener) SetUnlinkOnClose(unlink bool) { l.unlink.Store(unlink) }
+func (l *UnixListener) SetUnlinkOnClose(unlink bool) {
+	if l.ok() {
+		l.h.unlink.Store(unlink)
+	}
+}
 
 // Addr returns the address listened on.
 func (l *listener) Addr() net.Addr {

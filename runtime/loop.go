@@ -100,7 +100,22 @@ func (l *Loop) Submit(c *Completion) error {
 // push queues c, for which a token of the limit has been taken. park says that the caller is going to wait on
 // c.parker.
 func (l *Loop) push(c *Completion, park bool) error {
-	if !c.claim(1, stateClaimed) {
+	if err := l.claim(c, stateClaimed); err != nil {
+		return err
+	}
+	if c.park = park; park && c.parker == nil {
+		c.parker = sched.NewParker()
+	}
+	c.become(stateQueued)
+	if l.intake.Push(&c.node) {
+		l.notify()
+	}
+	return nil
+}
+
+// claim takes an idle Completion for a new activation on l. If it fails it gives the token of the limit back.
+func (l *Loop) claim(c *Completion, state uint64) error {
+	if !c.claim(1, state) {
 		l.limit.Release(1)
 		return ErrInFlight
 	}
@@ -111,13 +126,6 @@ func (l *Loop) push(c *Completion, park bool) error {
 		c.become(stateIdle)
 		l.limit.Release(1)
 		return ErrOtherLoop
-	}
-	if c.park = park; park && c.parker == nil {
-		c.parker = sched.NewParker()
-	}
-	c.become(stateQueued)
-	if l.intake.Push(&c.node) {
-		l.notify()
 	}
 	return nil
 }

@@ -1,0 +1,29 @@
+// Package lane is what lets the types of package aio serve coroutines: how a call that must wait does so when the
+// caller is not a goroutine of its own but shares a loop's thread with others.
+package lane
+
+import (
+	"context"
+
+	aiort "github.com/weirgo/weir/runtime"
+)
+
+// Lane is how the calls of one coroutine wait. Its methods are for that coroutine alone.
+type Lane interface {
+	// Loop is the loop on whose thread the coroutine runs.
+	Loop() *aiort.Loop
+
+	// Enter panics if the caller is not the coroutine, as far as that can be told, and returns why the coroutine
+	// must not wait now: it has been cancelled.
+	Enter() error
+
+	// Do is Loop.Do for the coroutine: the loop's thread runs others while the operation is under way. When the
+	// coroutine is cancelled, so is the operation.
+	Do(ctx context.Context, c *aiort.Completion) error
+
+	// Wait calls arm, and returns when the function it is given has been called, which any goroutine may do, once.
+	// If the coroutine is cancelled first Wait calls disarm, which reports whether it has made sure that the
+	// function will not be called; then the error is the cause, otherwise the wait goes on. With a nil disarm the
+	// wait cannot be cancelled, and the error is nil.
+	Wait(arm func(wake func()), disarm func() bool) error
+}
