@@ -23,8 +23,8 @@ type Limit struct {
 	// change it by compare-and-swap from a value without slow. The bit is set and cleared only with
 	// mu held, so while it is set, whoever holds mu is the only one to change state.
 	//
-	// The bit is set when there is a waiter to be and no token for it, and is cleared by the first
-	// Release that leaves nobody in line. Until then all tokens are in use, even if all waiters have given up.
+	// The bit is set when there is a waiter to be and too few tokens for it, and is cleared by the first
+	// Release, or withdrawal, that leaves nobody in line.
 	state atomic.Uint64
 	max   uint64
 
@@ -44,6 +44,7 @@ const (
 // gives them back to the goroutine that waits.
 type waiter struct {
 	next, prev *waiter // nil while not in line
+	n          uint64  // tokens wanted
 	parker     *Parker
 	err        error // the outcome, set before Unpark
 }
@@ -60,13 +61,19 @@ func NewLimit(max int64) *Limit {
 
 // TryAcquire takes a token if there is a free one and nobody waits, and reports whether it did. It never
 // blocks. After Close it reports false.
-func (l *Limit) TryAcquire() bool {
+func (l *Limit) TryAcquire() bool { return l.TryAcquireN(1) }
+
+// TryAcquireN takes n tokens or none, as TryAcquire takes one. It panics if n < 1.
+func (l *Limit) TryAcquireN(n int64) bool {
+	if n < 1 {
+		panic(fmt.Sprintf("sched: TryAcquireN(%d): want at least 1 token", n))
+	}
 	for {
 		s := l.state.Load()
-		if s&slow != 0 || s/one >= l.max {
+		if s&slow != 0 || s/one+uint64(n) > l.max {
 			return false
 		}
-		if l.state.CompareAndSwap(s, s+one) {
+		if l.state.CompareAndSwap(s, s+uint64(n)*one) {
 			return true
 		}
 	}
@@ -78,17 +85,24 @@ func (l *Limit) TryAcquire() bool {
 // handed over, either may win, and if the token does, the result is nil.
 //
 // As long as tokens are free, Acquire neither allocates nor takes a mutex.
-func (l *Limit) Acquire(ctx context.Context) error {
+func (l *Limit) Acquire(ctx context.Context) error { return l.AcquireN(ctx, 1) }
+
+// AcquireN takes n tokens at once, as Acquire takes one. While it waits for more tokens than are free those stay free:
+// nobody gets past it. It panics if n is not between 1 and Max: more than there are would never come together.
+func (l *Limit) AcquireN(ctx context.Context, n int64) error {
+	if n < 1 || uint64(n) > l.max {
+		panic(fmt.Sprintf("sched: AcquireN(%d) of %d tokens", n, l.max))
+	}
 	err := ctx.Err()
-	if err == nil && l.TryAcquire() {
+	if err == nil && l.TryAcquireN(n) {
 		return nil
 	}
-	return l.acquireSlow(ctx, err)
+	return l.acquireSlow(ctx, err, uint64(n))
 }
 
 // acquireSlow gets in line. ctxErr is what ctx.Err returned on entry: a foreign Context is not called
 // with mu held.
-func (l *Limit) acquireSlow(ctx context.Context, ctxErr error) error {
+func (l *Limit) acquireSlow(ctx context.Context, ctxErr error, n uint64) error {
 	l.mu.Lock()
 	if l.closed {
 		l.mu.Unlock()
@@ -98,11 +112,12 @@ func (l *Limit) acquireSlow(ctx context.Context, ctxErr error) error {
 		l.mu.Unlock()
 		return ctxErr
 	}
-	if l.takeOrMark() {
+	if l.takeOrMark(n) {
 		l.mu.Unlock()
 		return nil
 	}
 	w := waiters.Get().(*waiter)
+	w.n = n
 	l.enqueue(w)
 	l.mu.Unlock()
 
@@ -121,16 +136,16 @@ func (l *Limit) acquireSlow(ctx context.Context, ctxErr error) error {
 	return err
 }
 
-// takeOrMark takes a token, or else leaves slow set, so that from now on every Release takes mu and finds
+// takeOrMark takes n tokens, or else leaves slow set, so that from now on every Release takes mu and finds
 // the waiter that the caller is about to enqueue. The caller holds mu; the limit is not closed.
-func (l *Limit) takeOrMark() bool {
+func (l *Limit) takeOrMark(n uint64) bool {
 	for {
 		s := l.state.Load()
 		switch {
 		case s&slow != 0:
 			return false
-		case s/one < l.max:
-			if l.state.CompareAndSwap(s, s+one) {
+		case s/one+n <= l.max:
+			if l.state.CompareAndSwap(s, s+n*one) {
 				return true
 			}
 		default:
@@ -149,6 +164,7 @@ func (l *Limit) withdraw(w *waiter) bool {
 		return false
 	}
 	l.dequeue(w)
+	l.grant(0) // there may be enough for the one behind it
 	return true
 }
 
@@ -189,12 +205,19 @@ func (l *Limit) releaseSlow(n uint64) {
 			return
 		}
 	}
-	for ; n > 0 && l.waiting(); n-- { // the token changes hands, state keeps counting it
+	l.grant(n)
+}
+
+// grant gives n tokens back and hands free ones to those who wait longest. slow is set, and the caller holds mu.
+func (l *Limit) grant(n uint64) {
+	s := l.state.Load() - n*one
+	for l.waiting() && s/one+l.waiters.next.n <= l.max {
 		w := l.waiters.next
+		s += w.n * one
+		l.state.Store(s)
 		l.dequeue(w)
 		w.parker.Unpark()
 	}
-	s := l.state.Load() - n*one
 	if !l.closed && !l.waiting() {
 		s &^= slow
 	}
