@@ -2,6 +2,7 @@ package backends
 
 import (
 	"strings"
+	"sync/atomic"
 	"syscall"
 
 	"github.com/weirgo/weir/internal/sys"
@@ -131,7 +132,7 @@ type Args struct {
 	Stat    *Statx
 	Pipe    [2]int32
 	Info    Siginfo
-	Word    *uint32 // of a futex
+	Word    *atomic.Uint32 // of a futex
 	Val     uint64
 }
 

@@ -67,12 +67,10 @@ var calls = [NumCodes]call{
 		return sys.Tee(op.Args.FD, op.FD, int(min(op.Args.Len, MaxTransfer)), op.Flags)
 	}),
 
-	OpWaitid: plain(func(op *Op) (int, syscall.Errno) {
-		return sys.Waitid(int(op.Args.Off), op.FD, &op.Args.Info, op.Flags)
-	}),
-	OpFutexWait: plain(func(op *Op) (int, syscall.Errno) { return sys.Futex(false, op.Args.Word, op.Args.Val, op.Flags) }),
+	OpWaitid:    {do: doWaitid, ready: exits},
+	OpFutexWait: {do: doFutexWait, quick: true},
 	OpFutexWake: plain(func(op *Op) (int, syscall.Errno) {
-		return sys.Futex(true, op.Args.Word, op.Args.Val, op.Flags)
+		return sys.FutexWake(op.Args.Word, op.Args.Val, op.Flags)
 	}).swift(),
 }
 

@@ -3,6 +3,7 @@ package uring
 import (
 	"fmt"
 	"math"
+	"sync/atomic"
 	"testing"
 	"unsafe"
 
@@ -45,7 +46,7 @@ func newMaterial() *material {
 	m.msg = &backends.Msg{Bufs: m.bufs, Addr: m.addr, Control: make([]byte, 24)}
 	m.args = &backends.Args{
 		FD: 88, Off: 6, Len: 700, Mode: 0o640, Path: backends.Path("a\x00"), Path2: backends.Path("b\x00"),
-		Name: backends.Path("user.n\x00"), Stat: new(backends.Statx), Word: new(uint32), Val: 1 << 31,
+		Name: backends.Path("user.n\x00"), Stat: new(backends.Statx), Word: new(atomic.Uint32), Val: 1 << 31,
 	}
 	m.b.scratch = make([]*scratch, testSlot+1)
 	m.b.scratch[testSlot] = new(scratch)

@@ -1,6 +1,7 @@
 package sys
 
 import (
+	"sync/atomic"
 	"syscall"
 	"unsafe"
 
@@ -98,27 +99,22 @@ func Pipe2(p *[2]int32, flags uint32) (int, syscall.Errno) {
 	return result(n, errno)
 }
 
-// Futex waits on word, or wakes up to val waiters, with flags FUTEX2_*: futex(2), which every kernel has, does what
-// futex_wait(2) and futex_wake(2) do to words of 32 bits. There are no others: EINVAL, as in the kernel.
-func Futex(wake bool, word *uint32, val uint64, flags uint32) (int, syscall.Errno) {
+// FutexWake wakes up to n waiters on word, with flags FUTEX2_*: futex(2), which every kernel has, does what
+// futex_wake(2) does to words of 32 bits. There are no others: EINVAL, as in the kernel.
+func FutexWake(word *atomic.Uint32, n uint64, flags uint32) (int, syscall.Errno) {
 	const (
 		size32  = 2    // FUTEX2_SIZE_U32
 		private = 0x80 // FUTEX2_PRIVATE, FUTEX_PRIVATE_FLAG
-		opWait  = 0
 		opWake  = 1
 	)
-	if flags&^private != size32 || !wake && val > 1<<32-1 {
+	if flags&^private != size32 {
 		return 0, unix.EINVAL
 	}
-	op := uintptr(opWait)
-	if wake {
-		op, val = opWake, min(val, 1<<31-1)
-		if val == 0 {
-			return 0, 0 // futex(2) would wake one
-		}
+	if n == 0 {
+		return 0, 0 // futex(2) would wake one
 	}
-	n, _, errno := syscall.Syscall6(unix.SYS_FUTEX, uintptr(unsafe.Pointer(word)), op|uintptr(flags&private), uintptr(val), 0, 0, 0)
-	return result(n, errno)
+	woken, _, errno := syscall.Syscall(unix.SYS_FUTEX, uintptr(unsafe.Pointer(word)), opWake|uintptr(flags&private), uintptr(min(n, 1<<31-1)))
+	return result(woken, errno)
 }
 
 // The calls below have offsets, which machines of 32 bits pass in different ways.
