@@ -10,6 +10,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"syscall"
 	"testing"
@@ -213,34 +214,46 @@ func writeOne(c net.Conn) error { _, err := c.Write(make([]byte, 1)); return err
 // sameError checks that err answers the questions that programs ask of errors as want, package net's, does.
 func sameError(t *testing.T, err, want error) {
 	t.Helper()
-	describe := func(err error) string {
-		if err == nil {
-			return "nil"
-		}
-		s := fmt.Sprintf("%T", err)
-		var op *net.OpError
-		if errors.As(err, &op) {
-			s += fmt.Sprintf(" Op=%s Net=%s Source=%v Addr=%v", op.Op, op.Net, op.Source != nil, op.Addr != nil)
-		}
-		var ne net.Error
-		if errors.As(err, &ne) {
-			s += fmt.Sprintf(" Timeout=%v", ne.Timeout())
-		}
-		for _, target := range []error{io.EOF, net.ErrClosed, os.ErrDeadlineExceeded, context.Canceled, context.DeadlineExceeded,
-			syscall.ECONNRESET, syscall.EPIPE, syscall.ECONNREFUSED, syscall.EADDRINUSE, os.ErrNotExist} {
-			if errors.Is(err, target) {
-				s += fmt.Sprintf(" Is(%v)", target)
-			}
-		}
-		var sc *os.SyscallError
-		if errors.As(err, &sc) {
-			s += " Syscall=" + sc.Syscall
-		}
-		return s
-	}
-	if got, want := describe(err), describe(want); got != want {
+	if got, want := describeError(err), describeError(want); got != want {
 		t.Errorf("error differs from package net's\n got %s\nwant %s", got, want)
 	}
+}
+
+// describeError says what programs can find out about an error.
+func describeError(err error) string {
+	if err == nil {
+		return "nil"
+	}
+	s := fmt.Sprintf("%T", err)
+	var op *net.OpError
+	if errors.As(err, &op) {
+		s += fmt.Sprintf(" Op=%s Net=%s Source=%v Addr=%v", op.Op, op.Net, op.Source != nil, op.Addr != nil)
+	}
+	var ne net.Error
+	if errors.As(err, &ne) {
+		s += fmt.Sprintf(" Timeout=%v", ne.Timeout())
+	}
+	for _, target := range []error{io.EOF, net.ErrClosed, os.ErrDeadlineExceeded, context.Canceled, context.DeadlineExceeded,
+		syscall.ECONNRESET, syscall.EPIPE, syscall.ECONNREFUSED, syscall.EADDRINUSE, os.ErrNotExist, syscall.EINVAL,
+		syscall.EADDRNOTAVAIL, syscall.EAFNOSUPPORT, syscall.EMSGSIZE, syscall.EDESTADDRREQ, syscall.ENOTCONN, net.ErrWriteToConnected, os.ErrPermission} {
+		if errors.Is(err, target) {
+			s += fmt.Sprintf(" Is(%v)", target)
+		}
+	}
+	var sc *os.SyscallError
+	if errors.As(err, &sc) {
+		s += " Syscall=" + sc.Syscall
+	}
+	return s
+}
+
+// sprint is fmt.Sprint of each.
+func sprint(values []any) string {
+	var s []string
+	for _, v := range values {
+		s = append(s, fmt.Sprint(v))
+	}
+	return strings.Join(s, ", ")
 }
 
 // Dialing fails as package net does.

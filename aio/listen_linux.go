@@ -15,6 +15,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/weirgo/weir/backends"
+	"github.com/weirgo/weir/internal/sys"
 )
 
 // listener is what listeners share.
@@ -49,28 +50,48 @@ var backlog = sync.OnceValue(func() int {
 
 func (l *listener) ok() bool { return l != nil && l.socket.ok() }
 
-// accept waits for a connection and returns its descriptor.
-func (l *listener) accept(ctx context.Context) (int, *backends.Sockaddr, error) {
+// accept waits for a connection, whose descriptor it returns; sa receives the peer's address.
+func (l *listener) accept(ctx context.Context, sa *backends.Sockaddr) (int, error) {
 	h, s := &l.h, &l.h.r
 	if err := h.begin(s); err != nil {
-		return -1, nil, err
+		return -1, err
 	}
 	defer h.end(s)
 	for {
-		sa := &backends.Sockaddr{Len: uint32(len(backends.Sockaddr{}.Data))}
-		fd, err := h.do(ctx, s, &backends.Op{Code: backends.OpAccept, FD: h.fd, Flags: unix.SOCK_NONBLOCK | unix.SOCK_CLOEXEC, Addr: sa})
+		if ctx.Err() != nil {
+			return -1, context.Cause(ctx)
+		}
+		m := s.message(nil, nil) // for its address, which must be on the heap
+		fd, errno := 0, unix.EAGAIN
+		if m.addr.Len = uint32(len(m.addr.Data)); h.io.direct && s.try.eager() {
+			if fd, errno = sys.TryAccept(h.fd, &m.addr); errno == unix.EAGAIN {
+				s.try.disappointed()
+			} else {
+				s.try.found()
+				h.loop.Direct()
+			}
+		}
+		var err error
+		switch errno {
+		case 0:
+		case unix.EAGAIN:
+			fd, err = h.do(ctx, s, &backends.Op{Code: backends.OpAccept, FD: h.fd, Flags: unix.SOCK_NONBLOCK | unix.SOCK_CLOEXEC, Addr: &m.addr})
+		default:
+			err = errno
+		}
 		switch {
 		case err == nil && h.closing():
 			unix.Close(fd)
-			return -1, nil, h.errClosed
+			return -1, h.errClosed
 		case err == nil:
-			return fd, sa, nil
+			*sa = m.addr
+			return fd, nil
 		case errors.Is(err, unix.ECONNABORTED): // the client left while it was queued: nobody's loss
 			if err := h.check(s); err != nil {
-				return -1, nil, err
+				return -1, err
 			}
 		default:
-			return -1, nil, syscallError("accept4", err)
+			return -1, syscallError("accept4", err)
 		}
 	}
 }
@@ -96,13 +117,14 @@ func (l *TCPListener) acceptTCP(ctx context.Context) (*TCPConn, error) {
 	if !l.ok() {
 		return nil, syscall.EINVAL
 	}
-	fd, sa, err := l.accept(ctx)
+	var sa backends.Sockaddr
+	fd, err := l.accept(ctx, &sa)
 	if err != nil {
 		return nil, l.localError("accept", err)
 	}
 	prepareTCP(fd, l.keepAlive, l.keepAliveConfig)
 	c := &TCPConn{}
-	if err := l.adopt(&c.socket, fd, sa); err != nil {
+	if err := l.adopt(&c.socket, fd, &sa); err != nil {
 		return nil, l.localError("accept", err)
 	}
 	return c, nil
@@ -144,12 +166,13 @@ func (l *UnixListener) acceptUnix(ctx context.Context) (*UnixConn, error) {
 	if !l.ok() {
 		return nil, syscall.EINVAL
 	}
-	fd, sa, err := l.accept(ctx)
+	var sa backends.Sockaddr
+	fd, err := l.accept(ctx, &sa)
 	if err != nil {
 		return nil, l.localError("accept", err)
 	}
 	c := &UnixConn{}
-	if err := l.adopt(&c.socket, fd, sa); err != nil {
+	if err := l.adopt(&c.socket, fd, &sa); err != nil {
 		return nil, l.localError("accept", err)
 	}
 	return c, nil
@@ -211,7 +234,7 @@ func (l *listener) SetDeadline(t time.Time) error {
 	if !l.ok() {
 		return syscall.EINVAL
 	}
-	return l.localError("set", l.deadline(t, &l.h.r, &l.h.w))
+	return l.deadline(t, &l.h.r, &l.h.w)
 }
 
 // File returns a duplicate of the listener as an *os.File. Closing one does not close the other.

@@ -207,9 +207,6 @@ func (io *IO) listenUnix(ctx context.Context, lc *ListenConfig, network string, 
 	}
 	l := &UnixListener{}
 	o := &opening{network: network, sotype: sotype, laddr: laddr, listen: true, control: ignoreContext(lc.Control)}
-	if sotype == unix.SOCK_DGRAM {
-		return nil, unix.EOPNOTSUPP
-	}
 	if err := io.open(ctx, &l.socket, o); err != nil {
 		return nil, err
 	}

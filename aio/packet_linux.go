@@ -3,6 +3,7 @@ package aio
 import (
 	"context"
 	"io"
+	"os"
 
 	"golang.org/x/sys/unix"
 
@@ -72,10 +73,25 @@ func (h *handle) receive(ctx context.Context, call string, p, oob []byte, flags 
 	m.withData(sotype)
 	m.addr.Len = uint32(len(m.addr.Data))
 	m.msg.Addr = &m.addr
-	if n, err = h.do(ctx, s, &backends.Op{Code: backends.OpRecvMsg, FD: h.fd, Msg: &m.msg, Flags: flags}); err != nil {
-		return 0, 0, 0, syscallError(call, err)
+	n, errno := 0, unix.EAGAIN
+	if h.io.direct && s.try.eager() {
+		if n, errno = sys.TryRecvMsg(h.fd, (*sys.Message)(&m.msg), flags); errno == unix.EAGAIN {
+			s.try.disappointed()
+		} else {
+			s.try.found()
+			h.loop.Direct()
+		}
 	}
-	sys.RaceReceived(m.buf[0][:n])
+	switch errno {
+	case 0:
+	case unix.EAGAIN:
+		if n, err = h.do(ctx, s, &backends.Op{Code: backends.OpRecvMsg, FD: h.fd, Msg: &m.msg, Flags: flags}); err != nil {
+			return 0, 0, 0, syscallError(call, err)
+		}
+	default:
+		return 0, 0, 0, os.NewSyscallError(call, errno)
+	}
+	sys.RaceReceived(m.buf[0][:min(n, len(m.buf[0]))])
 	sys.RaceReceived(m.msg.Control)
 	*from = m.addr
 	return n, len(m.msg.Control), int(m.msg.Flags), nil
@@ -91,7 +107,7 @@ func (h *handle) sendMsg(ctx context.Context, p, oob []byte, sotype uint16, to *
 	return h.transmit(ctx, "sendmsg", p, oob, sotype, to)
 }
 
-func (h *handle) transmit(ctx context.Context, call string, p, oob []byte, sotype uint16, to *backends.Sockaddr) (int, error) {
+func (h *handle) transmit(ctx context.Context, call string, p, oob []byte, sotype uint16, to *backends.Sockaddr) (n int, err error) {
 	s := &h.w
 	if err := h.begin(s); err != nil {
 		return 0, err
@@ -106,9 +122,20 @@ func (h *handle) transmit(ctx context.Context, call string, p, oob []byte, sotyp
 	}
 	sys.RaceSending(m.buf[0])
 	sys.RaceSending(oob)
-	n, err := h.do(ctx, s, &backends.Op{Code: backends.OpSendMsg, FD: h.fd, Msg: &m.msg})
-	if err != nil {
-		return 0, syscallError(call, err)
+	n, errno := 0, unix.EAGAIN
+	if h.io.direct {
+		if n, errno = sys.TrySendMsg(h.fd, (*sys.Message)(&m.msg)); errno != unix.EAGAIN {
+			h.loop.Direct()
+		}
+	}
+	switch errno {
+	case 0:
+	case unix.EAGAIN:
+		if n, err = h.do(ctx, s, &backends.Op{Code: backends.OpSendMsg, FD: h.fd, Msg: &m.msg}); err != nil {
+			return 0, syscallError(call, err)
+		}
+	default:
+		return 0, os.NewSyscallError(call, errno)
 	}
 	if added {
 		n = 0

@@ -35,6 +35,34 @@ func TrySend(fd int, p []byte) (int, syscall.Errno) {
 	}
 }
 
+// TryRecvMsg and TrySendMsg are recvmsg(2) and sendmsg(2) that do not wait: EAGAIN. They leave the race detector to the
+// caller.
+func TryRecvMsg(fd int, m *Message, flags uint32) (int, syscall.Errno) {
+	for {
+		if n, errno := RecvMsg(fd, m, 0, flags|unix.MSG_DONTWAIT); errno != unix.EINTR {
+			return n, errno
+		}
+	}
+}
+
+func TrySendMsg(fd int, m *Message) (int, syscall.Errno) {
+	for {
+		if n, errno := SendMsg(fd, m, 0, unix.MSG_DONTWAIT|unix.MSG_NOSIGNAL); errno != unix.EINTR {
+			return n, errno
+		}
+	}
+}
+
+// TryAccept accepts a connection on a non-blocking listener: EAGAIN if there is none. It is close-on-exec and
+// non-blocking.
+func TryAccept(fd int, sa *Sockaddr) (int, syscall.Errno) {
+	for {
+		if n, errno := Accept(fd, sa, unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC); errno != unix.EINTR {
+			return n, errno
+		}
+	}
+}
+
 // ReadAt and WriteAt are preadv2(2) and pwritev2(2) of one buffer, at off or, with off -1, at the file's position;
 // flags are RWF_*.
 func ReadAt(fd int, p []byte, off int64, flags int) (int, syscall.Errno) {
