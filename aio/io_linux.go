@@ -39,7 +39,7 @@ type Options struct {
 	QueueEntries, CompletionEntries int
 
 	// KernelWorkers bounds the kernel threads that do what can neither be done at once nor polled, of each of
-	// their two kinds, for each loop. 0: 64. Backend: io_uring.
+	// their two kinds, for each loop; or else the goroutines that do it. 0: 64. Backends: io_uring, portable.
 	KernelWorkers int
 }
 

@@ -1,22 +1,37 @@
 package runtime
 
 import (
+	"errors"
+	"fmt"
+
 	"github.com/weirgo/weir/backends"
 	"github.com/weirgo/weir/backends/uring"
 )
 
 // candidates in order of preference.
 var candidates = []candidate{
-	{"io_uring", func(o *Options, thread bool) (backends.Backend, error) {
-		b, err := uring.Open(uring.Config{
-			Entries:   uint32(o.QueueEntries),
-			CQEntries: uint32(o.CompletionEntries),
-			Workers:   uint32(o.KernelWorkers),
-			Thread:    thread,
-		})
-		if err != nil {
-			return nil, err
-		}
-		return b, nil
-	}},
+	{"io_uring", openURing},
+	{"portable", openPortable},
 }
+
+func openURing(o *Options, thread bool) (backends.Backend, error) {
+	if goos, _ := osArch(); !mayProbe(goos) {
+		return nil, errAndroid
+	}
+	b, err := uring.Open(uring.Config{
+		Entries:   uint32(o.QueueEntries),
+		CQEntries: uint32(o.CompletionEntries),
+		Workers:   uint32(o.KernelWorkers),
+		Thread:    thread,
+	})
+	if err != nil {
+		return nil, err
+	}
+	return b, nil
+}
+
+var errAndroid = fmt.Errorf("io_uring: not tried, because Android ends programs that do: %w", errors.ErrUnsupported)
+
+// mayProbe reports whether io_uring_setup(2) can be called to see whether it works. Android's seccomp filter answers
+// with SIGSYS, which nobody survives.
+func mayProbe(goos string) bool { return goos != "android" }

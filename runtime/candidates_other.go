@@ -2,4 +2,5 @@
 
 package runtime
 
-var candidates []candidate
+// candidates in order of preference. kqueue, iocp and wasi take their places before portable.
+var candidates = []candidate{{"portable", openPortable}}

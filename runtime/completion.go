@@ -4,9 +4,9 @@ import (
 	"math"
 	"os"
 	"sync/atomic"
-	"syscall"
 
 	"github.com/weirgo/weir/backends"
+	"github.com/weirgo/weir/internal/sys"
 	"github.com/weirgo/weir/sched"
 )
 
@@ -159,7 +159,7 @@ func (c *Completion) Err() error {
 	}
 	errno := errnoOf(c.res)
 	switch errno {
-	case syscall.ECANCELED, syscall.EINTR, syscall.EAGAIN: // EAGAIN: it would have waited
+	case sys.ECANCELED, sys.EINTR, sys.EAGAIN: // EAGAIN: it would have waited
 		switch c.cause {
 		case causeCancel:
 			return ErrCanceled

@@ -7,9 +7,9 @@ import (
 	"io/fs"
 	"net"
 	"strings"
-	"syscall"
 
 	"github.com/weirgo/weir/backends"
+	"github.com/weirgo/weir/internal/sys"
 )
 
 // Errors that operations and loops report. The text says what to do where there is something to do.
@@ -80,9 +80,9 @@ func (e *StuckError) Error() string {
 func (e *StuckError) Unwrap() error { return e.Cause }
 
 // errnoOf is the errno of a result, 0 for a success.
-func errnoOf(res int32) syscall.Errno {
+func errnoOf(res int32) sys.Errno {
 	if res >= 0 {
 		return 0
 	}
-	return syscall.Errno(-res)
+	return sys.Errno(-res)
 }

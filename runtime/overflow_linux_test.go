@@ -28,8 +28,8 @@ func TestTokio8277CompletionQueueOverflow(t *testing.T) {
 			r.put(wr, make([]byte, n)...)
 			wg.Wait()
 		}
-		if r.name() == "sim" {
-			return
+		if r.name() != "io_uring" {
+			return // only a ring has a completion queue that overflows
 		}
 		if s := r.l.Stats(); s.Overflows == 0 {
 			t.Errorf("the completion queue never overflowed in %d rounds: this test has tested nothing", rounds)
@@ -42,7 +42,7 @@ func TestTokio8277CompletionQueueOverflow(t *testing.T) {
 // TestWakeAfterOverflow guards the wake source of a thread loop: it is a multishot, which an overflow ends. It must
 // be armed again, or a loop that sleeps is never woken again.
 func TestWakeAfterOverflow(t *testing.T) {
-	for _, d := range picked(systemDrives()) {
+	for _, d := range picked(uringLanes(systemDrives())) {
 		if d.drive != DriveThread {
 			continue
 		}
@@ -82,7 +82,7 @@ func TestWakeAfterOverflow(t *testing.T) {
 
 // TestMultiAfterOverflow guards that a multishot operation which an overflow has ended goes on by itself.
 func TestMultiAfterOverflow(t *testing.T) {
-	for _, d := range picked(systemLoops()) {
+	for _, d := range picked(uringLanes(systemLoops())) {
 		r := startLoop(t, d, tiny)
 		events, over := 0, false
 		rd, wr := r.pipe()

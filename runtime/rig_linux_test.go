@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -18,20 +19,31 @@ import (
 // foreignRing: the backend runs on another ring than weir's own, which allocates.
 const foreignRing = uring.RingImplementation != "weir"
 
-func systemDrives() []lane {
-	k := func(testing.TB) kernel { return linuxKernel{} }
-	return []lane{{"io_uring/thread", DriveThread, k}, {"io_uring/scheduler", DriveScheduler, k}}
+func systemDrives() (list []lane) {
+	for _, c := range candidates {
+		k := func(testing.TB) kernel { return linuxKernel{c} }
+		list = append(list, lane{c.name + "/thread", DriveThread, k}, lane{c.name + "/scheduler", DriveScheduler, k})
+	}
+	return list
 }
 
-func systemLoops() []lane {
-	return []lane{{"io_uring", "", func(testing.TB) kernel { return linuxKernel{} }}}
+func systemLoops() (list []lane) {
+	for _, c := range candidates {
+		list = append(list, lane{c.name, "", func(testing.TB) kernel { return linuxKernel{c} }})
+	}
+	return list
 }
 
-// linuxKernel is the real one.
-type linuxKernel struct{}
+// uringLanes leaves the lanes on io_uring: for what only a ring does.
+func uringLanes(all []lane) []lane {
+	return slices.DeleteFunc(all, func(d lane) bool { return !strings.HasPrefix(d.name, "io_uring") })
+}
 
-func (linuxKernel) open(o *Options, thread bool) (backends.Backend, error) {
-	be, err := candidates[0].open(o, thread)
+// linuxKernel is the real one, by way of one of weir's backends.
+type linuxKernel struct{ candidate }
+
+func (k linuxKernel) open(o *Options, thread bool) (backends.Backend, error) {
+	be, err := k.candidate.open(o, thread)
 	if err != nil {
 		return nil, unavailable{err}
 	}

@@ -238,6 +238,9 @@ func TestStates(t *testing.T) {
 		t.Run(strings.ReplaceAll(row.state+"/"+row.event, ", ", "+"), func(t *testing.T) {
 			for _, d := range loops() {
 				r := startLoop(t, d, Options{})
+				if row.state == "more" && r.name() == "portable" {
+					continue // its multishot polls tell states, not changes: they report again what is still so
+				}
 				s := newSubject(r, row.state == "more")
 				said := ""
 				subjectStates[row.state](s, func() { said = events[row.event](s) })

@@ -2,10 +2,10 @@ package runtime
 
 import (
 	"fmt"
-	"syscall"
 	"time"
 
 	"github.com/weirgo/weir/backends"
+	"github.com/weirgo/weir/internal/sys"
 )
 
 // tick is one turn of the loop: take the intake, hand operations over, enter the kernel once and copy out what is
@@ -85,7 +85,7 @@ func (l *Loop) start(c *Completion) {
 		c.cause = causeLost
 	}
 	if c.cause != causeNone {
-		l.finish(s, -int32(syscall.ECANCELED))
+		l.finish(s, -int32(sys.ECANCELED))
 		return
 	}
 	s.rec.Op = c.Op
@@ -117,11 +117,11 @@ func (l *Loop) stop(c *Completion, why cause) {
 	switch c.Op.Code {
 	case backends.OpTimeout, backends.OpAsync:
 		if s := l.slots.lookup(c.id); s != nil {
-			l.finish(s, -int32(syscall.ECANCELED))
+			l.finish(s, -int32(sys.ECANCELED))
 		}
 	case backends.OpBlocking:
 		if s := l.slots.lookup(c.id); s != nil && l.pool.withdraw(c) {
-			l.finish(s, -int32(syscall.ECANCELED))
+			l.finish(s, -int32(sys.ECANCELED))
 		}
 	default:
 		l.cancels = append(l.cancels, c.id)
@@ -210,21 +210,21 @@ func (l *Loop) absorb(ev *backends.Event) {
 		if s.polling = false; c.cause == causeNone {
 			l.again(s)
 		} else {
-			l.finish(s, -int32(syscall.ECANCELED))
+			l.finish(s, -int32(sys.ECANCELED))
 		}
 		return
 	}
 	if c.cause == causeNone && c.tries < maxTries {
 		switch errno := errnoOf(ev.Res); {
-		case errno == syscall.EINTR && s.rec.Code == backends.OpClose:
+		case errno == sys.EINTR && s.rec.Code == backends.OpClose:
 			ev.Res = 0 // it is closed, and the number may already be another's
-		case errno == syscall.EINTR, errno == syscall.ECANCELED:
+		case errno == sys.EINTR, errno == sys.ECANCELED:
 			// Nobody asked for this. The kernel cancels what a thread had in flight when the thread ends.
 			c.tries++
 			l.stats.resubmitted.Add(1)
 			l.again(s)
 			return
-		case errno == syscall.EAGAIN && pollFirst(&s.rec.Op) != 0:
+		case errno == sys.EAGAIN && pollFirst(&s.rec.Op) != 0:
 			c.tries++
 			l.stats.resubmitted.Add(1)
 			l.wait(s)
@@ -258,7 +258,7 @@ func (l *Loop) wait(s *slot) {
 const (
 	pollIn      = 1
 	pollOut     = 4
-	msgDontWait = 0x40
+	msgDontWait = sys.MsgDontWait
 	rwfNoWait   = 8
 )
 
@@ -311,7 +311,7 @@ func (l *Loop) lose(err error) {
 			c.cause = causeLost
 			l.wheel.Remove(&c.timer.node)
 			c.id = 0
-			l.done = append(l.done, outcome{c: c, res: -int32(syscall.ECANCELED)})
+			l.done = append(l.done, outcome{c: c, res: -int32(sys.ECANCELED)})
 		}
 	})
 }

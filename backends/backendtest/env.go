@@ -47,6 +47,10 @@ type (
 	flagsEnv interface {
 		FDFlags(t testing.TB, fd int) (cloexec, nonblock bool)
 	}
+	// softEnv is for backends that carry some operations out without a system call.
+	softEnv interface {
+		Soft()
+	}
 	// readableEnv waits up to d until fd is readable.
 	readableEnv interface {
 		Readable(t testing.TB, fd int, d time.Duration) bool

@@ -19,6 +19,15 @@ func OS(thread bool, open func(t testing.TB, entries, cqEntries int) backends.Ba
 	return osEnv{thread: thread, open: open}
 }
 
+// SoftOS is OS for backends that carry some operations out without a system call.
+func SoftOS(thread bool, open func(t testing.TB, entries, cqEntries int) backends.Backend) Env {
+	return softOSEnv{osEnv{thread: thread, open: open}}
+}
+
+type softOSEnv struct{ osEnv }
+
+func (softOSEnv) Soft() {}
+
 type osEnv struct {
 	thread bool
 	open   func(t testing.TB, entries, cqEntries int) backends.Backend

@@ -201,6 +201,10 @@ func testCounters(t *testing.T, env Env) {
 	r.submit(ops...)
 	r.wait(ops...)
 	after := r.b.Counters()
+	calls := after.Enters - before.Enters
+	if _, soft := env.(softEnv); soft {
+		calls = 0
+	}
 	for _, c := range []struct {
 		name         string
 		before, diff uint64
@@ -209,7 +213,7 @@ func testCounters(t *testing.T, env Env) {
 		{"SQEs", before.SQEs, after.SQEs - before.SQEs, n, 2 * n},
 		{"CQEs", before.CQEs, after.CQEs - before.CQEs, n, 2 * n},
 		{"Enters", before.Enters, after.Enters - before.Enters, 1, n - 1},
-		{"Syscalls", before.Syscalls, after.Syscalls - before.Syscalls, after.Enters - before.Enters, 2 * n},
+		{"Syscalls", before.Syscalls, after.Syscalls - before.Syscalls, calls, 2 * n},
 	} {
 		if c.diff < c.least || c.diff > c.most {
 			t.Errorf("%d nops in one batch: %s went up by %d from %d, want %d to %d", n, c.name, c.diff, c.before, c.least, c.most)

@@ -141,6 +141,7 @@ func checkConstraints(f *file, report reporter) {
 var ownTags = map[string]string{
 	"giouring":        "task test:giouring",
 	"weir_nolinkname": "task test:nolinkname",
+	"weir_portable":   "task test:portable",
 	"race":            "go, with -race",
 	"ignore":          "nobody: for programs that are started by file name",
 }

@@ -1,0 +1,217 @@
+//go:build unix && !aix
+
+package portable
+
+import (
+	"os"
+	"sync"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/weirgo/weir/backends"
+	"github.com/weirgo/weir/internal/sys"
+)
+
+// engine runs operations on descriptors: those that may have to wait for others on the poller, a goroutine that
+// sits in poll(2) over all of their descriptors, those that keep the calling thread until they are done on workers.
+//
+// What follows is guarded by the Backend's mu, except for what says otherwise.
+type engine struct {
+	b     *Backend
+	slots []*record // by slot: what is in flight
+	spare *record   // records that nobody uses
+
+	// The way to the poller. It takes all three lists at once: operations to be started, operations that a worker
+	// has run for it, and cancellations.
+	inbox, returned list
+	drops           []backends.ID
+	asleep          bool // the poller is in poll(2), or just before it
+	stalled         bool // multishots pause until events have been reaped
+	running         bool // the poller has been started
+	wakeR, wakeW    int  // a pipe: readable ends poll(2)
+
+	poller  poller // the poller's own
+	workers workers
+	wg      sync.WaitGroup // the poller and the workers
+}
+
+// record is one operation in flight.
+type record struct {
+	c    *backends.Completion
+	at   place
+	list *list // that it is in
+	prev *record
+	next *record
+
+	desc    *desc // what it waits for; nil for one that does not
+	sofar   int   // bytes that one with MSG_WAITALL has moved
+	reports int   // of a multishot
+	res     int32 // from a worker
+	begun   bool  // connect(2) has been called
+}
+
+// place is where a record is.
+type place uint8
+
+const (
+	atPoller place = iota // on its way there, or there: it waits
+	atQueue               // waits for a worker
+	atWorker              // nothing can stop it any more
+)
+
+// list is a queue of records, linked both ways.
+type list struct{ head, tail *record }
+
+func (l *list) push(r *record) {
+	r.list, r.prev, r.next = l, l.tail, nil
+	if l.tail == nil {
+		l.head = r
+	} else {
+		l.tail.next = r
+	}
+	l.tail = r
+}
+
+func (l *list) pushFront(r *record) {
+	r.list, r.prev, r.next = l, nil, l.head
+	if l.head == nil {
+		l.tail = r
+	} else {
+		l.head.prev = r
+	}
+	l.head = r
+}
+
+func (l *list) pop() *record {
+	r := l.head
+	if r != nil {
+		r.unlink()
+	}
+	return r
+}
+
+// unlink takes r out of the list that it is in.
+func (r *record) unlink() {
+	l := r.list
+	if r.prev == nil {
+		l.head = r.next
+	} else {
+		r.prev.next = r.next
+	}
+	if r.next == nil {
+		l.tail = r.prev
+	} else {
+		r.next.prev = r.prev
+	}
+	r.list, r.prev, r.next = nil, nil, nil
+}
+
+func (e *engine) open(b *Backend, workers int) (err error) {
+	e.b, e.workers.max, e.workers.work = b, workers, e.work
+	e.poller.init(e)
+	if e.wakeR, e.wakeW, err = sys.WakePipe(); err != nil {
+		return os.NewSyscallError("pipe", err)
+	}
+	return nil
+}
+
+// start takes over an operation.
+func (e *engine) start(c *backends.Completion) {
+	r := e.spare
+	if r == nil {
+		r = new(record)
+	} else {
+		e.spare = r.next
+	}
+	*r = record{c: c}
+	for n := int(c.ID.Slot()); n >= len(e.slots); {
+		e.slots = append(e.slots, nil)
+	}
+	e.slots[c.ID.Slot()] = r
+	if c.Code == backends.OpClose || readiness(&c.Op) != 0 {
+		e.inbox.push(r)
+	} else {
+		e.toWorker(r)
+	}
+}
+
+// lookup finds what is in flight under id.
+func (e *engine) lookup(id backends.ID) *record {
+	if n := int(id.Slot()); n < len(e.slots) {
+		if r := e.slots[n]; r != nil && r.c.ID == id {
+			return r
+		}
+	}
+	return nil
+}
+
+func (e *engine) cancel(id backends.ID) {
+	r := e.lookup(id)
+	if r == nil {
+		return
+	}
+	switch r.at {
+	case atQueue:
+		r.unlink()
+		if r.desc == nil {
+			e.finish(r, -int32(unix.ECANCELED))
+			return
+		}
+		r.at, r.res = atPoller, -int32(unix.ECANCELED) // the next of its side gets its turn
+		e.returned.push(r)
+	case atPoller: // only the poller can say whether it is still waiting
+		e.drops = append(e.drops, id)
+	}
+}
+
+// flush tells the poller that there is something for it.
+func (e *engine) flush() {
+	if e.inbox.head == nil && e.returned.head == nil && len(e.drops) == 0 {
+		return
+	}
+	if !e.running {
+		e.running = true
+		e.wg.Go(e.poller.run)
+	}
+	e.kick()
+}
+
+// kick ends the poller's poll(2).
+func (e *engine) kick() {
+	if e.asleep {
+		e.asleep = false
+		unix.Write(e.wakeW, []byte{1})
+		e.b.syscalls.Add(1)
+	}
+}
+
+// finish ends an operation, which is in no list any more.
+func (e *engine) finish(r *record, res int32) {
+	id := r.c.ID
+	e.slots[id.Slot()] = nil
+	*r = record{next: e.spare}
+	e.spare = r
+	e.b.post(backends.Event{ID: id, Res: res})
+}
+
+// backlog is how many events may wait to be reaped before multishots pause.
+const backlog = 1024
+
+// reaped lets multishots go on when there is room for their events.
+func (e *engine) reaped() {
+	if e.stalled && e.b.waiting() < backlog {
+		e.stalled = false
+		e.kick()
+	}
+}
+
+// close ends the poller and waits for the workers.
+func (e *engine) close() {
+	e.b.mu.Lock()
+	e.b.closed = true
+	e.kick()
+	e.b.mu.Unlock()
+	e.wg.Wait()
+	unix.Close(e.wakeR)
+	unix.Close(e.wakeW)
+}

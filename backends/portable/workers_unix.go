@@ -1,0 +1,54 @@
+//go:build unix && !aix
+
+package portable
+
+import "golang.org/x/sys/unix"
+
+// workers are goroutines that make system calls which block. At most max run; one that finds nothing to do ends.
+// Guarded by the Backend's mu.
+type workers struct {
+	queue   list
+	running int
+	max     int
+	work    func() // engine.work, made once: making it allocates
+}
+
+// toWorker queues an operation for a worker. The caller holds mu.
+func (e *engine) toWorker(r *record) {
+	w := &e.workers
+	r.at = atQueue
+	w.queue.push(r)
+	if w.running < w.max {
+		w.running++
+		e.wg.Add(1)
+		go w.work()
+	}
+}
+
+func (e *engine) work() {
+	defer e.wg.Done()
+	e.b.mu.Lock()
+	defer e.b.mu.Unlock()
+	for {
+		r := e.workers.queue.pop()
+		if r == nil {
+			e.workers.running--
+			return
+		}
+		r.at = atWorker
+		e.b.mu.Unlock()
+		e.b.syscalls.Add(1)
+		res := perform(r)
+		e.b.mu.Lock()
+		if r.desc == nil {
+			e.finish(r, res)
+			continue
+		}
+		if res == -int32(unix.EAGAIN) {
+			res = notYet // its mode has been changed meanwhile
+		}
+		r.at, r.res = atPoller, res
+		e.returned.push(r)
+		e.flush()
+	}
+}

@@ -1,0 +1,18 @@
+//go:build !plan9
+
+package sys
+
+import "syscall"
+
+// Errno is an error number. Results of operations are counts, or negated error numbers, on every system.
+type Errno = syscall.Errno
+
+// The error numbers that weir knows by name everywhere.
+const (
+	EAGAIN    = syscall.EAGAIN
+	EBADF     = syscall.EBADF
+	ECANCELED = syscall.ECANCELED
+	EINTR     = syscall.EINTR
+	EINVAL    = syscall.EINVAL
+	ENOSYS    = syscall.ENOSYS
+)

@@ -1,0 +1,6 @@
+//go:build !unix || aix
+
+package sys
+
+// MsgDontWait is MSG_DONTWAIT, which no call of this system knows; the number is Linux's.
+const MsgDontWait = 0x40
