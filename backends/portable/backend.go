@@ -189,14 +189,14 @@ func (b *Backend) reap(dst []backends.Event) int {
 // waiting is the number of events that nobody has reaped. The caller holds mu.
 func (b *Backend) waiting() int { return len(b.events) - b.first }
 
-// Pending reports whether something is queued or over.
+// Pending reports whether something is queued or over, or the bell rings for an alarm.
 func (b *Backend) Pending() bool {
 	if len(b.queue)+len(b.cancels) > 0 {
 		return true
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	return b.waiting() > 0
+	return b.waiting() > 0 || b.bell.rings()
 }
 
 // Wake makes a Poll that blocks return.

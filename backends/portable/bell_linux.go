@@ -59,6 +59,9 @@ func (l *bell) hush() {
 	l.b.syscalls.Add(1)
 }
 
+// rings reports whether the descriptor is readable.
+func (l *bell) rings() bool { return l.rung }
+
 // due is called by the timer. It may come late, for an alarm that was replaced.
 func (l *bell) due() {
 	l.b.mu.Lock()
@@ -88,7 +91,12 @@ func (p pollable) Alarm(deadline int64) bool {
 	if l.alarm > now && deadline >= l.alarm {
 		return true // it is looked at again then
 	}
-	l.alarm = max(deadline, 1)
-	l.timer.Reset(time.Duration(max(deadline-now, 0)))
+	if deadline <= now {
+		l.alarm = 0
+		l.ring() // the next Poll finds that nothing is to be waited for
+		return true
+	}
+	l.alarm = deadline
+	l.timer.Reset(time.Duration(deadline - now))
 	return true
 }

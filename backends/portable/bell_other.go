@@ -9,6 +9,7 @@ type bell struct{}
 
 func (bell) ring()        {}
 func (bell) hush()        {}
+func (bell) rings() bool  { return false }
 func (bell) close() error { return nil }
 
 func (b *Backend) withBell() (backends.Backend, error) { return b, nil }
