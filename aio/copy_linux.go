@@ -1,13 +1,231 @@
 package aio
 
-import "io"
+import (
+	"context"
+	"io"
+	"io/fs"
+	"os"
+	"syscall"
 
-// ReadFrom writes what it reads from r until that ends: io.Copy uses it. It returns the bytes written.
+	"golang.org/x/sys/unix"
+
+	"github.com/weirgo/weir/backends"
+	"github.com/weirgo/weir/internal/sys"
+)
+
+// ReadFrom writes what it reads from r until that ends, and returns how many bytes it wrote: io.Copy uses it. From
+// a regular file (*os.File or *File), a TCPConn or a stream UnixConn, or an io.LimitedReader of one, the bytes go through
+// the kernel alone. It takes its turn among writes, and the source's reads, for all of that time; deadlines of both apply.
 func (c *TCPConn) ReadFrom(r io.Reader) (int64, error) {
-	return io.Copy(struct{ io.Writer }{c}, r)
+	if !c.ok() {
+		return 0, syscall.EINVAL
+	}
+	n, err := c.readFrom(r)
+	if err != nil && err != io.EOF {
+		err = c.opError("readfrom", err)
+	}
+	return n, err
 }
 
-// WriteTo writes what it reads to w, until the peer closes its side: io.Copy uses it. It returns the bytes written.
-func (c *TCPConn) WriteTo(w io.Writer) (int64, error) {
-	return io.Copy(w, struct{ io.Reader }{c})
+func (c *TCPConn) readFrom(r io.Reader) (n int64, err error) {
+	limit, limited := int64(1<<62), false
+	from := r
+	if l, ok := r.(*io.LimitedReader); ok {
+		if l.N <= 0 {
+			return 0, nil
+		}
+		from, limit, limited = l.R, l.N, true
+		defer func() { l.N -= n }()
+	}
+	done := false
+	switch f := from.(type) {
+	case *TCPConn:
+		if f.ok() {
+			n, err, done = splice(&c.h, &f.h, limit)
+		}
+	case *UnixConn:
+		if f.ok() && f.sotype == unix.SOCK_STREAM {
+			n, err, done = splice(&c.h, &f.h, limit)
+		}
+	case *File:
+		if f.ok() && f.regular {
+			n, err, done = c.h.sendOwnFile(f, limit)
+		}
+	case stdFile:
+		n, err, done = c.h.sendStdFile(f, limit)
+	}
+	if done {
+		return n, err
+	}
+	if limited {
+		from = &io.LimitedReader{R: from, N: limit - n}
+	}
+	rest, err := io.Copy(struct{ io.Writer }{c}, from)
+	return n + rest, err
+}
+
+// WriteTo writes what it reads to w, until the peer closes its side, and returns how many bytes it wrote: io.Copy uses
+// it. To a TCPConn or a stream UnixConn the bytes go through the kernel alone: see ReadFrom.
+func (c *TCPConn) WriteTo(w io.Writer) (n int64, err error) {
+	if !c.ok() {
+		return 0, syscall.EINVAL
+	}
+	var to *socket
+	switch w := w.(type) {
+	case *TCPConn:
+		to = &w.socket
+	case *UnixConn:
+		to = &w.socket
+	}
+	done := false
+	if to != nil && to.ok() && to.sotype == unix.SOCK_STREAM {
+		n, err, done = splice(&to.h, &c.h, 1<<62)
+	}
+	if !done {
+		n, err = io.Copy(w, struct{ io.Reader }{c})
+	}
+	if err != nil && err != io.EOF {
+		err = c.opError("writeto", err)
+	}
+	return n, err
+}
+
+// sendChunk is how much one system call is asked to move at most.
+const sendChunk = 4 << 20
+
+// sendOwnFile sends up to limit bytes of a regular file from its position. done is false if nothing was sent because the
+// kernel cannot do it.
+func (h *handle) sendOwnFile(f *File, limit int64) (n int64, err error, done bool) {
+	if err := f.h.begin(&f.h.r); err != nil {
+		return 0, f.pathError("read", err), true
+	}
+	defer f.h.end(&f.h.r)
+	return h.sendFile(f.h.fd, limit)
+}
+
+// stdFile is an *os.File, which package os wraps when it is the source of io.Copy.
+type stdFile interface {
+	fs.File
+	io.Seeker
+	syscall.Conn
+}
+
+func (h *handle) sendStdFile(f stdFile, limit int64) (n int64, err error, done bool) {
+	raw, err := f.SyscallConn()
+	if err != nil {
+		return 0, nil, false
+	}
+	err2 := raw.Read(func(fd uintptr) bool {
+		var st unix.Stat_t
+		if unix.Fstat(int(fd), &st) == nil && st.Mode&unix.S_IFMT == unix.S_IFREG {
+			n, err, done = h.sendFile(int(fd), limit)
+		}
+		return true
+	})
+	if err2 != nil { // closed: let Read say so
+		return 0, nil, false
+	}
+	return n, err, done
+}
+
+// sendFile is sendfile(2) from the position of fd until limit bytes are sent or the file ends.
+func (h *handle) sendFile(fd int, limit int64) (n int64, err error, done bool) {
+	s := &h.w
+	if err := h.begin(s); err != nil {
+		return 0, err, true
+	}
+	defer h.end(s)
+	for n < limit {
+		if err := h.check(s); err != nil {
+			return n, err, true
+		}
+		moved, err := sys.Sendfile(h.fd, fd, int(min(limit-n, sendChunk)))
+		switch err {
+		case nil:
+			if moved == 0 {
+				return n, nil, true
+			}
+			n += int64(moved)
+			h.loop.Direct()
+		case unix.EAGAIN:
+			if err := h.poll(s, unix.POLLOUT); err != nil {
+				return n, err, true
+			}
+		case unix.EINVAL, unix.ENOSYS, unix.EOPNOTSUPP, unix.EPERM, unix.EOVERFLOW:
+			if n == 0 { // not for this kind of file
+				return 0, nil, false
+			}
+			return n, os.NewSyscallError("sendfile", err), true
+		default:
+			return n, os.NewSyscallError("sendfile", err), true
+		}
+	}
+	return n, nil, true
+}
+
+// poll waits until a socket is ready for what s is about.
+func (h *handle) poll(s *side, events uint32) error {
+	_, err := h.do(context.Background(), s, &backends.Op{Code: backends.OpPoll, FD: h.fd, Flags: events})
+	return err
+}
+
+// splice moves up to limit bytes from one stream socket to another, through a pipe. done is false if nothing was moved
+// because there is no pipe to be had, or the kernel cannot do it.
+//
+// No call waits in the kernel, which would hold a thread for each: the pipe is empty whenever the source is asked, so
+// EAGAIN then means that it has nothing, and the destination has no room when it says so.
+func splice(to, from *handle, limit int64) (n int64, err error, done bool) {
+	if err := from.begin(&from.r); err != nil {
+		return 0, err, true
+	}
+	defer from.end(&from.r)
+	if err := to.begin(&to.w); err != nil {
+		return 0, err, true
+	}
+	defer to.end(&to.w)
+	p, err := to.io.pipes.get()
+	if err != nil {
+		return 0, nil, false
+	}
+	held := 0 // bytes in the pipe
+	defer func() { to.io.pipes.put(p, held == 0) }()
+	for n < limit {
+		if err := from.check(&from.r); err != nil {
+			return n, err, true
+		}
+		moved, err := sys.Splice(from.fd, -1, p.w, -1, int(min(limit-n, sendChunk)))
+		switch {
+		case err == unix.EAGAIN:
+			if err := from.poll(&from.r, unix.POLLIN); err != nil {
+				return n, err, true
+			}
+			continue
+		case err == unix.EINVAL && n == 0:
+			return 0, nil, false
+		case err != nil:
+			return n, os.NewSyscallError("splice", err), true
+		case moved == 0:
+			return n, nil, true
+		}
+		for held = moved; held > 0; {
+			if err := to.check(&to.w); err != nil {
+				return n, err, true
+			}
+			moved, err := sys.Splice(p.r, -1, to.fd, -1, held)
+			switch {
+			case err == unix.EAGAIN:
+				err = to.poll(&to.w, unix.POLLOUT)
+			case err != nil:
+				err = os.NewSyscallError("splice", err)
+			default:
+				held -= moved
+				n += int64(moved)
+			}
+			if err != nil {
+				return n, err, true
+			}
+		}
+		to.loop.Direct()
+	}
+	return n, nil, true
 }

@@ -58,6 +58,7 @@ type IO struct {
 	direct bool         // callers may do the work themselves
 	files  atomic.Int32 // blocking file operations under way
 	timers atomic.Uint32
+	pipes  pipes
 }
 
 // New starts an IO of one's own. It owns threads, descriptors and kernel memory until Close.
@@ -100,14 +101,17 @@ func Default() *IO {
 }
 
 // Close is Shutdown without a limit of time.
-func (io *IO) Close() error { return io.rt.Close() }
+func (io *IO) Close() error { return io.Shutdown(context.Background()) }
 
 // Shutdown ends the IO: operations in flight are cancelled and end with an error that is net.ErrClosed and
 // os.ErrClosed, unless they were done anyway; later ones fail at once. It waits until the kernel has let go of all
 // memory, then frees what New took. If ctx ends first the error is a *StuckError that names the operations still in
 // flight; another call waits on. Connections and files stay open: close them as always. A call after the end is
 // net.ErrClosed.
-func (io *IO) Shutdown(ctx context.Context) error { return io.rt.Shutdown(ctx) }
+func (io *IO) Shutdown(ctx context.Context) error {
+	io.pipes.close()
+	return io.rt.Shutdown(ctx)
+}
 
 // Info says which backend runs and why, and on which drive.
 func (io *IO) Info() Info { return io.rt.Info() }

@@ -1,12 +1,9 @@
 package aio
 
 import (
-	"context"
 	"syscall"
 
 	"golang.org/x/sys/unix"
-
-	"github.com/weirgo/weir/backends"
 )
 
 // rawConn is the syscall.RawConn of a socket.
@@ -37,7 +34,7 @@ func (h *handle) raw(s *side, events uint32, f func(fd uintptr) bool) error {
 	}
 	defer h.end(s)
 	for !f(uintptr(h.fd)) {
-		if _, err := h.do(context.Background(), s, &backends.Op{Code: backends.OpPoll, FD: h.fd, Flags: events}); err != nil {
+		if err := h.poll(s, events); err != nil {
 			return err
 		}
 	}

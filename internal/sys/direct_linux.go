@@ -132,3 +132,14 @@ func Splice(rfd int, roff int64, wfd int, woff int64, n int) (int, error) {
 		}
 	}
 }
+
+// Sendfile is a sendfile(2) from the position of rfd to wfd, repeated if a signal interrupts it. It waits for rfd, and
+// for wfd unless that is non-blocking: EAGAIN.
+func Sendfile(wfd, rfd, n int) (int, error) {
+	for {
+		moved, err := unix.Sendfile(wfd, rfd, nil, n)
+		if err != unix.EINTR {
+			return max(moved, 0), err
+		}
+	}
+}

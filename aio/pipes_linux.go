@@ -1,0 +1,65 @@
+package aio
+
+import (
+	"sync"
+
+	"golang.org/x/sys/unix"
+)
+
+// pipes are those that connections are spliced through, kept for the next. The zero value is empty and ready.
+type pipes struct {
+	mu     sync.Mutex
+	idle   []pipeFDs
+	closed bool
+}
+
+type pipeFDs struct{ r, w int }
+
+const (
+	maxIdlePipes = 16
+	pipeSize     = 1 << 20 // bytes; what an unprivileged process may ask for by default
+)
+
+// get returns an empty pipe, non-blocking.
+func (p *pipes) get() (pipeFDs, error) {
+	p.mu.Lock()
+	if n := len(p.idle); n > 0 {
+		fds := p.idle[n-1]
+		p.idle = p.idle[:n-1]
+		p.mu.Unlock()
+		return fds, nil
+	}
+	p.mu.Unlock()
+	var fds [2]int
+	if err := unix.Pipe2(fds[:], unix.O_CLOEXEC|unix.O_NONBLOCK); err != nil {
+		return pipeFDs{}, err
+	}
+	unix.FcntlInt(uintptr(fds[1]), unix.F_SETPIPE_SZ, pipeSize) // or it stays smaller
+	return pipeFDs{fds[0], fds[1]}, nil
+}
+
+// put takes a pipe back. One that is not empty is of no use any more.
+func (p *pipes) put(fds pipeFDs, empty bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if empty && !p.closed && len(p.idle) < maxIdlePipes {
+		p.idle = append(p.idle, fds)
+		return
+	}
+	fds.close()
+}
+
+// close closes the idle pipes, and from then on every pipe that comes back.
+func (p *pipes) close() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, fds := range p.idle {
+		fds.close()
+	}
+	p.idle, p.closed = nil, true
+}
+
+func (f pipeFDs) close() {
+	unix.Close(f.r)
+	unix.Close(f.w)
+}
