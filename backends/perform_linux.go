@@ -222,7 +222,10 @@ func socketFlags(op *Op, a attempt) uint32 {
 	return op.Flags | msgDontWait
 }
 
-func rest(p []byte, done int) []byte { return p[min(done, len(p)):] }
+func rest(p []byte, done int) []byte {
+	p = p[:min(len(p), MaxTransfer)]
+	return p[min(done, len(p)):]
+}
 
 func doAccept(op *Op, a attempt) int32 {
 	if !a.wait {

@@ -10,7 +10,7 @@ import (
 
 // The calls below do what the system call of their name does, once, on the calling thread, and leave EINTR and EAGAIN
 // to the caller. They give up the P as any blocking system call of Go's does. They cut what they move to MaxTransfer and
-// MaxIovecs, and leave out the first skip bytes of their buffers, which an earlier call has moved. They do not tell the
+// MaxIovecs, and leave out the first skip bytes of their buffers, which an earlier call has moved and which count. They do not tell the
 // race detector anything: whoever hands the result out does.
 
 // Preadv and Pwritev are preadv2(2) and pwritev2(2), at off or, with off -1, at the file's position, or where the file
@@ -110,7 +110,7 @@ func iovecs(few []unix.Iovec, bufs [][]byte, skip int) ([]unix.Iovec, *[]unix.Io
 }
 
 func fillIovecs(iov []unix.Iovec, bufs [][]byte, skip int) []unix.Iovec {
-	room := MaxTransfer
+	room := max(MaxTransfer-skip, 0)
 	for _, buf := range bufs {
 		if len(iov) == MaxIovecs || room == 0 {
 			break

@@ -1,0 +1,39 @@
+package epoll
+
+import "golang.org/x/sys/unix"
+
+// alarm is a timerfd in the epoll instance, which makes that readable at a time. It is never read: it is registered
+// edge-triggered, and setting it anew resets it.
+type alarm struct {
+	fd   int
+	set  int64 // when it goes off, 0: it does not
+	next int64 // what it is to be set to, 0: nothing
+}
+
+// gone takes note that it went off.
+func (a *alarm) gone() { a.set = 0 }
+
+// want says when it is to go off, now being the time. See backends.Pollable.
+func (a *alarm) want(deadline, now int64) {
+	due := a.next
+	if due == 0 {
+		due = a.set
+	}
+	if due != 0 && due <= deadline && (due == deadline || due > now) {
+		return
+	}
+	a.next = max(deadline, 1) // 0 would disarm it
+}
+
+// apply makes the system call, if one is needed.
+func (a *alarm) apply() (called bool, err error) {
+	if a.next == 0 {
+		return false, nil
+	}
+	at := unix.ItimerSpec{Value: unix.NsecToTimespec(a.next)}
+	if err := unix.TimerfdSettime(a.fd, unix.TFD_TIMER_ABSTIME, &at, nil); err != nil {
+		return true, err
+	}
+	a.set, a.next = a.next, 0
+	return true, nil
+}
