@@ -5,12 +5,14 @@ import (
 	"fmt"
 
 	"github.com/weirgo/weir/backends"
+	"github.com/weirgo/weir/backends/epoll"
 	"github.com/weirgo/weir/backends/uring"
 )
 
 // candidates in order of preference.
 var candidates = []candidate{
 	{"io_uring", openURing},
+	{"epoll", openEpoll},
 	{"portable", openPortable},
 }
 
@@ -24,6 +26,14 @@ func openURing(o *Options, thread bool) (backends.Backend, error) {
 		Workers:   uint32(o.KernelWorkers),
 		Thread:    thread,
 	})
+	if err != nil {
+		return nil, err
+	}
+	return b, nil
+}
+
+func openEpoll(o *Options, _ bool) (backends.Backend, error) {
+	b, err := epoll.Open(epoll.Config{Workers: o.KernelWorkers})
 	if err != nil {
 		return nil, err
 	}
