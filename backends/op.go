@@ -58,6 +58,12 @@ const (
 	OpTimeout       // a point in time: the Completion's deadline; the Loop's timers serve it, no backend sees it
 	OpAsync         // a wake-up from any goroutine; the Loop's intake serves it, no backend sees it
 	OpBlocking      // a function on the pool for blocking calls; no backend sees it
+	OpLinkTimeout   // bounds the operation before it in a batch; no backend sees it
+	OpCancel        // cancels another operation; no backend sees it
+	OpEventWait     // waits for an event of the Loop's; no backend sees it
+	OpEventNotify   // notifies one; no backend sees it
+	OpEventClose    // closes one; no backend sees it
+	OpBatch         // operations that are submitted together; no backend sees it
 	numCodes
 )
 
@@ -76,6 +82,8 @@ var codeNames = [NumCodes]string{
 	OpGetxattr: "getxattr", OpSetxattr: "setxattr", OpPipe: "pipe", OpWaitid: "waitid",
 	OpFutexWait: "futex_wait", OpFutexWake: "futex_wake",
 	OpTimeout: "timeout", OpAsync: "async", OpBlocking: "blocking",
+	OpLinkTimeout: "link_timeout", OpCancel: "cancel", OpBatch: "batch",
+	OpEventWait: "event_wait", OpEventNotify: "event_notify", OpEventClose: "event_close",
 }
 
 // String returns the name of the operation as in the manual pages.
@@ -88,6 +96,13 @@ func (c Code) String() string {
 
 // MakesFD reports whether success of the operation yields a new descriptor, which somebody must own or close.
 func (c Code) MakesFD() bool { return c == OpAccept || c == OpOpen || c == OpSocket }
+
+// OfLoop reports whether the Loop does the operation by itself: no backend sees it.
+func (c Code) OfLoop() bool { return c >= OpTimeout && c < numCodes }
+
+// CloseAll is a flag of OpClose in a batch: what the loop has in flight on the descriptor is cancelled, and over, first.
+// Backends do not see it.
+const CloseAll = 1
 
 // Stream is the Off of an operation that has no offset of its own: it reads or writes at the file's current
 // position, or the file has none (sockets, pipes).

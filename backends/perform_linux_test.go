@@ -15,7 +15,7 @@ import (
 // Every Code that a backend sees has a meaning as a system call, and no other.
 func TestPerformKnows(t *testing.T) {
 	for code := range Code(NumCodes) {
-		loops := code == OpTimeout || code == OpAsync || code == OpBlocking
+		loops := code.OfLoop()
 		if known := calls[code].do != nil; known == loops {
 			t.Errorf("%v: in the table of calls: %v", code, known)
 		}

@@ -2,6 +2,7 @@ package runtime
 
 import (
 	"math"
+	"net"
 	"os"
 	"sync/atomic"
 
@@ -38,6 +39,9 @@ type Completion struct {
 	// Completion is idle then, unless More says otherwise, and may be submitted again. Do ignores Callback.
 	Callback func(*Completion) Action
 
+	// Link says how the next operation of a Batch depends on this one.
+	Link Link
+
 	res   int32
 	more  bool
 	park  bool          // a goroutine waits, in Do; else Callback is to be called
@@ -51,9 +55,16 @@ type Completion struct {
 	loop     atomic.Pointer[Loop]
 	node     sched.Node[Completion]
 	timer    Timer
-	parker   *sched.Parker // what Do waits on
-	work     func()        // of an OpBlocking
-	signal   atomic.Bool   // of an OpAsync
+	parker   *sched.Parker         // what Do waits on
+	work     func()                // of an OpBlocking
+	batch    atomic.Pointer[Batch] // that it is a member of
+	heads    *Batch                // that it stands for
+	other    *Completion           // see Aim and From
+	place    int32                 // in the batch
+	guarded  bool                  // the deadline is that of an OpLinkTimeout
+	passed   bool                  // an OpEventWait got a notification: guarded by event.mu while it waits
+	event    *Event                // see At
+	signal   atomic.Bool           // of an OpAsync
 }
 
 // The states of a Completion. Submit makes idle claimed, which begins an activation, and, when all is set, queued; the
@@ -92,6 +103,9 @@ const (
 	causeDeadline
 	causeClose
 	causeLost
+	causeFileClosed
+	causeSkipped
+	causeShort
 )
 
 // retired is the deadline that nothing moves.
@@ -132,12 +146,46 @@ func (c *Completion) Retire() {
 // A change that comes before Submit has stored stateQueued is seen by the tick that starts the operation, since that
 // reads after it; one that comes later finds the state changed and gets past the check. Either way it is seen.
 func (c *Completion) nudge() {
-	if s := c.state(); s == stateIdle || s == stateClaimed {
+	if h := c.stands(); h != nil {
+		if l := h.loop.Load(); l.intake.Push(&h.node) {
+			l.notify()
+		}
+	}
+}
+
+// nudgeFrom is nudge for the middle of a tick of a loop, where no other tick must begin.
+func (c *Completion) nudgeFrom(here *Loop) {
+	h := c.stands()
+	if h == nil {
 		return
 	}
-	if l := c.loop.Load(); l.intake.Push(&c.node) {
-		l.notify()
+	l := h.loop.Load()
+	if !l.intake.Push(&h.node) {
+		return
 	}
+	switch {
+	case l.drive == driveThread:
+		l.be.Wake()
+	case l == here:
+		l.sched.more.Store(true)
+	default:
+		go l.turn()
+	}
+}
+
+// stands returns what stands for c in the intake: the head of its batch, or c itself. It is nil if that is not in
+// flight.
+func (c *Completion) stands() *Completion {
+	inFlight := func(c *Completion) bool { s := c.state(); return s != stateIdle && s != stateClaimed }
+	if !inFlight(c) {
+		return nil
+	}
+	if b := c.batch.Load(); b != nil {
+		if c = &b.head; !inFlight(c) {
+			return nil
+		}
+	}
+	return c
 }
 
 // N is the number of bytes transferred, the descriptor, the ready mask: the result of an operation that
@@ -169,6 +217,12 @@ func (c *Completion) Err() error {
 			return ErrClosed
 		case causeLost:
 			return c.loop.Load().lost
+		case causeFileClosed:
+			return net.ErrClosed
+		case causeSkipped:
+			return ErrSkipped
+		case causeShort:
+			return ErrShort
 		}
 	}
 	return errno

@@ -31,12 +31,26 @@ var (
 	// wait for one to finish.
 	ErrBusy = errors.New("weir: too many operations in flight (Options.MaxInFlight)")
 
+	// ErrSkipped: the operation was not started, because the one it is linked to failed.
+	ErrSkipped = errors.New("weir: not started: an earlier operation of the chain failed")
+
+	// ErrShort: the operation was not started, because the one it is linked to moved less than it was asked to.
+	// errors.Is(err, ErrSkipped) holds too.
+	ErrShort error = shortError{}
+
 	// ErrRunning: Run was called while the loop runs, from a callback or from another goroutine.
 	ErrRunning = errors.New("weir: the loop is already running")
 
 	// ErrWrongThread: the loop belongs to the goroutine that called Run first.
 	ErrWrongThread = errors.New("weir: the loop belongs to the goroutine that called Run first")
 )
+
+type shortError struct{}
+
+func (shortError) Error() string {
+	return "weir: not started: an earlier operation of the chain moved less than it was asked to"
+}
+func (shortError) Is(target error) bool { return target == ErrSkipped }
 
 type closedError struct{}
 

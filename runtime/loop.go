@@ -44,6 +44,11 @@ type Loop struct {
 	started  tally     // what has not been added to stats.ops yet
 	spare    sync.Pool // of *Completion
 
+	spareBatches sync.Pool
+	linked       []*Completion // over, and others of their chains wait for it
+	closers      []closer
+	gate         gate
+
 	asks struct { // of inLoop on the thread drive
 		sync.Mutex
 		list []func()

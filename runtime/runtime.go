@@ -71,6 +71,7 @@ func NewLoop(o Options) (*Loop, error) {
 	var l *Loop
 	_, _, err := choose(&o, true, func(be backends.Backend) error {
 		l = newLoop(be, driveThread, int64(o.MaxInFlight), &pool{max: o.PoolSize})
+		l.gate.max = hangs(&o)
 		return prove(&o, be)
 	})
 	if err != nil {
@@ -84,6 +85,7 @@ func (r *Runtime) open(d drive) (*Loop, error) {
 	var l *Loop
 	name, why, err := choose(&r.opts, d == driveThread, func(be backends.Backend) error {
 		l = newLoop(be, d, int64(r.opts.MaxInFlight), r.pool)
+		l.gate.max = hangs(&r.opts)
 		if d == driveScheduler {
 			err := l.startScheduler()
 			if err != nil {

@@ -5,11 +5,12 @@ import "github.com/weirgo/weir/backends"
 // slot is one place in the table of operations in flight. It holds its own copy of the Op, so whatever becomes of
 // the caller's Completion, everything the kernel may touch stays referenced until the terminal event.
 type slot struct {
-	rec     backends.Completion // what the backend sees; its address is stable
-	c       *Completion         // nil: free
-	gen     uint32
-	polling bool   // rec is a poll that stands in until the operation is worth trying again
-	next    uint32 // of the free list
+	rec   backends.Completion // what the backend sees; its address is stable
+	c     *Completion         // nil: free
+	gen   uint32
+	polls uint8  // rec is a poll that stands in until the operation is worth trying again: how many are to come, with it
+	gated bool   // it has passed Loop.gate
+	next  uint32 // of the free list
 }
 
 const (
@@ -67,7 +68,7 @@ func (t *slots) lookup(id backends.ID) *slot {
 func (t *slots) put(s *slot) {
 	i := s.rec.ID.Slot()
 	s.rec = backends.Completion{}
-	s.c, s.polling = nil, false
+	s.c, s.polls, s.gated = nil, 0, false
 	s.next, t.free = t.free, i+1
 	t.live--
 }

@@ -328,7 +328,7 @@ func TestSlots(t *testing.T) {
 			if table.lookup(id) != nil {
 				t.Fatalf("%v is over, but is found", id)
 			}
-			if s.c != nil || s.rec.Buf != nil || s.polling {
+			if s.c != nil || s.rec.Buf != nil || s.polls > 0 {
 				t.Fatalf("a free slot refers to something: %+v", s)
 			}
 		}

@@ -14,9 +14,10 @@ import (
 // deadline says how long it may block when there is nothing to do.
 func (l *Loop) tick(deadline int64) {
 	l.takeIntake()
+	l.advance()
 	l.handOver()
 	if deadline != backends.NoWait {
-		if len(l.done) > 0 || l.finished() {
+		if len(l.done) > 0 || len(l.linked) > 0 || l.finished() {
 			deadline = backends.NoWait
 		} else if next, ok := l.wheel.Next(); ok {
 			deadline = min(deadline, max(next, backends.NoWait+1))
@@ -24,6 +25,7 @@ func (l *Loop) tick(deadline int64) {
 	}
 	l.poll(deadline)
 	l.expire()
+	l.advance()
 }
 
 // takeIntake starts what was submitted and applies what was asked of operations in flight.
@@ -49,22 +51,43 @@ func (l *Loop) attend(c *Completion) {
 	switch c.state() {
 	case stateQueued:
 		c.become(stateStarted)
+		if c.heads != nil {
+			l.startBatch(c.heads)
+			return
+		}
 		l.start(c)
 	case stateStarted:
-		if c.id == 0 {
-			return // over, and not resolved yet
+		switch {
+		case c.heads != nil:
+			l.attendBatch(c.heads)
+		case c.id != 0: // else it is over, and not resolved yet
+			l.attendStarted(c)
 		}
-		if c.aborted() {
-			l.stop(c, causeCancel)
-		}
-		if (c.Op.Code == backends.OpAsync || c.Op.Code == backends.OpBlocking) && c.signal.Swap(false) {
+	}
+}
+
+// attendStarted applies what was asked of an operation in flight.
+func (l *Loop) attendStarted(c *Completion) {
+	if c.aborted() {
+		l.stop(c, causeCancel)
+	}
+	switch c.Op.Code {
+	case backends.OpAsync, backends.OpBlocking:
+		if c.signal.Swap(false) {
 			if s := l.slots.lookup(c.id); s != nil {
 				l.finish(s, 0)
 			}
 			return
 		}
-		l.retime(c)
+	case backends.OpEventWait:
+		if c.signal.Swap(false) {
+			if s := l.slots.lookup(c.id); s != nil {
+				l.endWait(s)
+			}
+			return
+		}
 	}
+	l.retime(c)
 }
 
 // start gives a queued Completion a slot and puts its operation into the batch, or settles it at once.
@@ -103,6 +126,24 @@ func (l *Loop) start(c *Completion) {
 		}
 	case backends.OpBlocking:
 		l.pool.run(c)
+	case backends.OpEventWait:
+		if c.event.enter(c) {
+			l.endWait(s)
+		}
+	case backends.OpClose:
+		if c.Op.Flags&backends.CloseAll != 0 {
+			l.closeAll(s)
+		} else {
+			l.batch = append(l.batch, &s.rec)
+		}
+	case backends.OpOpen:
+		l.enterGate(s)
+	case backends.OpSplice, backends.OpTee:
+		if pollFirst(&c.Op) != 0 {
+			l.wait(s)
+		} else {
+			l.batch = append(l.batch, &s.rec)
+		}
 	default:
 		l.batch = append(l.batch, &s.rec)
 	}
@@ -123,7 +164,19 @@ func (l *Loop) stop(c *Completion, why cause) {
 		if s := l.slots.lookup(c.id); s != nil && l.pool.withdraw(c) {
 			l.finish(s, -int32(sys.ECANCELED))
 		}
+	case backends.OpEventWait:
+		if s := l.slots.lookup(c.id); s != nil {
+			if c.event.withdraw(c) {
+				l.finish(s, -int32(sys.ECANCELED))
+			} else { // it has been let pass: that is not taken back
+				c.cause = causeNone
+				l.endWait(s)
+			}
+		}
 	default:
+		if c.Op.Code == backends.OpOpen && l.leaveQueue(c) {
+			return
+		}
 		l.cancels = append(l.cancels, c.id)
 		l.stats.cancels.Add(1)
 	}
@@ -206,11 +259,14 @@ func (l *Loop) absorb(ev *backends.Event) {
 		l.done = append(l.done, outcome{c, ev.Res, true})
 		return
 	}
-	if s.polling { // what became of the poll is not the operation's result
-		if s.polling = false; c.cause == causeNone {
-			l.again(s)
-		} else {
+	if s.polls > 0 { // what became of the poll is not the operation's result
+		switch s.polls--; {
+		case c.cause != causeNone:
 			l.finish(s, -int32(sys.ECANCELED))
+		case s.polls > 0: // of a splice: now the other end
+			l.pollEnd(s, c.Op.FD, pollOut)
+		default:
+			l.again(s)
 		}
 		return
 	}
@@ -224,7 +280,7 @@ func (l *Loop) absorb(ev *backends.Event) {
 			l.stats.resubmitted.Add(1)
 			l.again(s)
 			return
-		case errno == sys.EAGAIN && pollFirst(&s.rec.Op) != 0:
+		case errno == sys.EAGAIN && pollFirst(&c.Op) != 0:
 			c.tries++
 			l.stats.resubmitted.Add(1)
 			l.wait(s)
@@ -244,22 +300,41 @@ func (l *Loop) absorb(ev *backends.Event) {
 func (l *Loop) again(s *slot) {
 	l.slots.renew(s, s.rec.ID.Slot())
 	s.rec.Op = s.c.Op
+	if twoEnds(s.rec.Op.Code) {
+		s.rec.Op.Flags |= spliceNonblock
+	}
 	l.batch = append(l.batch, &s.rec)
 }
 
-// wait puts a poll in the place of an operation for which the kernel did not wait by itself.
+// wait puts a poll in the place of an operation for which the kernel did not wait by itself, or would hold a thread of
+// its own for as long as it waits, as it does for a splice: that one needs two, one for each end.
 func (l *Loop) wait(s *slot) {
+	op := &s.c.Op
+	if twoEnds(op.Code) {
+		s.polls = 2
+		l.pollEnd(s, op.Args.FD, pollIn)
+		return
+	}
+	s.polls = 1
+	l.pollEnd(s, op.FD, pollFirst(op))
+}
+
+func (l *Loop) pollEnd(s *slot, fd int, mask uint32) {
 	l.slots.renew(s, s.rec.ID.Slot())
-	s.polling = true
-	s.rec.Op = backends.Op{Code: backends.OpPoll, FD: s.c.Op.FD, Flags: pollFirst(&s.c.Op)}
+	s.rec.Op = backends.Op{Code: backends.OpPoll, FD: fd, Flags: mask}
 	l.batch = append(l.batch, &s.rec)
 }
+
+// twoEnds reports whether an operation waits for two descriptors.
+func twoEnds(code backends.Code) bool { return code == backends.OpSplice || code == backends.OpTee }
 
 const (
 	pollIn      = 1
 	pollOut     = 4
 	msgDontWait = sys.MsgDontWait
 	rwfNoWait   = 8
+
+	spliceNonblock = 2
 )
 
 // pollFirst is what to poll for before trying an operation again that answered EAGAIN, 0 if EAGAIN is its answer.
@@ -269,7 +344,11 @@ func pollFirst(op *backends.Op) uint32 {
 		if op.Flags&msgDontWait == 0 {
 			return pollIn
 		}
-	case backends.OpSend, backends.OpSendMsg:
+	case backends.OpSplice, backends.OpTee:
+		if op.Flags&spliceNonblock == 0 {
+			return pollIn
+		}
+	case backends.OpSend, backends.OpSendMsg, backends.OpSendZC, backends.OpSendMsgZC:
 		if op.Flags&msgDontWait == 0 {
 			return pollOut
 		}
@@ -293,25 +372,31 @@ func (l *Loop) finish(s *slot, res int32) {
 	if c.timer.node.Pending() {
 		l.wheel.Remove(&c.timer.node)
 	}
+	if s.gated {
+		l.leaveGate()
+	}
 	l.slots.put(s)
 	c.id = 0
-	l.done = append(l.done, outcome{c: c, res: res})
+	l.conclude(c, res)
 }
 
 // lose settles everything when the backend has failed: nothing will come back from it any more. The slots stay
 // taken, because the kernel may still hold their memory: leaking it is the lesser evil.
 func (l *Loop) lose(err error) {
 	l.lost = err
-	l.batch, l.cancels = nil, nil
+	l.batch, l.cancels, l.gate.queue = nil, nil, nil
 	l.slots.each(func(s *slot) {
 		if c := s.c; c.state() == stateStarted && c.id == s.rec.ID && c.cause != causeLost {
 			if c.Op.Code == backends.OpBlocking && !l.pool.withdraw(c) {
 				return // it runs, and ends without the backend
 			}
+			if c.Op.Code == backends.OpEventWait && !c.event.withdraw(c) {
+				return // so does what has been let pass
+			}
 			c.cause = causeLost
 			l.wheel.Remove(&c.timer.node)
 			c.id = 0
-			l.done = append(l.done, outcome{c: c, res: -int32(sys.ECANCELED)})
+			l.conclude(c, -int32(sys.ECANCELED))
 		}
 	})
 }
@@ -337,7 +422,7 @@ func (l *Loop) expire() {
 
 // expired ends an operation whose deadline has passed.
 func (l *Loop) expired(c *Completion) {
-	if c.Op.Code == backends.OpTimeout && c.cause == causeNone {
+	if c.Op.Code == backends.OpTimeout && c.cause == causeNone && !c.guarded {
 		if s := l.slots.lookup(c.id); s != nil {
 			l.finish(s, 0)
 		}
@@ -377,11 +462,14 @@ func (l *Loop) dispatch() {
 // resolve hands an outcome to the goroutine or the callback it is for. It reports whether the callback wants the
 // operation started again; the Completion is in the given state then.
 func (l *Loop) resolve(o outcome, state uint64) (again bool) {
-	c := o.c
+	c, tokens := o.c, int64(1)
 	c.res, c.more = o.res, o.more
+	if c.heads != nil {
+		tokens = int64(len(c.heads.ops))
+	}
 	if c.park {
 		c.become(stateIdle)
-		l.limit.Release(1)
+		l.limit.Release(tokens)
 		l.stats.wakes.Add(1)
 		c.parker.Unpark() // from here on c is its waiter's
 		return false
@@ -394,7 +482,7 @@ func (l *Loop) resolve(o outcome, state uint64) (again bool) {
 	}
 	defer func() {
 		if !again {
-			l.limit.Release(1) // also if the callback panics
+			l.limit.Release(tokens) // also if the callback panics
 		}
 	}()
 	c.become(stateIdle)

@@ -154,7 +154,7 @@ func (s *Sim) accept(c *backends.Completion) *req {
 		s.misuse("Submit: %v %v: the slot is not below MaxSlots (%d)", id, op, backends.MaxSlots)
 	case int(op) >= backends.NumCodes:
 		s.misuse("Submit: %v: there is no operation %d", id, op)
-	case op == backends.OpTimeout || op == backends.OpAsync || op == backends.OpBlocking:
+	case op.OfLoop():
 		s.misuse("Submit: %v %v: no backend does that, the Loop does", id, op)
 	case c.Op.Multi && op != backends.OpPoll && op != backends.OpAccept:
 		s.misuse("Submit: %v %v: only poll and accept can be Multi", id, op)

@@ -14,5 +14,6 @@ const (
 	ECANCELED = syscall.ECANCELED
 	EINTR     = syscall.EINTR
 	EINVAL    = syscall.EINVAL
+	ENOENT    = syscall.ENOENT
 	ENOSYS    = syscall.ENOSYS
 )

@@ -16,12 +16,14 @@ const (
 	ECANCELED
 	EINTR
 	EINVAL
+	ENOENT
 	ENOSYS
 )
 
 var errnoTexts = [...]string{
 	EAGAIN: "resource temporarily unavailable", EBADF: "bad file descriptor", ECANCELED: "operation canceled",
-	EINTR: "interrupted system call", EINVAL: "invalid argument", ENOSYS: "function not implemented",
+	EINTR: "interrupted system call", EINVAL: "invalid argument",
+	ENOENT: "file does not exist", ENOSYS: "function not implemented",
 }
 
 func (e Errno) Error() string {

@@ -1,0 +1,47 @@
+package op
+
+import (
+	"net"
+	"net/netip"
+	"syscall"
+
+	"github.com/weirgo/weir/backends"
+	"github.com/weirgo/weir/internal/sys"
+)
+
+const cloexec = syscall.O_CLOEXEC // and SOCK_CLOEXEC, which is the same
+
+// encode writes addr into sa.
+func encode(sa *backends.Sockaddr, addr net.Addr) error {
+	var ap netip.AddrPort
+	switch addr := addr.(type) {
+	case *net.TCPAddr:
+		ap = addr.AddrPort()
+	case *net.UDPAddr:
+		ap = addr.AddrPort()
+	case *net.UnixAddr:
+		if addr == nil {
+			return syscall.EAFNOSUPPORT
+		}
+		return sys.PutUnix(sa, addr.Name)
+	}
+	if !ap.IsValid() {
+		return syscall.EAFNOSUPPORT
+	}
+	ap = netip.AddrPortFrom(ap.Addr().Unmap(), ap.Port())
+	if ap.Addr().Is4() {
+		return sys.PutInet(sa, syscall.AF_INET, ap)
+	}
+	return sys.PutInet(sa, syscall.AF_INET6, ap)
+}
+
+// decode reads what accept(2) has written into sa.
+func decode(sa *backends.Sockaddr) net.Addr {
+	if ap, ok := sys.Inet(sa); ok {
+		return net.TCPAddrFromAddrPort(ap)
+	}
+	if path, ok := sys.Unix(sa); ok {
+		return &net.UnixAddr{Name: path, Net: "unix"}
+	}
+	return nil
+}

@@ -1,0 +1,48 @@
+// Package op has operations as values: they are made one by one, linked into chains if one is to follow the other,
+// submitted together with aio.Do or aio.Start, and hold their results when they are over.
+//
+//	r, w := op.Read(in, buf, off).Link(), op.Write(out, buf, off)
+//	err := aio.Do(ctx, r, w)
+//	n := w.N
+//
+// All operations of one call are submitted, or none is. Those that are not linked run at the same time. A chain is a
+// row of operations in the list of which each but the last is linked to the next; chains run beside each other and beside
+// what is not linked.
+//
+// # Chains
+//
+// The loop links, not the kernel. What follows starts when the loop has learned that the one before is over, which
+// costs one more system call for each link, though others share it; in return chains are of any length, mean the same on
+// every backend, may have operations in them that the kernel cannot link (timeouts, events, whatever falls back on a
+// plain call), can be cut by a cancellation at any place, and may take descriptors from each other (From). The kernel's
+// own links lost the tails of chains on some versions, must fit in one submission, and cancel what follows where an
+// operation is only tried again.
+//
+//	                                what follows        what follows
+//	an operation                    after Link          after HardLink
+//	succeeds                        starts              starts
+//	fails                           ErrSkipped          starts
+//	moves less than asked           ErrShort            starts
+//	is cancelled, by itself         ErrSkipped          starts
+//	exceeds its LinkTimeout         ErrSkipped          starts
+//	is done although cancelled      starts              starts
+//	the whole list is cancelled     ErrCanceled         ErrCanceled
+//	the IO is closed                net.ErrClosed       net.ErrClosed
+//
+// What does not start takes all that is linked to it with it, to the end of its chain. Less than asked is a count below
+// the length of the buffers for Read, Write, Readv, Writev, Send, SendMsg and those without a copy, Splice, Tee, and for
+// Recv and RecvMsg with MSG_WAITALL. A Recv without takes what there is; that does not end a chain. A read at the end of a
+// file does.
+//
+// # Memory
+//
+// From submission to the end the kernel reads and writes the buffers, and everything else that was handed to the
+// constructors. Names and addresses are copied when the Op is made. All of it is kept alive until then, whatever
+// becomes of the caller.
+//
+// # What is missing, and why
+//
+// Registered buffers and files: they save little, and buffers must not be Go memory. Operations on memory maps (madvise),
+// on the ring itself (msg_ring, files_update, fixed descriptors) and on devices (uring_cmd). Waiting for an epoll descriptor
+// is Poll. Operations that report more than once (multishot): package runtime has them, Op.Multi.
+package op

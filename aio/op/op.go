@@ -1,0 +1,161 @@
+package op
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/weirgo/weir/backends"
+	aiort "github.com/weirgo/weir/runtime"
+)
+
+// Op is one operation and, when it is over, its result. The constructors of this package make them. An Op is in flight
+// from the call that submits it (aio.Do, aio.Start) until that reports that all it was given is over: until then N and
+// Err mean nothing, what the Op refers to belongs to weir, and the setters panic. After that it may be changed and
+// submitted again, as often as one likes, without allocating anything; submitting it earlier is ErrInFlight.
+// An Op must not be copied.
+type Op struct {
+	// N is the number of bytes moved, the new descriptor, the ready mask: see the constructor. 0 if Err is set.
+	N int
+
+	// Err is nil if the operation was done. It is then done even if a cancellation was on its way: what was done is
+	// never taken back. Otherwise it is one of ErrCanceled, os.ErrDeadlineExceeded (a LinkTimeout), ErrSkipped,
+	// ErrShort, net.ErrClosed (the descriptor, the Event or the IO was closed) or the syscall.Errno.
+	Err error
+
+	c       aiort.Completion
+	invalid error // it cannot be submitted at all
+	source  *Op   // see From
+	ran     bool  // it has a result
+}
+
+// Errors of operations besides errnos.
+var (
+	// ErrCanceled: the operation was cancelled before it did anything. errors.Is(err, context.Canceled) holds.
+	ErrCanceled = aiort.ErrCanceled
+
+	// ErrSkipped: the operation was not started, because the one it is linked to failed.
+	ErrSkipped = aiort.ErrSkipped
+
+	// ErrShort: the operation was not started, because the one it is linked to moved less than it was asked to.
+	// errors.Is(err, ErrSkipped) holds too.
+	ErrShort = aiort.ErrShort
+
+	// ErrInFlight: an Op was submitted that is in flight, or that is twice in the list. Nothing was submitted.
+	ErrInFlight = aiort.ErrInFlight
+)
+
+// Stream is the offset of operations on what has a position of its own, or none: pipes, sockets, terminals.
+const Stream = backends.Stream
+
+// CWD in the place of a directory's descriptor means the working directory.
+const CWD = backends.AtCWD
+
+func of(op backends.Op) *Op {
+	o := new(Op)
+	o.c.Op = op
+	return o
+}
+
+// Link makes the next operation in the list wait for this one and start only if it succeeds; otherwise that and all
+// that is linked to it ends with ErrSkipped. A transfer that moves less than it was asked to ends the chain too, with
+// ErrShort; see the package comment. It returns o.
+func (o *Op) Link() *Op { return o.link(aiort.LinkSoft) }
+
+// HardLink makes the next operation in the list wait for this one and start however it ends. It returns o.
+func (o *Op) HardLink() *Op { return o.link(aiort.LinkHard) }
+
+// Unlink undoes Link and HardLink. It returns o.
+func (o *Op) Unlink() *Op { return o.link(aiort.LinkNone) }
+
+func (o *Op) link(l aiort.Link) *Op {
+	o.mayChange()
+	o.c.Link = l
+	return o
+}
+
+// From makes o work on the descriptor that source results in, in place of its own: an Open, Accept or Socket that stands
+// earlier in the same chain, or that is over. If source fails, o fails with EBADF. Nil undoes it. It returns o.
+func (o *Op) From(source *Op) *Op {
+	o.mayChange()
+	switch o.c.Op.Code {
+	case backends.OpCancel, backends.OpTimeout, backends.OpLinkTimeout, backends.OpNop:
+		panic("op: From of an operation without a descriptor: " + o.c.Op.Code.String())
+	}
+	if o.source = source; source == nil {
+		o.c.From(nil)
+	} else {
+		o.c.From(&source.c)
+	}
+	return o
+}
+
+// SetFD changes the descriptor. It returns o.
+func (o *Op) SetFD(fd int) *Op {
+	o.mayChange()
+	o.c.Op.FD = fd
+	return o
+}
+
+// SetBuf changes the buffer. It returns o.
+func (o *Op) SetBuf(p []byte) *Op {
+	o.mayChange()
+	o.c.Op.Buf = p
+	return o
+}
+
+// SetOffset changes the offset. It returns o.
+func (o *Op) SetOffset(off int64) *Op {
+	o.mayChange()
+	o.c.Op.Off = off
+	return o
+}
+
+// SetDuration changes the time of a Timeout or LinkTimeout. It returns o.
+func (o *Op) SetDuration(d time.Duration) *Op {
+	if o.c.Op.Code != backends.OpTimeout && o.c.Op.Code != backends.OpLinkTimeout {
+		panic("op: SetDuration of " + o.c.Op.Code.String())
+	}
+	return o.SetOffset(int64(d))
+}
+
+func (o *Op) mayChange() {
+	if o.c.InFlight() {
+		panic(fmt.Sprintf("op: %s on descriptor %d is changed while it is in flight", o.c.Op.Code, o.c.Op.FD))
+	}
+}
+
+// InFlight reports whether o has been submitted and is not over. Any goroutine may call it.
+func (o *Op) InFlight() bool { return o.c.InFlight() }
+
+// String names the operation, for messages.
+func (o *Op) String() string { return o.c.Op.Code.String() }
+
+// named makes an operation on one or two names.
+func named(op backends.Op, a *backends.Args, names ...string) *Op {
+	op.Args = a
+	o := of(op)
+	for i, name := range names {
+		p, err := backends.PathOf(name)
+		if err != nil {
+			o.invalid = fmt.Errorf("name %q: %w", name, err)
+		}
+		if i == 0 {
+			a.Path = p
+		} else {
+			a.Path2 = p
+		}
+	}
+	return o
+}
+
+// Error says which operation of a list failed, or is not fit to be submitted.
+type Error struct {
+	Index int    // in the list
+	Op    string // its name
+	Err   error
+}
+
+func (e *Error) Error() string { return fmt.Sprintf("operation %d (%s): %v", e.Index, e.Op, e.Err) }
+
+// Unwrap returns Err.
+func (e *Error) Unwrap() error { return e.Err }

@@ -1,0 +1,236 @@
+package op
+
+import (
+	"context"
+	"errors"
+	"sync/atomic"
+
+	"github.com/weirgo/weir/backends"
+	"github.com/weirgo/weir/internal/sys"
+	aiort "github.com/weirgo/weir/runtime"
+)
+
+// Errors of lists that cannot be submitted.
+var (
+	errNil        = errors.New("is nil")
+	errLoose      = errors.New("is linked, and nothing follows")
+	errNoGuarded  = errors.New("has no linked operation before it")
+	errFromBehind = errors.New("takes its descriptor From an operation that is neither over nor earlier in its chain")
+	errAimSelf    = errors.New("cancels itself")
+)
+
+// Do submits ops to l, all of them or none, in their order, and blocks until all are over. Chains, which Link makes, run
+// beside each other. When ctx ends first all that is not done is cancelled; Do returns when the kernel has let go of it.
+// Any goroutine may call it, except callbacks of l.
+//
+// The error is nil if all succeeded, even if they were asked to stop. Otherwise it is an *Error with the first in the
+// list that did not: its Err is that of the Op, or the context's cause where the Op has ErrCanceled and the context has
+// ended. All results are in the ops then, and an Op that made a descriptor and has no error has one that is to be closed.
+// If nothing was submitted the ops are as they were, and the error is ErrInFlight, net.ErrClosed, the cause of a context
+// that was over before, an *Error for a list that makes no sense, or aiort.ErrBusy for one longer than
+// Options.MaxInFlight.
+func Do(ctx context.Context, l *aiort.Loop, ops ...*Op) error {
+	b := l.BorrowBatch()
+	err := enlist(b, ops)
+	if err == nil {
+		err = l.DoBatch(ctx, b)
+	}
+	if err == nil {
+		err = collect(ctx, ops)
+	}
+	l.FreeBatch(b)
+	return err
+}
+
+// enlist checks ops and fills b with them.
+func enlist(b *aiort.Batch, ops []*Op) error {
+	chain := 0 // where it begins
+	for i, o := range ops {
+		if o == nil {
+			return &Error{i, "", errNil}
+		}
+		if o.c.InFlight() {
+			return ErrInFlight
+		}
+		linked := i > 0 && ops[i-1].c.Link != aiort.LinkNone
+		if !linked {
+			chain = i
+		}
+		if err := o.check(ops[chain:i], linked); err != nil {
+			return &Error{i, o.String(), err}
+		}
+		b.Add(&o.c)
+	}
+	if n := len(ops); n > 0 && ops[n-1].c.Link != aiort.LinkNone {
+		return &Error{n - 1, ops[n-1].String(), errLoose}
+	}
+	return nil
+}
+
+// check reports why o cannot be submitted behind before, the beginning of its chain, and makes it ready.
+func (o *Op) check(before []*Op, linked bool) error {
+	if o.invalid != nil {
+		return o.invalid
+	}
+	op := &o.c.Op
+	switch op.Code {
+	case backends.OpNop:
+	case backends.OpLinkTimeout:
+		if !linked || before[len(before)-1].c.Op.Code == backends.OpLinkTimeout {
+			return errNoGuarded
+		}
+	case backends.OpAccept:
+		op.Addr.Len = uint32(len(op.Addr.Data))
+	case backends.OpWrite, backends.OpSend, backends.OpSendZC:
+		sys.RaceSending(op.Buf)
+	}
+	if o.source != nil && !precedes(o.source, before) {
+		return errFromBehind
+	}
+	return nil
+}
+
+func precedes(source *Op, before []*Op) bool {
+	for _, o := range before {
+		if o == source {
+			return true
+		}
+	}
+	return !source.c.InFlight() && source.ran
+}
+
+// collect stores the results of ops, which are over. Its error is that of Do.
+func collect(ctx context.Context, ops []*Op) (failed error) {
+	for i, o := range ops {
+		o.N, o.Err, o.ran = o.c.N(), o.c.Err(), true
+		if o.Err != nil {
+			if failed == nil {
+				err := o.Err
+				if err == ErrCanceled && ctx != nil && ctx.Err() != nil {
+					err = context.Cause(ctx)
+				}
+				failed = &Error{i, o.String(), err}
+			}
+			continue
+		}
+		switch op := &o.c.Op; op.Code {
+		case backends.OpNop:
+		case backends.OpRead, backends.OpRecv, backends.OpGetxattr:
+			sys.RaceReceived(op.Buf[:min(o.N, len(op.Buf))])
+		}
+	}
+	return failed
+}
+
+// Batch is a list of operations that Start has submitted. Any goroutine may call its methods.
+type Batch struct {
+	b    *aiort.Batch
+	ops  []*Op
+	done chan struct{}
+	err  error // after done
+	over atomic.Bool
+}
+
+// Start is Do that does not wait. It never blocks: in place of waiting for room it fails with aiort.ErrBusy. If nothing
+// could be submitted the Batch is over at once and Wait says why.
+func Start(l *aiort.Loop, ops ...*Op) *Batch {
+	b := &Batch{b: aiort.NewBatch(), ops: ops, done: make(chan struct{})}
+	if b.err = enlist(b.b, ops); b.err == nil && len(ops) > 0 {
+		b.err = l.SubmitBatch(b.b, b.end)
+		if b.err == nil {
+			return b
+		}
+	}
+	b.b.Reset()
+	b.over.Store(true)
+	close(b.done)
+	return b
+}
+
+// Failed is a Batch of nothing that is over, with err.
+func Failed(err error) *Batch {
+	b := &Batch{b: aiort.NewBatch(), err: err, done: make(chan struct{})}
+	b.over.Store(true)
+	close(b.done)
+	return b
+}
+
+func (b *Batch) end(*aiort.Batch) {
+	b.err = collect(nil, b.ops)
+	b.b.Reset()
+	b.over.Store(true)
+	close(b.done)
+}
+
+// Done is closed when all operations are over, or none was submitted. From then on their results are there, and they may
+// be used again.
+func (b *Batch) Done() <-chan struct{} { return b.done }
+
+// Wait blocks until all operations are over and returns the error that Do would, or until ctx ends, whose cause it
+// returns then: the operations go on, and Cancel is what ends them.
+func (b *Batch) Wait(ctx context.Context) error {
+	select {
+	case <-b.done:
+		return b.err
+	default:
+	}
+	select {
+	case <-b.done:
+		return b.err
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
+// Cancel asks for the end of all that is not over. It does not wait: Done says when they are, and each Op then whether
+// it was cancelled or done anyway. After the end it does nothing.
+func (b *Batch) Cancel() {
+	if !b.over.Load() {
+		b.b.Cancel()
+	}
+}
+
+// A Runner submits lists of operations, one at a time, from the thread of the loop that they run on: from callbacks, or
+// between turns. It allocates nothing for each list. The zero value is ready.
+type Runner struct {
+	b    *aiort.Batch
+	l    *aiort.Loop
+	ops  []*Op
+	over func(error)
+	end  func(*aiort.Batch)
+}
+
+// Start submits ops to l as Do does, without waiting: over is called on the loop's thread when all are over, with the
+// error that Do would return. The Runner, like the ops, is free again then. An error that Start returns means that
+// nothing was submitted: over is not called. A Runner stays with the loop it was first used with.
+func (r *Runner) Start(l *aiort.Loop, over func(error), ops ...*Op) error {
+	if r.b == nil {
+		r.b = aiort.NewBatch()
+		r.end = func(b *aiort.Batch) {
+			err := collect(nil, r.ops)
+			over := r.over
+			r.ops, r.over = r.ops[:0], nil
+			b.Reset()
+			over(err)
+		}
+	}
+	if r.over != nil {
+		return ErrInFlight
+	}
+	if len(ops) == 0 {
+		return &Error{0, "", errNil}
+	}
+	err := enlist(r.b, ops)
+	if err == nil {
+		r.ops, r.over = append(r.ops[:0], ops...), over
+		if err = l.SubmitBatchHere(r.b, r.end); err == nil {
+			return nil
+		}
+		r.over = nil
+	}
+	r.b.Reset()
+	return err
+}
+
+// Cancel asks for the end of what Start has submitted and is not over. Any goroutine may call it after a Start.
+func (r *Runner) Cancel() { r.b.Cancel() }

@@ -1,0 +1,446 @@
+package runtime
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/weirgo/weir/backends"
+	"github.com/weirgo/weir/internal/sys"
+	"github.com/weirgo/weir/sched"
+)
+
+// Link says how the next operation of a Batch depends on this one. Linked operations form a chain; the chains of a
+// batch run beside each other.
+//
+// The loop links them, not the kernel: the next one starts when this one is over, on every backend in the same way.
+type Link uint8
+
+const (
+	LinkNone Link = iota // the next one does not wait
+	LinkSoft             // it starts when this one has succeeded, and moved all it was asked to; else the chain ends
+	LinkHard             // it starts when this one is over, however that ended
+)
+
+// Batch is operations that are submitted together, all or none, and over when the last of them is. Add puts idle
+// Completions into it; they are in flight from its submission to Reset. Their Callbacks are not called.
+//
+// In a Batch, besides what a backend does:
+//
+//   - OpTimeout ends Off nanoseconds after it started.
+//   - OpLinkTimeout, behind a linked operation, gives that one Off nanoseconds, after which it is cancelled. It fails
+//     with os.ErrDeadlineExceeded if that is what ended the operation, and is transparent otherwise: the chain goes on,
+//     or ends, as without it.
+//   - OpCancel asks for the end of the Completion given to Aim. It fails with ENOENT if that is not in flight.
+//   - OpClose with Flags CloseAll first ends what this loop has in flight on the descriptor.
+type Batch struct {
+	_ noCopy
+
+	head     Completion // stands for all of them in the intake
+	ops      []*Completion
+	over     func(*Batch)
+	claimed  bool
+	left     int  // not over yet: the loop's, as is what follows
+	stopping bool // Cancel was called
+}
+
+// BorrowBatch returns an empty Batch from a pool of this loop's.
+func (l *Loop) BorrowBatch() *Batch {
+	if b, ok := l.spareBatches.Get().(*Batch); ok {
+		return b
+	}
+	return NewBatch()
+}
+
+// NewBatch makes an empty Batch. It belongs to the loop that it is first submitted to.
+func NewBatch() *Batch {
+	b := new(Batch)
+	b.head.Op.Code = backends.OpBatch
+	b.head.heads = b
+	b.head.Callback = func(*Completion) Action { b.over(b); return Disarm }
+	return b
+}
+
+// Add puts c at the end. It must not be in flight when the batch is submitted.
+func (b *Batch) Add(c *Completion) { b.ops = append(b.ops, c) }
+
+// FreeBatch gives back what BorrowBatch returned, after Reset.
+func (l *Loop) FreeBatch(b *Batch) {
+	b.Reset()
+	l.spareBatches.Put(b)
+}
+
+// Reset empties a batch that is over, or was not submitted, and makes its Completions idle. Their results stay.
+func (b *Batch) Reset() {
+	if b.claimed {
+		for _, c := range b.ops {
+			c.become(stateIdle)
+		}
+	}
+	clear(b.ops)
+	b.ops, b.over, b.claimed = b.ops[:0], nil, false
+}
+
+// Cancel asks for the end of what is in flight of a batch and keeps the rest from starting: all that has not been done
+// ends with ErrCanceled. Any goroutine may call it, until the batch is freed.
+func (b *Batch) Cancel() {
+	if l := b.head.loop.Load(); l != nil {
+		l.Cancel(&b.head)
+	}
+}
+
+// DoBatch submits b and blocks until it is over. When ctx ends first the batch is cancelled; the results say what became
+// of each operation. At Options.MaxInFlight it waits for room for all of them. The error says why nothing was
+// submitted: ErrInFlight, ErrClosed, the cause of a context that ended before, or ErrBusy for a batch that is larger
+// than MaxInFlight. Not for use in callbacks.
+func (l *Loop) DoBatch(ctx context.Context, b *Batch) error {
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	n := int64(len(b.ops))
+	if n > l.limit.Max() {
+		return tooMany(n, l.limit.Max())
+	}
+	if n == 0 {
+		return nil
+	}
+	if !l.limit.TryAcquireN(n) {
+		if err := l.limit.AcquireN(ctx, n); err != nil {
+			if errors.Is(err, sched.ErrLimitClosed) {
+				return ErrClosed
+			}
+			return context.Cause(ctx)
+		}
+	}
+	if err := b.claim(l); err != nil {
+		return err
+	}
+	head := &b.head
+	if head.park = true; head.parker == nil {
+		head.parker = sched.NewParker()
+	}
+	head.become(stateQueued)
+	if l.intake.Push(&head.node) {
+		l.notify()
+	}
+	done := ctx.Done()
+	if done == nil {
+		head.parker.Park()
+		return nil
+	}
+	select {
+	case <-head.parker.C():
+		return nil
+	case <-done:
+	}
+	l.Cancel(head)
+	head.parker.Park()
+	return nil
+}
+
+func tooMany(n, limit int64) error {
+	return fmt.Errorf("%w: a batch of %d, and there may be %d", ErrBusy, n, limit)
+}
+
+// SubmitBatch is DoBatch that does not block: over is called on the loop's thread when the last operation is over. It
+// fails with ErrBusy in place of waiting for room. Any goroutine may call it, callbacks included.
+func (l *Loop) SubmitBatch(b *Batch, over func(*Batch)) error {
+	if err := l.takeBatch(b, over); err != nil {
+		return err
+	}
+	b.head.become(stateQueued)
+	if l.intake.Push(&b.head.node) {
+		l.notify()
+	}
+	return nil
+}
+
+// SubmitBatchHere is SubmitBatch for the goroutine that runs the loop, as SubmitHere is Submit.
+func (l *Loop) SubmitBatchHere(b *Batch, over func(*Batch)) error {
+	if err := l.takeBatch(b, over); err != nil {
+		return err
+	}
+	b.head.become(stateStarted)
+	l.startBatch(b)
+	return nil
+}
+
+func (l *Loop) takeBatch(b *Batch, over func(*Batch)) error {
+	n := int64(len(b.ops))
+	if n == 0 {
+		return errors.New("weir: an empty Batch")
+	}
+	if !l.limit.TryAcquireN(n) {
+		switch {
+		case l.refuse.Load():
+			return ErrClosed
+		case n > l.limit.Max():
+			return tooMany(n, l.limit.Max())
+		}
+		return ErrBusy
+	}
+	b.over, b.head.park = over, false
+	return b.claim(l)
+}
+
+// claim takes the head and all members, or none, for which the tokens have been taken.
+func (b *Batch) claim(l *Loop) error {
+	if !b.head.claim(1, stateClaimed) {
+		l.limit.Release(int64(len(b.ops)))
+		return ErrInFlight
+	}
+	switch b.head.loop.Load() {
+	case l:
+	case nil:
+		b.head.node.Value = &b.head
+		b.head.loop.Store(l)
+	default:
+		b.head.become(stateIdle)
+		l.limit.Release(int64(len(b.ops)))
+		return ErrOtherLoop
+	}
+	for i, c := range b.ops {
+		if c.claim(1, stateStarted) {
+			continue
+		}
+		for _, c := range b.ops[:i] {
+			c.become(stateIdle)
+		}
+		b.head.become(stateIdle)
+		l.limit.Release(int64(len(b.ops)))
+		return ErrInFlight
+	}
+	b.claimed = true
+	for i, c := range b.ops {
+		c.place = int32(i)
+		if c.batch.Load() != b {
+			c.batch.Store(b)
+		}
+		if c.loop.Load() != l {
+			c.timer.c, c.timer.node.Owner = c, &c.timer
+			c.loop.Store(l)
+		}
+	}
+	return nil
+}
+
+// Aim names what an OpCancel is to end.
+func (c *Completion) Aim(target *Completion) { c.other = target }
+
+// From makes an operation of a Batch work on the descriptor that an earlier one of its chain, or one that is over,
+// results in. Nil: on Op.FD again.
+func (c *Completion) From(source *Completion) { c.other = source }
+
+// startBatch starts the first operation of each chain.
+func (l *Loop) startBatch(b *Batch) {
+	b.left, b.stopping = len(b.ops), b.head.aborted()
+	link := LinkNone
+	for _, c := range b.ops {
+		if link == LinkNone {
+			l.startMember(b, c)
+		}
+		link = c.Link
+	}
+}
+
+// startMember starts an operation whose turn it is.
+func (l *Loop) startMember(b *Batch, c *Completion) {
+	c.cause, c.guarded, c.id = causeNone, false, 0
+	if b.stopping {
+		c.cause = causeCancel
+		l.conclude(c, -int32(sys.ECANCELED))
+		return
+	}
+	when := int64(0)
+	switch c.Op.Code {
+	case backends.OpTimeout:
+		if c.Op.Off > 0 {
+			when = later(l.clock(), c.Op.Off)
+		}
+	case backends.OpCancel:
+		l.conclude(c, l.aim(b, c.other))
+		return
+	case backends.OpEventNotify:
+		w, ok := c.event.pass()
+		if w != nil {
+			w.nudgeFrom(l)
+		}
+		res := int32(0)
+		if !ok {
+			c.cause, res = causeFileClosed, -int32(sys.ECANCELED)
+		}
+		l.conclude(c, res)
+		return
+	case backends.OpEventClose:
+		for _, w := range c.event.shut() {
+			w.nudgeFrom(l)
+		}
+		l.conclude(c, 0)
+		return
+	default:
+		if c.other != nil {
+			c.Op.FD = int(c.other.res)
+		}
+	}
+	if c.Link != LinkNone && int(c.place)+1 < len(b.ops) {
+		if next := b.ops[c.place+1]; next.Op.Code == backends.OpLinkTimeout {
+			if end := later(l.clock(), max(next.Op.Off, 0)); c.Op.Code != backends.OpTimeout || when != 0 && end < when {
+				when, c.guarded = end, true
+			}
+		}
+	}
+	if c.deadline.Load() != when {
+		c.deadline.Store(when)
+	}
+	l.start(c)
+}
+
+// aim does an OpCancel of target.
+func (l *Loop) aim(b *Batch, target *Completion) int32 {
+	life := target.life.Load()
+	if life&stateMask == stateIdle {
+		return -int32(sys.ENOENT)
+	}
+	target.abort.Store(life >> stateBits)
+	if target.batch.Load() == b {
+		if target.id != 0 {
+			l.stop(target, causeCancel)
+		}
+	} else {
+		target.nudgeFrom(l) // its loop may be another, or about to be
+	}
+	return 0
+}
+
+// attendBatch looks at the operations of a batch that somebody pushed.
+func (l *Loop) attendBatch(b *Batch) {
+	if b.left == 0 {
+		return // over, and not resolved yet
+	}
+	if b.head.aborted() {
+		b.stopping = true
+	}
+	for _, c := range b.ops {
+		switch {
+		case c.id == 0: // has not started, or is over
+		case b.stopping:
+			l.stop(c, causeCancel)
+		default:
+			l.attendStarted(c)
+		}
+	}
+}
+
+// conclude takes note of the result of an operation.
+func (l *Loop) conclude(c *Completion, res int32) {
+	b := c.batch.Load()
+	switch {
+	case b == nil:
+		l.done = append(l.done, outcome{c: c, res: res})
+	case c.Link == LinkNone:
+		c.res = res
+		l.memberOver(b)
+	default: // advance starts what waits for it
+		c.res = res
+		l.linked = append(l.linked, c)
+	}
+}
+
+// memberOver counts down. The last one ends the batch.
+func (l *Loop) memberOver(b *Batch) {
+	if b.left--; b.left == 0 {
+		l.done = append(l.done, outcome{c: &b.head})
+	}
+}
+
+// advance goes on in the chains of which an operation is over.
+func (l *Loop) advance() {
+	if len(l.closers) > 0 {
+		l.tryClosers()
+	}
+	for i := 0; i < len(l.linked); i++ { // it grows while what starts is over at once
+		c := l.linked[i]
+		l.linked[i] = nil
+		l.follow(c.batch.Load(), c)
+	}
+	l.linked = l.linked[:0]
+}
+
+// follow starts what is linked to c, which is over, or lets the rest of the chain go.
+func (l *Loop) follow(b *Batch, c *Completion) {
+	why := c.breaks()
+	link, i := c.Link, int(c.place)+1
+	if i < len(b.ops) && b.ops[i].Op.Code == backends.OpLinkTimeout {
+		guard := b.ops[i]
+		guard.res, guard.cause = 0, causeNone
+		if c.guarded && c.cause == causeDeadline && errnoOf(c.res) != 0 {
+			guard.res, guard.cause = -int32(sys.ECANCELED), causeDeadline
+		}
+		link = guard.Link
+		i++
+		l.memberOver(b)
+	}
+	if why != causeNone && b.stopping {
+		why = causeCancel
+	}
+	for ; link != LinkNone && i < len(b.ops); i++ {
+		next := b.ops[i]
+		if why == causeNone {
+			l.startMember(b, next)
+			break
+		}
+		next.cause, next.res = why, -int32(sys.ECANCELED)
+		link = next.Link
+		l.memberOver(b)
+	}
+	l.memberOver(b) // last: the batch may end with it
+}
+
+// breaks says why what is linked to c, which is over, does not start: causeNone if it does.
+func (c *Completion) breaks() cause {
+	switch {
+	case c.Link != LinkSoft:
+		return causeNone
+	case c.res < 0 && (c.cause == causeClose || c.cause == causeLost):
+		return c.cause
+	case c.res < 0:
+		return causeSkipped
+	case int64(c.res) < least(&c.Op):
+		return causeShort
+	}
+	return causeNone
+}
+
+// least is how much an operation has to move for what is softly linked to it to start: everything for those that stop
+// short only at the end of a file, or when they are disturbed. A receive takes what there is, unless MSG_WAITALL asks for
+// more.
+func least(op *backends.Op) int64 {
+	const msgWaitAll = 0x100
+	switch op.Code {
+	case backends.OpRead, backends.OpWrite, backends.OpSend, backends.OpSendZC:
+		return int64(len(op.Buf))
+	case backends.OpReadv, backends.OpWritev:
+		return total(op.Bufs)
+	case backends.OpSendMsg, backends.OpSendMsgZC:
+		return total(op.Msg.Bufs)
+	case backends.OpRecv:
+		if op.Flags&msgWaitAll != 0 {
+			return int64(len(op.Buf))
+		}
+	case backends.OpRecvMsg:
+		if op.Flags&msgWaitAll != 0 {
+			return total(op.Msg.Bufs)
+		}
+	case backends.OpSplice, backends.OpTee:
+		return op.Args.Len
+	}
+	return 0
+}
+
+func total(bufs [][]byte) int64 {
+	n := int64(0)
+	for _, p := range bufs {
+		n += int64(len(p))
+	}
+	return n
+}

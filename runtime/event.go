@@ -1,0 +1,113 @@
+package runtime
+
+import (
+	"slices"
+	"sync"
+
+	"github.com/weirgo/weir/internal/sys"
+)
+
+// Event is a counter that operations of any loops wait for: each Notify lets one wait pass, also one that comes later.
+// The zero value is ready, with no notification in store. Any goroutine may call its methods.
+//
+// In a Batch OpEventWait, OpEventNotify and OpEventClose work on the Event that the Completion has been given with At.
+type Event struct {
+	mu      sync.Mutex
+	stored  uint64
+	waiters []*Completion // in the order in which they came
+	closed  bool
+}
+
+// Notify lets one wait pass. It reports false if the Event has been closed.
+func (e *Event) Notify() bool {
+	c, ok := e.pass()
+	if c != nil {
+		c.nudge()
+	}
+	return ok
+}
+
+// pass is Notify but for telling the waiter's loop. The waiter is nil if there is none.
+func (e *Event) pass() (c *Completion, ok bool) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	switch {
+	case e.closed:
+		return nil, false
+	case len(e.waiters) == 0:
+		e.stored++
+		return nil, true
+	}
+	c = e.waiters[0]
+	e.waiters = slices.Delete(e.waiters, 0, 1)
+	c.signal.Store(true) // with mu held: whoever finds that c is not in line any more finds this
+	return c, true
+}
+
+// Close ends every wait, and every later one at once, with an error that is net.ErrClosed. Notifications in store are
+// lost. A second Close does nothing.
+func (e *Event) Close() {
+	for _, c := range e.shut() {
+		c.nudge()
+	}
+}
+
+func (e *Event) shut() []*Completion {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	waiters := e.waiters
+	e.closed, e.stored, e.waiters = true, 0, nil
+	for _, c := range waiters {
+		c.passed = false
+		c.signal.Store(true)
+	}
+	return waiters
+}
+
+// enter has c wait, or reports that it need not: it got a notification, or the Event is closed.
+func (e *Event) enter(c *Completion) (over bool) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	c.signal.Store(false)
+	switch {
+	case e.closed:
+		c.passed = false
+		return true
+	case e.stored > 0:
+		e.stored--
+		c.passed = true
+		return true
+	}
+	c.passed = true // unless Close says otherwise
+	e.waiters = append(e.waiters, c)
+	return false
+}
+
+// withdraw takes c out of the line, and reports false if it has been let pass already.
+func (e *Event) withdraw(c *Completion) bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	i := slices.Index(e.waiters, c)
+	if i < 0 {
+		return false
+	}
+	e.waiters = slices.Delete(e.waiters, i, i+1)
+	return true
+}
+
+// At gives an operation of a Batch the Event that it works on.
+func (c *Completion) At(e *Event) { c.event = e }
+
+// endWait ends an OpEventWait that has been let pass, or whose Event has been closed.
+func (l *Loop) endWait(s *slot) {
+	c := s.c
+	c.event.mu.Lock()
+	passed := c.passed
+	c.event.mu.Unlock()
+	if passed {
+		l.finish(s, 0)
+		return
+	}
+	c.cause = causeFileClosed
+	l.finish(s, -int32(sys.ECANCELED))
+}
