@@ -56,6 +56,23 @@ func (c *conn) WriteContext(ctx context.Context, p []byte) (n int, err error) {
 	return n, c.opError("write", err)
 }
 
+// Writev writes all of bufs, in order, as if they were one: on a stream with as few system calls as the kernel needs, on
+// a packet socket as one packet. It is what net.Buffers.WriteTo is for connections of package net; for weir's that writes
+// one buffer at a time. bufs is left as it is; like the buffers in it it belongs to weir until Writev returns. Errors
+// are those of Write, with the number of bytes written.
+func (c *conn) Writev(bufs [][]byte) (int64, error) {
+	return c.WritevContext(context.Background(), bufs)
+}
+
+// WritevContext is Writev that ends early when ctx does, with the cause of that and the number of bytes written.
+func (c *conn) WritevContext(ctx context.Context, bufs [][]byte) (int64, error) {
+	if !c.ok() {
+		return 0, syscall.EINVAL
+	}
+	n, err := c.h.sendv(ctx, bufs, c.sotype == unix.SOCK_STREAM)
+	return n, c.opError("writev", err)
+}
+
 // Close ends the connection. Calls that block in it return net.ErrClosed; when the kernel has let go of their
 // buffers the descriptor is closed, and Close returns. A second Close is net.ErrClosed.
 func (c *conn) Close() error {

@@ -10,6 +10,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -119,6 +120,76 @@ func TestTransfer(t *testing.T) {
 			}()
 		}
 		wg.Wait()
+	})
+}
+
+// Many buffers of many sizes arrive as one stream, past the number that one system call takes, and as one packet.
+func TestWritev(t *testing.T) {
+	each(t, func(t *testing.T, lib *aio.IO) {
+		data := payload(9 << 20)
+		var bufs net.Buffers
+		for rest, i := data, 0; len(rest) > 0; i++ {
+			n := min(len(rest), i*37%9000) // empty ones too
+			bufs = append(bufs, rest[:n])
+			rest = rest[n:]
+		}
+		before := slices.Clone(bufs)
+		for _, network := range []string{"tcp", "unix"} {
+			a, b := pipe(t, network, lib.Dial, net.Listen)
+			got := slowly(b)
+			n, err := a.(interface {
+				Writev([][]byte) (int64, error)
+			}).Writev(bufs)
+			if n != int64(len(data)) || err != nil {
+				t.Errorf("%s: %d of %d bytes, %v", network, n, len(data), err)
+			}
+			a.Close()
+			if !bytes.Equal(<-got, data) {
+				t.Errorf("%s: other bytes arrived", network)
+			}
+			b.Close()
+		}
+		for i := range bufs {
+			if len(bufs[i]) != len(before[i]) {
+				t.Fatalf("buffer %d of the caller's was changed", i)
+			}
+		}
+
+		a, b := pipe(t, "tcp", lib.Dial, net.Listen)
+		tc := a.(*aio.TCPConn)
+		if n, err := tc.Writev(nil); n != 0 || err != nil {
+			t.Errorf("nothing: %d, %v", n, err)
+		}
+		ctx, cancel := context.WithCancel(context.Background())
+		time.AfterFunc(10*time.Millisecond, cancel)
+		n, err := tc.WritevContext(ctx, bufs) // nobody reads
+		if !errors.Is(err, context.Canceled) || n == 0 || n >= int64(len(data)) {
+			t.Errorf("ended by its context: %d, %v", n, err)
+		}
+		read := make([]byte, n)
+		if _, err := io.ReadFull(b, read); err != nil || !bytes.Equal(read, data[:n]) {
+			t.Errorf("what arrived is not what was reported: %v", err)
+		}
+		a.Close()
+		b.Close()
+		if _, err := tc.Writev(bufs); !errors.Is(err, net.ErrClosed) {
+			t.Errorf("closed: %v", err)
+		}
+
+		u, err := lib.ListenUDP("udp4", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer u.Close()
+		c, err := lib.DialUDP("udp4", nil, u.LocalAddr().(*net.UDPAddr))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Close()
+		c.Writev([][]byte{[]byte("one"), nil, []byte("packet")})
+		if n, err := u.Read(read[:100]); err != nil || string(read[:n]) != "onepacket" {
+			t.Errorf("packet %q, %v", read[:n], err)
+		}
 	})
 }
 

@@ -257,30 +257,28 @@ func (h *handle) send(ctx context.Context, p []byte) (int, error) {
 	}
 	defer h.end(s)
 	sys.RaceSending(p)
-	for done := 0; ; {
+	for done := 0; ; { // an empty p is sent too: the kernel has its say
 		rest := p[done:min(len(p), done+backends.MaxTransfer)]
-		if len(rest) == 0 {
+		n, errno := 0, unix.EAGAIN
+		if h.io.direct {
+			n, errno = sys.TrySend(h.fd, rest)
+		}
+		switch errno {
+		case 0:
+			h.loop.Direct()
+		case unix.EAGAIN:
+			var err error
+			if n, err = h.do(ctx, s, &backends.Op{Code: backends.OpSend, FD: h.fd, Buf: rest}); err != nil {
+				return done, syscallError("write", err)
+			}
+		default:
+			return done, os.NewSyscallError("write", errno)
+		}
+		if done += n; done == len(p) {
 			return done, nil
 		}
-		if h.io.direct {
-			n, errno := sys.TrySend(h.fd, rest)
-			if errno == 0 {
-				h.loop.Direct()
-				done += n
-				continue
-			}
-			if errno != unix.EAGAIN {
-				return done, os.NewSyscallError("write", errno)
-			}
-		}
-		n, err := h.do(ctx, s, &backends.Op{Code: backends.OpSend, FD: h.fd, Buf: rest})
-		if err != nil {
-			return done, syscallError("write", err)
-		}
-		if done += n; done < len(p) {
-			if err := h.check(s); err != nil {
-				return done, err
-			}
+		if err := h.check(s); err != nil {
+			return done, err
 		}
 	}
 }

@@ -226,6 +226,7 @@ func TestAllocs(t *testing.T) {
 	each(t, func(t *testing.T, io *aio.IO) {
 		a, b := tcpPair(t, io)
 		buf := make([]byte, 64)
+		bufs := [][]byte{buf[:20], buf[20:]}
 		go func() {
 			echo := make([]byte, 64)
 			for {
@@ -252,6 +253,7 @@ func TestAllocs(t *testing.T) {
 			f    func()
 		}{
 			{"round trip", func() { a.Write(buf); a.Read(buf) }},
+			{"round trip of a Writev", func() { a.Writev(bufs); a.Read(buf) }},
 			{"ReadAt", func() { file.ReadAt(buf, 0) }},
 			{"WriteAt", func() { file.WriteAt(buf, 0) }},
 			{"Sleep", func() { io.Sleep(context.Background(), time.Microsecond) }},

@@ -21,6 +21,7 @@ type packet struct {
 	addr backends.Sockaddr
 	buf  [1][]byte
 	one  [1]byte
+	list [][]byte // of a Writev: what is still to be sent
 }
 
 // message prepares the side's packet for p and oob.
@@ -37,6 +38,8 @@ func (s *side) message(p, oob []byte) *packet {
 // forget lets go of the caller's buffers.
 func (m *packet) forget() {
 	m.buf[0], m.msg = nil, backends.Msg{}
+	clear(m.list)
+	m.list = m.list[:0]
 }
 
 // withData makes sure that there is a byte beside control messages: sockets other than datagram ones carry none
@@ -141,4 +144,55 @@ func (h *handle) transmit(ctx context.Context, call string, p, oob []byte, sotyp
 		n = 0
 	}
 	return n, nil
+}
+
+// sendv writes all of bufs to a stream socket, as many as the kernel takes with each call, or sends them as one packet.
+func (h *handle) sendv(ctx context.Context, bufs [][]byte, stream bool) (n int64, err error) {
+	s := &h.w
+	if err := h.begin(s); err != nil {
+		return 0, err
+	}
+	defer h.end(s)
+	m := s.message(nil, nil)
+	defer m.forget()
+	m.list = append(m.list[:0], bufs...)
+	for _, b := range bufs {
+		sys.RaceSending(b)
+	}
+	for rest := m.list; ; {
+		m.msg.Bufs = rest
+		moved, errno := 0, unix.EAGAIN
+		if h.io.direct {
+			moved, errno = sys.TrySendMsg(h.fd, (*sys.Message)(&m.msg))
+		}
+		switch errno {
+		case 0:
+			h.loop.Direct()
+		case unix.EAGAIN:
+			if moved, err = h.do(ctx, s, &backends.Op{Code: backends.OpSendMsg, FD: h.fd, Msg: &m.msg}); err != nil {
+				return n, syscallError("writev", err)
+			}
+		default:
+			return n, os.NewSyscallError("writev", errno)
+		}
+		n += int64(moved)
+		if rest = skip(rest, moved); len(rest) == 0 || !stream {
+			return n, nil
+		}
+		if err := h.check(s); err != nil {
+			return n, err
+		}
+	}
+}
+
+// skip leaves out the first n bytes of bufs, and empty buffers before the first that is not. It changes bufs.
+func skip(bufs [][]byte, n int) [][]byte {
+	for len(bufs) > 0 && len(bufs[0]) <= n {
+		n -= len(bufs[0])
+		bufs = bufs[1:]
+	}
+	if n > 0 {
+		bufs[0] = bufs[0][n:]
+	}
+	return bufs
 }
