@@ -1,3 +1,5 @@
+//go:build !weir_portable
+
 package aio
 
 import (
@@ -10,17 +12,6 @@ import (
 	"github.com/weirgo/weir/backends"
 	"github.com/weirgo/weir/internal/sys"
 )
-
-// FileConn returns a connection on a duplicate of f, a socket: net.FileConn. Close both. f becomes non-blocking.
-func FileConn(f *os.File) (net.Conn, error) { return Default().FileConn(f) }
-
-// FileListener returns a listener on a duplicate of f, a listening socket: net.FileListener. Close both. f becomes
-// non-blocking.
-func FileListener(f *os.File) (net.Listener, error) { return Default().FileListener(f) }
-
-// FilePacketConn returns a packet connection on a duplicate of f, a packet socket: net.FilePacketConn. Close both. f
-// becomes non-blocking.
-func FilePacketConn(f *os.File) (net.PacketConn, error) { return Default().FilePacketConn(f) }
 
 // FileConn returns a connection on a duplicate of f: see the function of the same name.
 func (io *IO) FileConn(f *os.File) (net.Conn, error) {

@@ -1,3 +1,5 @@
+//go:build !weir_portable
+
 package aio
 
 import (
@@ -19,16 +21,6 @@ var (
 	_ net.PacketConn = (*IPConn)(nil)
 	_ syscall.Conn   = (*IPConn)(nil)
 )
-
-// DialIP makes a raw socket that sends to raddr: net.DialIP. network is like "ip4:icmp" or "ip6:58".
-func DialIP(network string, laddr, raddr *net.IPAddr) (*IPConn, error) {
-	return Default().DialIP(network, laddr, raddr)
-}
-
-// ListenIP receives the packets of a protocol sent to laddr: net.ListenIP.
-func ListenIP(network string, laddr *net.IPAddr) (*IPConn, error) {
-	return Default().ListenIP(network, laddr)
-}
 
 // DialIP makes a raw socket that sends to raddr: see the function of the same name.
 func (io *IO) DialIP(network string, laddr, raddr *net.IPAddr) (*IPConn, error) {

@@ -1,51 +1,13 @@
+//go:build !weir_portable
+
 package aio
 
 import (
 	"context"
 	"net"
-	"syscall"
-	"time"
 
 	"golang.org/x/sys/unix"
 )
-
-// ListenConfig is net.ListenConfig on an IO: the fields have the meaning they have there. The zero value listens as
-// Listen does. Any goroutine may call its methods, and two may at the same time.
-type ListenConfig struct {
-	// IO is what the listeners and their connections run on. Nil: Default().
-	IO *IO
-
-	// Control runs before the socket is bound: a place for socket options. network is "tcp4" and the like. Listening
-	// fails with the error that it returns.
-	Control func(network, address string, c syscall.RawConn) error
-
-	// KeepAlive is how long an accepted TCP connection is idle before it is probed, unless KeepAliveConfig is enabled.
-	// 0: 15 s. Negative: not probed.
-	KeepAlive time.Duration
-
-	// KeepAliveConfig configures the probes in detail.
-	KeepAliveConfig net.KeepAliveConfig
-
-	mptcp multipath
-}
-
-// MultipathTCP reports whether TCP listeners accept multipath TCP too.
-func (lc *ListenConfig) MultipathTCP() bool {
-	if lc.mptcp == multipathDefault {
-		return new(net.ListenConfig).MultipathTCP() // GODEBUG has a say
-	}
-	return lc.mptcp == multipathOn
-}
-
-// SetMultipathTCP says whether TCP listeners accept multipath TCP too, where there is such a thing.
-func (lc *ListenConfig) SetMultipathTCP(use bool) { lc.mptcp.set(use) }
-
-func (lc *ListenConfig) io() *IO {
-	if lc.IO != nil {
-		return lc.IO
-	}
-	return Default()
-}
 
 // Listen listens for connections, on networks "tcp", "tcp4", "tcp6", "unix" and "unixpacket". ctx bounds resolving the
 // address, not the listener. A name with several addresses stands for one of them, IPv4 if there is one.
@@ -115,24 +77,6 @@ func (lc *ListenConfig) resolve(ctx context.Context, network, address string) (n
 		}
 	}
 	return addrs[0], nil
-}
-
-// Listen is net.Listen: see ListenConfig.Listen.
-func Listen(network, address string) (net.Listener, error) { return Default().Listen(network, address) }
-
-// ListenPacket is net.ListenPacket: see ListenConfig.ListenPacket.
-func ListenPacket(network, address string) (net.PacketConn, error) {
-	return Default().ListenPacket(network, address)
-}
-
-// ListenTCP listens on laddr: net.ListenTCP.
-func ListenTCP(network string, laddr *net.TCPAddr) (*TCPListener, error) {
-	return Default().ListenTCP(network, laddr)
-}
-
-// ListenUnix listens on laddr: net.ListenUnix. network is "unix" or "unixpacket".
-func ListenUnix(network string, laddr *net.UnixAddr) (*UnixListener, error) {
-	return Default().ListenUnix(network, laddr)
 }
 
 // Listen is net.Listen: see ListenConfig.Listen.

@@ -1,3 +1,5 @@
+//go:build !weir_portable
+
 package aio
 
 import (
@@ -21,11 +23,6 @@ var (
 	_ io.WriterTo   = (*TCPConn)(nil)
 	_ syscall.Conn  = (*TCPConn)(nil)
 )
-
-// DialTCP connects to raddr, from laddr or, if that is nil, any local address: net.DialTCP.
-func DialTCP(network string, laddr, raddr *net.TCPAddr) (*TCPConn, error) {
-	return Default().DialTCP(network, laddr, raddr)
-}
 
 // DialTCP connects to raddr: see the function of the same name.
 func (io *IO) DialTCP(network string, laddr, raddr *net.TCPAddr) (*TCPConn, error) {

@@ -1,3 +1,5 @@
+//go:build !weir_portable
+
 package aio
 
 import (
@@ -21,22 +23,6 @@ var (
 	_ net.PacketConn = (*UDPConn)(nil)
 	_ syscall.Conn   = (*UDPConn)(nil)
 )
-
-// DialUDP makes a socket that sends to raddr and receives from it alone: net.DialUDP.
-func DialUDP(network string, laddr, raddr *net.UDPAddr) (*UDPConn, error) {
-	return Default().DialUDP(network, laddr, raddr)
-}
-
-// ListenUDP receives what is sent to laddr: net.ListenUDP.
-func ListenUDP(network string, laddr *net.UDPAddr) (*UDPConn, error) {
-	return Default().ListenUDP(network, laddr)
-}
-
-// ListenMulticastUDP receives what is sent to the group gaddr, on the interface ifi or, if that is nil, the one that
-// the system picks: net.ListenMulticastUDP. It is for simple programs; others join groups through SyscallConn.
-func ListenMulticastUDP(network string, ifi *net.Interface, gaddr *net.UDPAddr) (*UDPConn, error) {
-	return Default().ListenMulticastUDP(network, ifi, gaddr)
-}
 
 // DialUDP makes a socket that sends to raddr: see the function of the same name.
 func (io *IO) DialUDP(network string, laddr, raddr *net.UDPAddr) (*UDPConn, error) {

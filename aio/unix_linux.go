@@ -1,3 +1,5 @@
+//go:build !weir_portable
+
 package aio
 
 import (
@@ -20,11 +22,6 @@ var (
 	_ net.PacketConn = (*UnixConn)(nil)
 	_ syscall.Conn   = (*UnixConn)(nil)
 )
-
-// DialUnix connects to raddr, from laddr unless that is nil: net.DialUnix.
-func DialUnix(network string, laddr, raddr *net.UnixAddr) (*UnixConn, error) {
-	return Default().DialUnix(network, laddr, raddr)
-}
 
 // DialUnix connects to raddr: see the function of the same name.
 func (io *IO) DialUnix(network string, laddr, raddr *net.UnixAddr) (*UnixConn, error) {
@@ -71,11 +68,6 @@ func unixType(network string) (int, error) {
 		return unix.SOCK_SEQPACKET, nil
 	}
 	return 0, net.UnknownNetworkError(network)
-}
-
-// ListenUnixgram listens for packets: net.ListenUnixgram. Close does not remove the socket's file.
-func ListenUnixgram(network string, laddr *net.UnixAddr) (*UnixConn, error) {
-	return Default().ListenUnixgram(network, laddr)
 }
 
 // ListenUnixgram listens for packets: see the function of the same name.

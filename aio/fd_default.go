@@ -2,7 +2,7 @@ package aio
 
 import "context"
 
-// The functions of fd_linux.go on Default().
+// The functions of fd.go on Default().
 
 // Read is IO.Read on Default().
 func Read(ctx context.Context, fd int, p []byte) (int, error) { return Default().Read(ctx, fd, p) }

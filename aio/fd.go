@@ -2,8 +2,7 @@ package aio
 
 import (
 	"context"
-
-	"golang.org/x/sys/unix"
+	"syscall"
 
 	"github.com/weirgo/weir/backends"
 	"github.com/weirgo/weir/internal/sys"
@@ -13,7 +12,8 @@ import (
 // the call returns. Each does what the system call of its name does, once: short counts are possible, a Read of 0
 // bytes is the end, errors are plain errnos (or the context's cause, when that ended first and nothing was done).
 // They wait, also on a non-blocking descriptor. Buffers belong to weir until the call returns. All exist on Default()
-// as functions and on an IO as methods.
+// as functions and on an IO as methods. On systems without such descriptors, those that are not unix, they are
+// errors.ErrUnsupported.
 
 // Msg is the message of RecvMsg and SendMsg.
 type Msg = backends.Msg
@@ -61,7 +61,7 @@ func (io *IO) Write(ctx context.Context, fd int, p []byte) (int, error) {
 // ReadAt is pread(2): one chunk, which may be short before the end of the file.
 func (io *IO) ReadAt(ctx context.Context, fd int, p []byte, off int64) (int, error) {
 	if off < 0 {
-		return 0, unix.EINVAL
+		return 0, syscall.EINVAL
 	}
 	return io.in(ctx, backends.Op{Code: backends.OpRead, FD: fd, Buf: p, Off: off})
 }
@@ -69,7 +69,7 @@ func (io *IO) ReadAt(ctx context.Context, fd int, p []byte, off int64) (int, err
 // WriteAt is pwrite(2): one chunk, which may be short.
 func (io *IO) WriteAt(ctx context.Context, fd int, p []byte, off int64) (int, error) {
 	if off < 0 {
-		return 0, unix.EINVAL
+		return 0, syscall.EINVAL
 	}
 	return io.out(ctx, backends.Op{Code: backends.OpWrite, FD: fd, Buf: p, Off: off})
 }
@@ -136,25 +136,4 @@ func (io *IO) Fdatasync(ctx context.Context, fd int) error {
 func (io *IO) ShutdownFD(ctx context.Context, fd int, how int) error {
 	_, err := io.op(ctx, backends.Op{Code: backends.OpShutdown, FD: fd, Flags: uint32(how)})
 	return err
-}
-
-// Splice is splice(2): it moves up to n bytes between two descriptors, one of which is a pipe, inside the kernel.
-// An offset of -1 means the position, or none. It waits for data and for room by polling, so that it holds no
-// thread: the kernel's own asynchronous splice would occupy a worker for as long as it waits.
-func (io *IO) Splice(ctx context.Context, rfd int, roff int64, wfd int, woff int64, n int) (int, error) {
-	for {
-		if ctx.Err() != nil {
-			return 0, context.Cause(ctx)
-		}
-		moved, err := sys.Splice(rfd, roff, wfd, woff, n)
-		if err != unix.EAGAIN {
-			return moved, err
-		}
-		if _, err := io.Poll(ctx, rfd, unix.POLLIN); err != nil {
-			return 0, err
-		}
-		if _, err := io.Poll(ctx, wfd, unix.POLLOUT); err != nil {
-			return 0, err
-		}
-	}
 }

@@ -1,0 +1,112 @@
+package aio
+
+import (
+	"context"
+	"net"
+	"syscall"
+	"time"
+)
+
+// Dialer is net.Dialer on an IO: the fields have the meaning they have there. The zero value connects as Dial does. Any
+// goroutine may call its methods, and two may at the same time.
+type Dialer struct {
+	// IO is what the connections run on. Nil: Default().
+	IO *IO
+
+	// Timeout is how long connecting may take, resolving the name included. 0: no limit of weir's; the system has one
+	// (about 2 minutes for TCP).
+	Timeout time.Duration
+
+	// Deadline is a point in time at which connecting gives up. Zero: none.
+	Deadline time.Time
+
+	// LocalAddr is where to connect from; its type must fit the network. Nil: anywhere.
+	LocalAddr net.Addr
+
+	// DualStack has no effect.
+	//
+	// Deprecated: see FallbackDelay.
+	DualStack bool
+
+	// FallbackDelay is the head start of the first address family when a name of network "tcp" has addresses of both:
+	// then connecting to those of the other starts too, and what connects first wins (RFC 6555). 0: 300 ms.
+	// Negative: one after the other.
+	FallbackDelay time.Duration
+
+	// KeepAlive is how long a TCP connection is idle before it is probed, unless KeepAliveConfig is enabled. 0: 15 s.
+	// Negative: not probed.
+	KeepAlive time.Duration
+
+	// KeepAliveConfig configures the probes in detail.
+	KeepAliveConfig net.KeepAliveConfig
+
+	// Resolver finds the addresses of names. Nil: net.DefaultResolver.
+	Resolver *net.Resolver
+
+	// Cancel gives up connecting when it is closed.
+	//
+	// Deprecated: use DialContext.
+	Cancel <-chan struct{}
+
+	// Control runs before the socket connects, and before it is bound: a place for socket options. network is "tcp4"
+	// and the like. Connecting ends with the error that it returns.
+	Control func(network, address string, c syscall.RawConn) error
+
+	// ControlContext is Control with the context of connecting. If it is not nil Control is not called.
+	ControlContext func(ctx context.Context, network, address string, c syscall.RawConn) error
+
+	mptcp multipath
+}
+
+// multipath says whether TCP sockets are multipath ones: as package net has it, or as SetMultipathTCP said.
+type multipath uint8
+
+const (
+	multipathDefault multipath = iota
+	multipathOn
+	multipathOff
+)
+
+func (m *multipath) set(use bool) {
+	if *m = multipathOff; use {
+		*m = multipathOn
+	}
+}
+
+// MultipathTCP reports whether multipath TCP is tried first.
+func (d *Dialer) MultipathTCP() bool {
+	if d.mptcp == multipathDefault {
+		return new(net.Dialer).MultipathTCP() // GODEBUG has a say
+	}
+	return d.mptcp == multipathOn
+}
+
+// SetMultipathTCP says whether network "tcp" tries multipath TCP first; where there is none it is plain TCP.
+func (d *Dialer) SetMultipathTCP(use bool) { d.mptcp.set(use) }
+
+func (d *Dialer) io() *IO {
+	if d.IO != nil {
+		return d.IO
+	}
+	return Default()
+}
+
+// Dial connects: see DialContext.
+func (d *Dialer) Dial(network, address string) (net.Conn, error) {
+	return d.DialContext(context.Background(), network, address)
+}
+
+// Dial is net.Dial: see Dialer.DialContext.
+func (io *IO) Dial(network, address string) (net.Conn, error) {
+	return (&Dialer{IO: io}).Dial(network, address)
+}
+
+// DialTimeout is Dial that takes timeout at most.
+func (io *IO) DialTimeout(network, address string, timeout time.Duration) (net.Conn, error) {
+	return (&Dialer{IO: io, Timeout: timeout}).Dial(network, address)
+}
+
+// DialContext is Dial that ends early when ctx does: see Dialer.DialContext.
+func (io *IO) DialContext(ctx context.Context, network, address string) (net.Conn, error) {
+	return (&Dialer{IO: io}).DialContext(ctx, network, address)
+}

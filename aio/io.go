@@ -1,0 +1,96 @@
+package aio
+
+import (
+	"context"
+	"log/slog"
+	"os"
+	"sync"
+
+	aiort "github.com/weirgo/weir/runtime"
+)
+
+// Options configure an IO. The zero value is good: it takes the first backend that works.
+type Options struct {
+	// Backend names the backend to take: "io_uring", "epoll" or "portable". If it cannot start, New fails and
+	// says why and what to do about it. Of several names, with commas between, the first that works is taken;
+	// names with a minus sign in front ("-io_uring") are those that must not be. Empty: the first that works of
+	// all.
+	Backend string
+
+	// Loops is the number of loops that connections and files are spread over. 0: one for each four of
+	// GOMAXPROCS. At most 256.
+	Loops int
+
+	// Drive is how the loops run: "thread", on OS threads of their own; "scheduler", on the goroutines that
+	// call and on Go's netpoller; "auto" or empty, what is measured to be faster, which includes doing the work
+	// in the caller where a loop would bring nothing.
+	Drive string
+
+	// Logger gets one line if the backend of choice could not be had. Nil: nothing is logged.
+	Logger *slog.Logger
+
+	// MaxInFlight is the number of operations that a loop has in flight at most; at the bound calls wait for
+	// room. 0: 1,048,576. At most 16,777,216.
+	MaxInFlight int
+
+	// QueueEntries and CompletionEntries are the sizes of a loop's two queues. They bound what one system call
+	// carries, nothing else. 0: 256, and 8 times that. At most 32,768 and 65,536. Backend: io_uring.
+	QueueEntries, CompletionEntries int
+
+	// KernelWorkers bounds the kernel threads that do what can neither be done at once nor polled, of each of
+	// their two kinds, for each loop; or else the goroutines that do it. 0: 64. Backends: io_uring, portable.
+	KernelWorkers int
+}
+
+// Info says what an IO runs on: see aiort.Info.
+type Info = aiort.Info
+
+// Stats are counters since the start: see aiort.Stats.
+type Stats = aiort.Stats
+
+// StuckError is what Shutdown returns when it ran out of time.
+type StuckError = aiort.StuckError
+
+// New starts an IO of one's own. It owns threads, descriptors and kernel memory until Close.
+func New(o Options) (*IO, error) {
+	rt, err := aiort.New(aiort.Options{
+		Backend: o.Backend, Loops: o.Loops, Drive: o.Drive, Logger: o.Logger,
+		MaxInFlight: o.MaxInFlight, QueueEntries: o.QueueEntries, CompletionEntries: o.CompletionEntries,
+		KernelWorkers: o.KernelWorkers,
+	})
+	if err != nil {
+		return nil, err
+	}
+	return newIO(rt), nil
+}
+
+var (
+	defaultMu sync.Mutex
+	defaultIO *IO
+)
+
+// Default returns the IO that the functions of this package use, starting it on first use. The environment
+// variable WEIR_BACKEND forces its backend and WEIR_DRIVE its drive. It panics if no backend can start, with the
+// reason: a program that wants to decide for itself calls New. It is not meant to be closed; if it is, the next call
+// starts another.
+func Default() *IO {
+	defaultMu.Lock()
+	defer defaultMu.Unlock()
+	if defaultIO == nil || defaultIO.rt.Closed() {
+		io, err := New(Options{Backend: os.Getenv("WEIR_BACKEND"), Drive: os.Getenv("WEIR_DRIVE")})
+		if err != nil {
+			panic("aio.Default: " + err.Error())
+		}
+		defaultIO = io
+	}
+	return defaultIO
+}
+
+// Close is Shutdown without a limit of time.
+func (io *IO) Close() error { return io.Shutdown(context.Background()) }
+
+// Info says which backend runs and why, and on which drive.
+func (io *IO) Info() Info { return io.rt.Info() }
+
+// Stats returns the counters of all loops. Package function: Default().Stats().
+func (io *IO) Stats() Stats { return io.rt.Stats() }

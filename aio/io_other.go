@@ -1,0 +1,141 @@
+//go:build !linux || weir_portable
+
+package aio
+
+import (
+	"context"
+	"errors"
+	"net"
+	"runtime"
+	"sync"
+	"sync/atomic"
+	"weak"
+
+	aiort "github.com/weirgo/weir/runtime"
+)
+
+// On systems without a backend of their own connections and files are those of packages net and os, each with what this
+// package adds. Timers and calls on descriptors run on the loops of backend "portable".
+
+// IO is the facade bound to one runtime. Any goroutine may call its methods.
+type IO struct {
+	rt     *aiort.Runtime
+	timers atomic.Uint32
+
+	end  context.Context // over when Shutdown begins
+	stop context.CancelFunc
+
+	mu      sync.Mutex
+	ended   bool
+	last    uint64
+	members map[uint64]func() // closes what was made on this IO
+}
+
+func newIO(rt *aiort.Runtime) *IO {
+	io := &IO{rt: rt, members: map[uint64]func(){}}
+	io.end, io.stop = context.WithCancel(context.Background())
+	return io
+}
+
+// Shutdown ends the IO: connections, listeners and files that were made on it are closed, so that what blocks in them
+// ends with net.ErrClosed or os.ErrClosed (their own Close is fine all the same); sleeps and operations on descriptors are
+// cancelled and end with an error that is both; later calls fail at once. It waits until the operations are over. If ctx
+// ends first the error is a *StuckError that names those still in flight; another call waits on. A call after the end is
+// net.ErrClosed.
+func (io *IO) Shutdown(ctx context.Context) error {
+	io.mu.Lock()
+	io.ended = true
+	members := io.members
+	io.members = nil
+	io.mu.Unlock()
+	io.stop()
+	for _, end := range members {
+		end()
+	}
+	return io.rt.Shutdown(ctx)
+}
+
+// Runtime returns the runtime below: for loops of one's own beside the facade (Runtime.NewLoop), which have its options.
+func (io *IO) Runtime() *aiort.Runtime { return io.rt }
+
+// while returns a context that ends when ctx or the IO does.
+func (io *IO) while(ctx context.Context) (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	stop := context.AfterFunc(io.end, func() { cancel(aiort.ErrClosed) })
+	return ctx, func() {
+		stop()
+		cancel(nil)
+	}
+}
+
+// alive reports why nothing can be started on the IO any more.
+func (io *IO) alive() error {
+	io.mu.Lock()
+	defer io.mu.Unlock()
+	if io.ended {
+		return aiort.ErrClosed
+	}
+	return nil
+}
+
+// membership ties a connection, listener or file to the IO that it was made on.
+type membership struct {
+	io    *IO
+	id    uint64
+	ended atomic.Bool // Shutdown has closed it, and its owner does not know
+}
+
+// join has Shutdown close x, which belongs to a value with the membership m. When the IO has ended it closes x at once
+// and fails. x is not kept alive by that.
+func join[T any](io *IO, m *membership, x *T, end func(*T) error) error {
+	ref := weak.Make(x)
+	io.mu.Lock()
+	if io.ended {
+		io.mu.Unlock()
+		end(x)
+		return aiort.ErrClosed
+	}
+	io.last++
+	m.io, m.id = io, io.last
+	member := weak.Make(m)
+	io.members[m.id] = func() {
+		x, m := ref.Value(), member.Value()
+		if x == nil || m == nil {
+			return
+		}
+		m.ended.Store(true)
+		if end(x) != nil { // its owner was faster
+			m.ended.Store(false)
+		}
+	}
+	io.mu.Unlock()
+	runtime.AddCleanup(x, io.forget, m.id)
+	return nil
+}
+
+func (io *IO) forget(id uint64) {
+	io.mu.Lock()
+	defer io.mu.Unlock()
+	delete(io.members, id)
+}
+
+// leave closes what m ties to its IO. If Shutdown was first that is no error, once.
+func (m *membership) leave(end func() error) error {
+	if m.io != nil {
+		m.io.forget(m.id)
+	}
+	err := end()
+	if m.ended.Swap(false) {
+		return nil
+	}
+	return err
+}
+
+// dialErr is the error of a connection that was not made because the IO ended.
+func dialErr(io *IO, err error) error {
+	var op *net.OpError
+	if err != nil && io.end.Err() != nil && errors.As(err, &op) {
+		return &net.OpError{Op: op.Op, Net: op.Net, Source: op.Source, Addr: op.Addr, Err: aiort.ErrClosed}
+	}
+	return err
+}

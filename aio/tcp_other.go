@@ -1,0 +1,86 @@
+//go:build !linux || weir_portable
+
+package aio
+
+import (
+	"context"
+	"io"
+	"net"
+	"syscall"
+)
+
+type netTCPConn = net.TCPConn
+
+// TCPConn is a TCP connection: *net.TCPConn on an IO. Any goroutine may call its methods.
+type TCPConn struct {
+	*netTCPConn
+	sides
+	m membership
+}
+
+func (io *IO) tcp(of *net.TCPConn) (*TCPConn, error) {
+	c := &TCPConn{netTCPConn: of}
+	c.r.init(of.SetReadDeadline)
+	c.w.init(of.SetWriteDeadline)
+	if err := join(io, &c.m, of, (*net.TCPConn).Close); err != nil {
+		return nil, err
+	}
+	return c, nil
+}
+
+// Read is net.TCPConn.Read.
+func (c *TCPConn) Read(p []byte) (int, error) { return c.r.move(c.netTCPConn.Read, p) }
+
+// ReadContext is Read that ends early when ctx does, with the cause of that. Bytes that had arrived are delivered with a
+// nil error all the same.
+func (c *TCPConn) ReadContext(ctx context.Context, p []byte) (int, error) {
+	return c.r.moveContext(ctx, c.wrap("read"), c.netTCPConn.Read, p)
+}
+
+// Write is net.TCPConn.Write.
+func (c *TCPConn) Write(p []byte) (int, error) { return c.w.move(c.netTCPConn.Write, p) }
+
+// WriteContext is Write that ends early when ctx does, with the cause of that and the number of bytes written.
+func (c *TCPConn) WriteContext(ctx context.Context, p []byte) (n int, err error) {
+	return c.w.moveContext(ctx, c.wrap("write"), c.netTCPConn.Write, p)
+}
+
+func (c *TCPConn) wrap(op string) func(error) error { return opError(c.netTCPConn, op) }
+
+// Close closes the connection: see net.TCPConn.Close.
+func (c *TCPConn) Close() error {
+	if c.netTCPConn == nil {
+		return syscall.EINVAL
+	}
+	return c.m.leave(c.netTCPConn.Close)
+}
+
+// SyscallConn is net.TCPConn.SyscallConn.
+func (c *TCPConn) SyscallConn() (syscall.RawConn, error) {
+	if c.netTCPConn == nil {
+		return nil, syscall.EINVAL
+	}
+	raw, err := c.netTCPConn.SyscallConn()
+	if err != nil {
+		return nil, err
+	}
+	return rawConn{raw, &c.sides}, nil
+}
+
+// ReadFrom is net.TCPConn.ReadFrom.
+func (c *TCPConn) ReadFrom(r io.Reader) (n int64, err error) {
+	err = c.w.do(func() error {
+		n, err = c.netTCPConn.ReadFrom(r)
+		return err
+	})
+	return n, err
+}
+
+// WriteTo is net.TCPConn.WriteTo.
+func (c *TCPConn) WriteTo(w io.Writer) (n int64, err error) {
+	err = c.r.do(func() error {
+		n, err = c.netTCPConn.WriteTo(w)
+		return err
+	})
+	return n, err
+}

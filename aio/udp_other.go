@@ -1,0 +1,176 @@
+//go:build !linux || weir_portable
+
+package aio
+
+import (
+	"context"
+	"net"
+	"net/netip"
+	"syscall"
+)
+
+type netUDPConn = net.UDPConn
+
+// UDPConn is a UDP socket: *net.UDPConn on an IO. Any goroutine may call its methods.
+type UDPConn struct {
+	*netUDPConn
+	sides
+	m membership
+}
+
+func (io *IO) udp(of *net.UDPConn) (*UDPConn, error) {
+	c := &UDPConn{netUDPConn: of}
+	c.r.init(of.SetReadDeadline)
+	c.w.init(of.SetWriteDeadline)
+	if err := join(io, &c.m, of, (*net.UDPConn).Close); err != nil {
+		return nil, err
+	}
+	return c, nil
+}
+
+// Read is net.UDPConn.Read.
+func (c *UDPConn) Read(p []byte) (int, error) { return c.r.move(c.netUDPConn.Read, p) }
+
+// ReadContext is Read that ends early when ctx does, with the cause of that. Bytes that had arrived are delivered with a
+// nil error all the same.
+func (c *UDPConn) ReadContext(ctx context.Context, p []byte) (int, error) {
+	return c.r.moveContext(ctx, c.wrap("read"), c.netUDPConn.Read, p)
+}
+
+// Write is net.UDPConn.Write.
+func (c *UDPConn) Write(p []byte) (int, error) { return c.w.move(c.netUDPConn.Write, p) }
+
+// WriteContext is Write that ends early when ctx does, with the cause of that and the number of bytes written.
+func (c *UDPConn) WriteContext(ctx context.Context, p []byte) (n int, err error) {
+	return c.w.moveContext(ctx, c.wrap("write"), c.netUDPConn.Write, p)
+}
+
+func (c *UDPConn) wrap(op string) func(error) error { return opError(c.netUDPConn, op) }
+
+// Close closes the connection: see net.UDPConn.Close.
+func (c *UDPConn) Close() error {
+	if c.netUDPConn == nil {
+		return syscall.EINVAL
+	}
+	return c.m.leave(c.netUDPConn.Close)
+}
+
+// SyscallConn is net.UDPConn.SyscallConn.
+func (c *UDPConn) SyscallConn() (syscall.RawConn, error) {
+	if c.netUDPConn == nil {
+		return nil, syscall.EINVAL
+	}
+	raw, err := c.netUDPConn.SyscallConn()
+	if err != nil {
+		return nil, err
+	}
+	return rawConn{raw, &c.sides}, nil
+}
+
+// ReadFrom is net.UDPConn.ReadFrom.
+func (c *UDPConn) ReadFrom(p []byte) (n int, addr net.Addr, err error) {
+	err = c.r.do(func() error {
+		n, addr, err = c.netUDPConn.ReadFrom(p)
+		return err
+	})
+	return n, addr, err
+}
+
+// ReadFromUDP is net.UDPConn.ReadFromUDP.
+func (c *UDPConn) ReadFromUDP(p []byte) (n int, addr *net.UDPAddr, err error) {
+	err = c.r.do(func() error {
+		n, addr, err = c.netUDPConn.ReadFromUDP(p)
+		return err
+	})
+	return n, addr, err
+}
+
+// ReadFromUDPAddrPort is net.UDPConn.ReadFromUDPAddrPort.
+func (c *UDPConn) ReadFromUDPAddrPort(p []byte) (n int, addr netip.AddrPort, err error) {
+	err = c.r.do(func() error {
+		n, addr, err = c.netUDPConn.ReadFromUDPAddrPort(p)
+		return err
+	})
+	return n, addr, err
+}
+
+// ReadMsgUDP is net.UDPConn.ReadMsgUDP.
+func (c *UDPConn) ReadMsgUDP(p, oob []byte) (n int, oobn int, flags int, addr *net.UDPAddr, err error) {
+	err = c.r.do(func() error {
+		n, oobn, flags, addr, err = c.netUDPConn.ReadMsgUDP(p, oob)
+		return err
+	})
+	return n, oobn, flags, addr, err
+}
+
+// ReadMsgUDPAddrPort is net.UDPConn.ReadMsgUDPAddrPort.
+func (c *UDPConn) ReadMsgUDPAddrPort(p, oob []byte) (n int, oobn int, flags int, addr netip.AddrPort, err error) {
+	err = c.r.do(func() error {
+		n, oobn, flags, addr, err = c.netUDPConn.ReadMsgUDPAddrPort(p, oob)
+		return err
+	})
+	return n, oobn, flags, addr, err
+}
+
+// WriteTo is net.UDPConn.WriteTo.
+func (c *UDPConn) WriteTo(p []byte, addr net.Addr) (n int, err error) {
+	err = c.w.do(func() error {
+		n, err = c.netUDPConn.WriteTo(p, addr)
+		return err
+	})
+	return n, err
+}
+
+// WriteToUDP is net.UDPConn.WriteToUDP.
+func (c *UDPConn) WriteToUDP(p []byte, addr *net.UDPAddr) (n int, err error) {
+	err = c.w.do(func() error {
+		n, err = c.netUDPConn.WriteToUDP(p, addr)
+		return err
+	})
+	return n, err
+}
+
+// WriteToUDPAddrPort is net.UDPConn.WriteToUDPAddrPort.
+func (c *UDPConn) WriteToUDPAddrPort(p []byte, addr netip.AddrPort) (n int, err error) {
+	err = c.w.do(func() error {
+		n, err = c.netUDPConn.WriteToUDPAddrPort(p, addr)
+		return err
+	})
+	return n, err
+}
+
+// WriteMsgUDP is net.UDPConn.WriteMsgUDP.
+func (c *UDPConn) WriteMsgUDP(p, oob []byte, addr *net.UDPAddr) (n int, oobn int, err error) {
+	err = c.w.do(func() error {
+		n, oobn, err = c.netUDPConn.WriteMsgUDP(p, oob, addr)
+		return err
+	})
+	return n, oobn, err
+}
+
+// WriteMsgUDPAddrPort is net.UDPConn.WriteMsgUDPAddrPort.
+func (c *UDPConn) WriteMsgUDPAddrPort(p, oob []byte, addr netip.AddrPort) (n int, oobn int, err error) {
+	err = c.w.do(func() error {
+		n, oobn, err = c.netUDPConn.WriteMsgUDPAddrPort(p, oob, addr)
+		return err
+	})
+	return n, oobn, err
+}
+
+// ReadFromUDPAddrPortContext is ReadFromUDPAddrPort that ends early when ctx does, with the cause of that.
+func (c *UDPConn) ReadFromUDPAddrPortContext(ctx context.Context, p []byte) (n int, addr netip.AddrPort, err error) {
+	err = c.r.doContext(ctx, c.wrap("read"), func() error {
+		n, addr, err = c.netUDPConn.ReadFromUDPAddrPort(p)
+		return err
+	})
+	return n, addr, err
+}
+
+// WriteToUDPAddrPortContext is WriteToUDPAddrPort that ends early when ctx does, with the cause of that.
+func (c *UDPConn) WriteToUDPAddrPortContext(ctx context.Context, p []byte, addr netip.AddrPort) (n int, err error) {
+	err = c.w.doContext(ctx, c.wrap("write"), func() error {
+		n, err = c.netUDPConn.WriteToUDPAddrPort(p, addr)
+		return err
+	})
+	return n, err
+}

@@ -1,0 +1,121 @@
+//go:build !linux || weir_portable
+
+package aio
+
+import (
+	"context"
+	"net"
+	"syscall"
+)
+
+type netUnixConn = net.UnixConn
+
+// UnixConn is a unix socket: *net.UnixConn on an IO. Any goroutine may call its methods.
+type UnixConn struct {
+	*netUnixConn
+	sides
+	m membership
+}
+
+func (io *IO) unix(of *net.UnixConn) (*UnixConn, error) {
+	c := &UnixConn{netUnixConn: of}
+	c.r.init(of.SetReadDeadline)
+	c.w.init(of.SetWriteDeadline)
+	if err := join(io, &c.m, of, (*net.UnixConn).Close); err != nil {
+		return nil, err
+	}
+	return c, nil
+}
+
+// Read is net.UnixConn.Read.
+func (c *UnixConn) Read(p []byte) (int, error) { return c.r.move(c.netUnixConn.Read, p) }
+
+// ReadContext is Read that ends early when ctx does, with the cause of that. Bytes that had arrived are delivered with a
+// nil error all the same.
+func (c *UnixConn) ReadContext(ctx context.Context, p []byte) (int, error) {
+	return c.r.moveContext(ctx, c.wrap("read"), c.netUnixConn.Read, p)
+}
+
+// Write is net.UnixConn.Write.
+func (c *UnixConn) Write(p []byte) (int, error) { return c.w.move(c.netUnixConn.Write, p) }
+
+// WriteContext is Write that ends early when ctx does, with the cause of that and the number of bytes written.
+func (c *UnixConn) WriteContext(ctx context.Context, p []byte) (n int, err error) {
+	return c.w.moveContext(ctx, c.wrap("write"), c.netUnixConn.Write, p)
+}
+
+func (c *UnixConn) wrap(op string) func(error) error { return opError(c.netUnixConn, op) }
+
+// Close closes the connection: see net.UnixConn.Close.
+func (c *UnixConn) Close() error {
+	if c.netUnixConn == nil {
+		return syscall.EINVAL
+	}
+	return c.m.leave(c.netUnixConn.Close)
+}
+
+// SyscallConn is net.UnixConn.SyscallConn.
+func (c *UnixConn) SyscallConn() (syscall.RawConn, error) {
+	if c.netUnixConn == nil {
+		return nil, syscall.EINVAL
+	}
+	raw, err := c.netUnixConn.SyscallConn()
+	if err != nil {
+		return nil, err
+	}
+	return rawConn{raw, &c.sides}, nil
+}
+
+// ReadFrom is net.UnixConn.ReadFrom.
+func (c *UnixConn) ReadFrom(p []byte) (n int, addr net.Addr, err error) {
+	err = c.r.do(func() error {
+		n, addr, err = c.netUnixConn.ReadFrom(p)
+		return err
+	})
+	return n, addr, err
+}
+
+// ReadFromUnix is net.UnixConn.ReadFromUnix.
+func (c *UnixConn) ReadFromUnix(p []byte) (n int, addr *net.UnixAddr, err error) {
+	err = c.r.do(func() error {
+		n, addr, err = c.netUnixConn.ReadFromUnix(p)
+		return err
+	})
+	return n, addr, err
+}
+
+// ReadMsgUnix is net.UnixConn.ReadMsgUnix.
+func (c *UnixConn) ReadMsgUnix(p, oob []byte) (n int, oobn int, flags int, addr *net.UnixAddr, err error) {
+	err = c.r.do(func() error {
+		n, oobn, flags, addr, err = c.netUnixConn.ReadMsgUnix(p, oob)
+		return err
+	})
+	return n, oobn, flags, addr, err
+}
+
+// WriteTo is net.UnixConn.WriteTo.
+func (c *UnixConn) WriteTo(p []byte, addr net.Addr) (n int, err error) {
+	err = c.w.do(func() error {
+		n, err = c.netUnixConn.WriteTo(p, addr)
+		return err
+	})
+	return n, err
+}
+
+// WriteToUnix is net.UnixConn.WriteToUnix.
+func (c *UnixConn) WriteToUnix(p []byte, addr *net.UnixAddr) (n int, err error) {
+	err = c.w.do(func() error {
+		n, err = c.netUnixConn.WriteToUnix(p, addr)
+		return err
+	})
+	return n, err
+}
+
+// WriteMsgUnix is net.UnixConn.WriteMsgUnix.
+func (c *UnixConn) WriteMsgUnix(p, oob []byte, addr *net.UnixAddr) (n int, oobn int, err error) {
+	err = c.w.do(func() error {
+		n, oobn, err = c.netUnixConn.WriteMsgUnix(p, oob, addr)
+		return err
+	})
+	return n, oobn, err
+}
