@@ -130,7 +130,7 @@ func doRead(op *Op, a attempt) int32 {
 		n, errno := sys.Preadv(op.FD, bufs, a.done, op.Off, flags)
 		switch {
 		case errno == syscall.EINTR:
-		case errno == syscall.EOPNOTSUPP && flags != op.Flags:
+		case flags != op.Flags && unknown(errno):
 			if res := settle(op, pollIn); res != 0 {
 				return res
 			}
@@ -151,7 +151,7 @@ func doWrite(op *Op, a attempt) int32 {
 		n, errno := sys.Pwritev(op.FD, bufs, a.done, op.Off, flags)
 		switch {
 		case errno == syscall.EINTR:
-		case errno == syscall.EOPNOTSUPP && flags != op.Flags:
+		case flags != op.Flags && unknown(errno):
 			if res := settle(op, pollOut); res != 0 {
 				return res
 			}
@@ -160,6 +160,12 @@ func doWrite(op *Op, a attempt) int32 {
 			return resultOf(n, errno)
 		}
 	}
+}
+
+// unknown reports whether errno can mean that RWF_NOWAIT is unknown: to the descriptor, to the kernel or to a filter in
+// front of it. If it means something else, the call without it says so again.
+func unknown(errno syscall.Errno) bool {
+	return errno == syscall.EOPNOTSUPP || errno == syscall.ENOSYS || errno == syscall.EPERM
 }
 
 func streamFlags(op *Op, a attempt) uint32 {

@@ -14,15 +14,30 @@ import (
 // race detector anything: whoever hands the result out does.
 
 // Preadv and Pwritev are preadv2(2) and pwritev2(2), at off or, with off -1, at the file's position, or where the file
-// has none; flags are RWF_*.
+// has none; flags are RWF_*. Without flags they are the older calls, which no filter denies.
 func Preadv(fd int, bufs [][]byte, skip int, off int64, flags uint32) (int, syscall.Errno) {
-	return transfer(unix.SYS_PREADV2, fd, bufs, skip, off, flags)
+	trap := uintptr(unix.SYS_PREADV2)
+	switch {
+	case flags == 0 && off == -1:
+		trap = unix.SYS_READV
+	case flags == 0:
+		trap = unix.SYS_PREADV
+	}
+	return transfer(trap, fd, bufs, skip, off, flags)
 }
 
 func Pwritev(fd int, bufs [][]byte, skip int, off int64, flags uint32) (int, syscall.Errno) {
-	return transfer(unix.SYS_PWRITEV2, fd, bufs, skip, off, flags)
+	trap := uintptr(unix.SYS_PWRITEV2)
+	switch {
+	case flags == 0 && off == -1:
+		trap = unix.SYS_WRITEV
+	case flags == 0:
+		trap = unix.SYS_PWRITEV
+	}
+	return transfer(trap, fd, bufs, skip, off, flags)
 }
 
+// transfer makes any of these calls: the kernel ignores the arguments that one does not have.
 func transfer(trap uintptr, fd int, bufs [][]byte, skip int, off int64, flags uint32) (int, syscall.Errno) {
 	var few [fewIovecs]unix.Iovec
 	iov, pooled := iovecs(few[:0], bufs, skip)
