@@ -1,0 +1,70 @@
+//go:build !linux || weir_portable
+
+package aio
+
+import (
+	"bytes"
+	"context"
+	"net"
+	"slices"
+)
+
+// writev writes bufs to c in its turn: as one packet, or on a stream one after the other.
+func (s *side) writev(ctx context.Context, wrap func(error) error, c net.Conn, packet bool, bufs [][]byte) (n int64, err error) {
+	err = s.doContext(ctx, wrap, func() error {
+		if packet {
+			var m int
+			m, err = c.Write(bytes.Join(bufs, nil))
+			n = int64(m)
+			return err
+		}
+		rest := net.Buffers(slices.Clone(bufs)) // WriteTo uses it up
+		n, err = rest.WriteTo(c)
+		return err
+	})
+	return n, err
+}
+
+// Writev writes all of bufs, in order, as if they were one. bufs is left as it is. Errors are those of Write, with the
+// number of bytes written.
+func (c *TCPConn) Writev(bufs [][]byte) (int64, error) {
+	return c.WritevContext(context.Background(), bufs)
+}
+
+// WritevContext is Writev that ends early when ctx does, with the cause of that and the number of bytes written.
+func (c *TCPConn) WritevContext(ctx context.Context, bufs [][]byte) (int64, error) {
+	return c.w.writev(ctx, c.wrap("write"), c.netTCPConn, false, bufs)
+}
+
+// Writev writes all of bufs, in order, as if they were one. bufs is left as it is. Errors are those of Write, with the
+// number of bytes written.
+func (c *UDPConn) Writev(bufs [][]byte) (int64, error) {
+	return c.WritevContext(context.Background(), bufs)
+}
+
+// WritevContext is Writev that ends early when ctx does, with the cause of that and the number of bytes written.
+func (c *UDPConn) WritevContext(ctx context.Context, bufs [][]byte) (int64, error) {
+	return c.w.writev(ctx, c.wrap("write"), c.netUDPConn, true, bufs)
+}
+
+// Writev writes all of bufs, in order, as if they were one. bufs is left as it is. Errors are those of Write, with the
+// number of bytes written.
+func (c *IPConn) Writev(bufs [][]byte) (int64, error) {
+	return c.WritevContext(context.Background(), bufs)
+}
+
+// WritevContext is Writev that ends early when ctx does, with the cause of that and the number of bytes written.
+func (c *IPConn) WritevContext(ctx context.Context, bufs [][]byte) (int64, error) {
+	return c.w.writev(ctx, c.wrap("write"), c.netIPConn, true, bufs)
+}
+
+// Writev writes all of bufs, in order, as if they were one. bufs is left as it is. Errors are those of Write, with the
+// number of bytes written.
+func (c *UnixConn) Writev(bufs [][]byte) (int64, error) {
+	return c.WritevContext(context.Background(), bufs)
+}
+
+// WritevContext is Writev that ends early when ctx does, with the cause of that and the number of bytes written.
+func (c *UnixConn) WritevContext(ctx context.Context, bufs [][]byte) (int64, error) {
+	return c.w.writev(ctx, c.wrap("write"), c.netUnixConn, c.RemoteAddr() == nil || c.RemoteAddr().Network() != "unix", bufs)
+}
