@@ -75,3 +75,15 @@ func (l *Loop) Turn(wait bool) error {
 // Wake ends the wait of the Turn, or Run, that blocks, or else keeps the next one from blocking. Any goroutine may
 // call it; it does not block.
 func (l *Loop) Wake() { l.be.Wake() }
+
+// Block makes c an operation that runs f on the pool for blocking calls of the loop it is submitted to: see
+// Loop.Blocking. It fails with ErrInFlight.
+func (c *Completion) Block(f func()) error {
+	if c.InFlight() {
+		return ErrInFlight
+	}
+	c.Op = backends.Op{Code: backends.OpBlocking}
+	c.work = f
+	c.signal.Store(false)
+	return nil
+}

@@ -3,8 +3,6 @@ package runtime
 import (
 	"slices"
 	"sync"
-
-	"github.com/weirgo/weir/backends"
 )
 
 // pool runs functions that block, on at most max goroutines at a time; idle ones leave.
@@ -19,12 +17,9 @@ type pool struct {
 // on the loop's thread. Cancel withdraws it if f has not started; once it has, it is done anyway. c.Op is set by
 // Blocking. Errors are those of Submit. If f panics the program ends, as with any goroutine.
 func (l *Loop) Blocking(c *Completion, f func()) error {
-	if c.InFlight() {
-		return ErrInFlight
+	if err := c.Block(f); err != nil {
+		return err
 	}
-	c.Op = backends.Op{Code: backends.OpBlocking}
-	c.work = f
-	c.signal.Store(false)
 	return l.Submit(c)
 }
 
@@ -49,10 +44,23 @@ func (p *pool) serve() {
 		c := p.queue[0]
 		p.queue = slices.Delete(p.queue, 0, 1)
 		p.mu.Unlock()
-		c.work()
+		p.work(c)
+	}
+}
+
+// work runs the function of c and tells the loop that it is over, also if that ends the goroutine by Goexit: then
+// another one takes its place.
+func (p *pool) work(c *Completion) {
+	returned := false
+	defer func() {
+		if !returned {
+			go p.serve()
+		}
 		c.signal.Store(true)
 		c.nudge()
-	}
+	}()
+	c.work()
+	returned = true
 }
 
 // withdraw takes c out of the queue; false: it has been started.

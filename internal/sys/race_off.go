@@ -2,6 +2,9 @@
 
 package sys
 
+// RaceEnabled: this build has no race detector.
+const RaceEnabled = false
+
 // RaceSending and RaceReceived inform the race detector, in builds that have one.
 func RaceSending([]byte) {}
 

@@ -7,6 +7,9 @@ import (
 	"unsafe"
 )
 
+// RaceEnabled: this build has the race detector.
+const RaceEnabled = true
+
 // ioSync stands for the kernel: whatever was sent happens before whatever is received later, as in package
 // syscall.
 var ioSync int64

@@ -1,0 +1,240 @@
+package coro
+
+import (
+	"context"
+	"time"
+
+	"github.com/weirgo/weir/aio/op"
+	aiort "github.com/weirgo/weir/runtime"
+)
+
+// RecvFrom is the case of a Recv from q into *v. *ok tells whether there was a value: false when q has been closed and is
+// empty; ok may be nil.
+func RecvFrom[T any](q *Queue[T], v *T, ok *bool) Case { return &recvCase[T]{q: q, v: v, ok: ok} }
+
+type recvCase[T any] struct {
+	q  *Queue[T]
+	v  *T
+	ok *bool
+	it item[T]
+}
+
+func (c *recvCase[T]) try(t *Task) bool {
+	c.q.mu.Lock()
+	done, err := c.q.tryRecv(c.v, here(t))
+	if !done {
+		c.q.mu.Unlock()
+		return false
+	}
+	c.say(err == nil)
+	return true
+}
+
+func (c *recvCase[T]) enter(t *Task, w *waiter) (again bool) {
+	q := c.q
+	q.mu.Lock()
+	if q.n > 0 || q.closed || q.senders.first != nil {
+		q.mu.Unlock()
+		return true
+	}
+	c.it = item[T]{}
+	w.owner = &c.it
+	q.receivers.push(w)
+	q.mu.Unlock()
+	return false
+}
+
+func (c *recvCase[T]) leave(_ *Task, w *waiter) {
+	if w.owner == nil || c.q.withdraw(w) || !w.handed {
+		return
+	}
+	if c.it.ok {
+		*c.v = c.it.v
+	}
+	c.say(c.it.ok)
+}
+
+func (c *recvCase[T]) end(*Task) {}
+
+func (c *recvCase[T]) say(ok bool) {
+	if c.ok != nil {
+		*c.ok = ok
+	}
+}
+
+// SendTo is the case of a Send of v to q. *ok tells whether it was sent: false when q has been closed; ok may be nil.
+func SendTo[T any](q *Queue[T], v T, ok *bool) Case { return &sendCase[T]{q: q, v: v, ok: ok} }
+
+type sendCase[T any] struct {
+	q  *Queue[T]
+	v  T
+	ok *bool
+	it item[T]
+}
+
+func (c *sendCase[T]) try(t *Task) bool {
+	c.q.mu.Lock()
+	done, err := c.q.trySend(c.v, here(t))
+	if !done {
+		c.q.mu.Unlock()
+		return false
+	}
+	c.say(err == nil)
+	return true
+}
+
+func (c *sendCase[T]) enter(t *Task, w *waiter) (again bool) {
+	q := c.q
+	q.mu.Lock()
+	if q.closed || q.n < len(q.buf) || q.receivers.first != nil {
+		q.mu.Unlock()
+		return true
+	}
+	c.it = item[T]{v: c.v}
+	w.owner = &c.it
+	q.senders.push(w)
+	q.mu.Unlock()
+	return false
+}
+
+func (c *sendCase[T]) leave(_ *Task, w *waiter) {
+	if w.owner != nil && !c.q.withdraw(w) && w.handed {
+		c.say(c.it.ok)
+	}
+}
+
+func (c *sendCase[T]) end(*Task) {}
+
+func (c *sendCase[T]) say(ok bool) {
+	if c.ok != nil {
+		*c.ok = ok
+	}
+}
+
+// IsSet is the case of an event that is set.
+func IsSet(e *Event) Case { return eventCase{e} }
+
+// Ended is the case of a task that is over: its Wait does not wait then.
+func Ended[T any](h *Handle[T]) Case { return eventCase{&h.task.ended} }
+
+type eventCase struct{ e *Event }
+
+func (c eventCase) try(*Task) bool { return c.e.IsSet() }
+
+func (c eventCase) enter(_ *Task, w *waiter) (again bool) {
+	c.e.mu.Lock()
+	defer c.e.mu.Unlock()
+	if c.e.on {
+		return true
+	}
+	c.e.line.push(w)
+	return false
+}
+
+func (c eventCase) end(*Task) {}
+
+func (c eventCase) leave(_ *Task, w *waiter) { c.e.withdraw(w) }
+
+// After is the case that d has passed since the Select began to wait.
+func After(d time.Duration) Case { return &afterCase{d: d} }
+
+type afterCase struct {
+	d     time.Duration
+	until time.Time   // of the first time that it was entered
+	timer aiort.Timer // of a coroutine
+	std   *time.Timer // of a goroutine
+}
+
+func (c *afterCase) try(*Task) bool {
+	return c.d <= 0 || !c.until.IsZero() && time.Until(c.until) <= 0
+}
+
+func (c *afterCase) enter(t *Task, w *waiter) (again bool) {
+	if c.until.IsZero() {
+		c.until = time.Now().Add(c.d)
+	}
+	left := time.Until(c.until)
+	if t == nil {
+		c.std = time.AfterFunc(left, func() {
+			if w.claim() {
+				w.wake(nil)
+			}
+		})
+		return false
+	}
+	c.timer.Start(t.s.loop, left, func(*aiort.Timer) aiort.Action {
+		if w.claim() {
+			w.wake(t.s)
+		}
+		return aiort.Disarm
+	})
+	return false
+}
+
+func (c *afterCase) end(*Task) {}
+
+func (c *afterCase) leave(t *Task, _ *waiter) {
+	if t == nil {
+		c.std.Stop()
+		return
+	}
+	c.timer.Stop()
+}
+
+// DoneOf is the case that a context is done.
+func DoneOf(ctx context.Context) Case { return &contextCase{ctx: ctx} }
+
+type contextCase struct {
+	ctx  context.Context
+	stop func() bool
+}
+
+func (c *contextCase) try(*Task) bool { return c.ctx.Err() != nil }
+
+func (c *contextCase) enter(_ *Task, w *waiter) (again bool) {
+	c.stop = context.AfterFunc(c.ctx, func() {
+		if w.claim() {
+			w.wake(nil)
+		}
+	})
+	return false
+}
+
+func (c *contextCase) end(*Task) {}
+
+func (c *contextCase) leave(*Task, *waiter) { c.stop() }
+
+// Done is the case that operations are over: see Task.Do. If another case happens they are cancelled and Select waits
+// for their end; they may have been done all the same, as they tell. It is for coroutines: a goroutine's Select panics.
+func Done(ops ...*op.Op) Case { return &opCase{ops: ops} }
+
+type opCase struct {
+	ops []*op.Op
+	h   *Handle[struct{}] // of the task that waits for them
+}
+
+func (c *opCase) try(t *Task) bool {
+	if t == nil {
+		panic("coro: Select with operations by a goroutine")
+	}
+	return c.h != nil && c.h.Over()
+}
+
+func (c *opCase) enter(t *Task, w *waiter) (again bool) {
+	if c.h == nil {
+		c.h = Spawn(t, func(t *Task) (struct{}, error) { return struct{}{}, t.Do(c.ops...) }, Name("operations"))
+	}
+	return eventCase{&c.h.task.ended}.enter(t, w)
+}
+
+func (c *opCase) leave(_ *Task, w *waiter) {
+	c.h.task.ended.withdraw(w)
+}
+
+func (c *opCase) end(t *Task) {
+	if c.h == nil || c.h.Over() {
+		return
+	}
+	c.h.task.cancel(ErrCanceled)
+	t.Mask(func() { c.h.task.ended.wait(t, t) })
+}

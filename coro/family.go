@@ -1,0 +1,113 @@
+package coro
+
+import "slices"
+
+// family is the live children of a task, or the tasks of a scheduler that have no parent, in the order in which they
+// were spawned. It belongs to the loop's thread.
+type family struct {
+	youngest *Task
+	children int
+	joining  bool    // the parent waits until there are none
+	panics   []*Task // children that ended so
+}
+
+// kin is a task's place in a family.
+type kin struct {
+	of           *family
+	parent       *Task // nil: none
+	older, newer *Task
+	born         *scope // of the parent, in which it was spawned
+}
+
+// add makes t the youngest.
+func (f *family) add(t *Task) {
+	t.of, t.older, t.newer = f, f.youngest, nil
+	if f.youngest != nil {
+		f.youngest.newer = t
+	}
+	f.youngest = t
+	f.children++
+}
+
+// remove takes t out.
+func (f *family) remove(t *Task) {
+	if t.newer != nil {
+		t.newer.older = t.older
+	} else {
+		f.youngest = t.older
+	}
+	if t.older != nil {
+		t.older.newer = t.newer
+	}
+	t.of, t.older, t.newer = nil, nil, nil
+	f.children--
+}
+
+// finish ends a task whose function is over: it waits for the children, which are cancelled first unless all went well,
+// and leaves the task done. It runs on the task's coroutine.
+func (t *Task) finish() {
+	t.scope = &t.own
+	if t.failed != nil || t.panicked != nil {
+		t.cancelScope(&t.own, ErrCanceled)
+	}
+	for t.children > 0 {
+		t.joining = true
+		t.wait(&t.family)
+		t.joining = false
+	}
+	for _, c := range t.panics {
+		if p := c.unseenPanic(); p != nil && t.panicked == nil {
+			t.panicked = p
+		}
+	}
+	t.panics = nil
+	for _, detach := range t.views {
+		detach()
+	}
+	t.views = nil
+	t.endContext()
+	t.become(stateDone)
+}
+
+// abort: cancelling a task that waits for its children has cancelled them, and that is all there is to do.
+func (f *family) abort(*Task) {}
+
+// childEnded takes t, which is done, out of its family.
+func (f *family) childEnded(t *Task) {
+	f.remove(t)
+	p := t.parent
+	if p == nil {
+		return
+	}
+	if t.panicked != nil {
+		f.panics = append(slices.DeleteFunc(f.panics, (*Task).panicSeen), t)
+	}
+	if f.children == 0 && f.joining {
+		p.s.makeReady(p)
+	}
+}
+
+// seePanic returns the task's panic, if it had one, which the caller passes on.
+func (t *Task) seePanic() *PanicError {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.observed = true
+	return t.panicked
+}
+
+func (t *Task) panicSeen() bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.observed
+}
+
+// unseenPanic is seePanic of one that nobody has seen.
+func (t *Task) unseenPanic() *PanicError {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.observed {
+		return nil
+	}
+	t.observed = true
+	return t.panicked
+}

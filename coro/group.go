@@ -1,0 +1,163 @@
+package coro
+
+import "context"
+
+// Group is a number of children of one task that belong together: the first that fails has the others cancelled. Its
+// methods are for the coroutine of the task it was made for.
+type Group struct {
+	t     *Task
+	limit int // of those that run at one time; 0: none
+	n     int // that are not over
+	tasks []*Task
+	err   error // of the first that failed
+	bad   *Task // the first that panicked
+
+	waiting bool // in Go for room, or in Wait
+	room    int  // is enough when n is below it
+}
+
+// NewGroup returns a group of children of t.
+func NewGroup(t *Task) *Group {
+	t.mine()
+	return &Group{t: t}
+}
+
+// SetLimit bounds how many tasks of the group run at one time: Go waits until there is room. 0 or less: no bound.
+func (g *Group) SetLimit(n int) {
+	g.t.mine()
+	g.limit = max(n, 0)
+}
+
+// Go starts f as a task of the group, waiting for room if the group has a limit. If the task that the group belongs to is
+// cancelled meanwhile, f is not called and the error is the cause. After one has failed further ones are cancelled from
+// the start.
+func (g *Group) Go(f func(t *Task) error, options ...Option) error {
+	t := g.t
+	t.mine()
+	for g.limit > 0 && g.n >= g.limit {
+		if err := t.cancelled(); err != nil {
+			return err
+		}
+		g.await(g.limit, g)
+	}
+	if err := t.cancelled(); err != nil {
+		return err
+	}
+	h := &Handle[struct{}]{f: func(t *Task) (struct{}, error) { return struct{}{}, f(t) }}
+	for _, o := range options {
+		o.apply(&h.task)
+	}
+	h.task.group = g
+	g.n++
+	g.tasks = append(g.tasks, &h.task)
+	t.spawn(&h.task, h)
+	if g.failed() {
+		h.task.cancel(ErrCanceled)
+	}
+	return nil
+}
+
+// Wait waits until all tasks of the group are over. It returns the error of the first that failed, or panics with the
+// panic of the first that did. Cancelling the task that the group belongs to cancels those of the group; Wait waits for
+// their end, and returns the cause if none of them has another error.
+func (g *Group) Wait() error {
+	t := g.t
+	t.mine()
+	for g.n > 0 {
+		g.await(1, nil)
+	}
+	if g.bad != nil {
+		if p := g.bad.seePanic(); p != nil {
+			panic(p)
+		}
+	}
+	if g.err != nil {
+		return g.err
+	}
+	return t.cancelled()
+}
+
+// await waits until fewer than room tasks are left.
+func (g *Group) await(room int, a aborter) {
+	g.room, g.waiting = room, true
+	g.t.wait(a)
+	g.waiting = false
+}
+
+// abort ends a wait for room.
+func (g *Group) abort(t *Task) {
+	g.waiting = false
+	t.s.makeReady(t)
+}
+
+func (g *Group) failed() bool { return g.err != nil || g.bad != nil }
+
+// ended takes note of a task of the group that is over. It runs on the loop.
+func (g *Group) ended(t *Task) {
+	g.n--
+	for i, u := range g.tasks {
+		if u == t {
+			g.tasks[i] = g.tasks[len(g.tasks)-1]
+			g.tasks[len(g.tasks)-1] = nil
+			g.tasks = g.tasks[:len(g.tasks)-1]
+			break
+		}
+	}
+	first := !g.failed()
+	switch {
+	case t.panicked != nil && g.bad == nil:
+		g.bad = t
+	case t.failed != nil && g.err == nil:
+		g.err = t.failed
+	}
+	if first && g.failed() {
+		g.cancel()
+	}
+	if g.waiting && g.n < g.room {
+		g.waiting = false
+		g.t.s.makeReady(g.t)
+	}
+}
+
+// cancel cancels the tasks of the group, newest first.
+func (g *Group) cancel() {
+	for t := g.t.youngest; t != nil; {
+		older := t.older
+		if t.group == g {
+			t.cancel(ErrCanceled)
+		}
+		t = older
+	}
+}
+
+// Cancel cancels the tasks of the group, newest first. Wait still waits for them.
+func (g *Group) Cancel() {
+	g.t.mine()
+	g.cancel()
+}
+
+// Race calls each of fs in a task of its own and returns what the first one that is over returns. The others are
+// cancelled, and Race waits until they are over, too. A panic of any is raised again, as a *PanicError. With no function
+// it waits until t is cancelled.
+func Race[T any](t *Task, fs ...func(t *Task) (T, error)) (T, error) {
+	t.mine()
+	hs := make([]*Handle[T], len(fs))
+	cases := make([]Case, len(fs))
+	for i, f := range fs {
+		hs[i] = Spawn(t, f)
+		cases[i] = Ended(hs[i])
+	}
+	won, err := Select(t, cases...)
+	for i := len(hs) - 1; i >= 0; i-- {
+		hs[i].task.cancel(ErrCanceled)
+	}
+	var v T
+	t.Mask(func() {
+		for i, h := range hs {
+			if hv, herr := h.Wait(context.Context(t)); i == won && err == nil {
+				v, err = hv, herr
+			}
+		}
+	})
+	return v, err
+}

@@ -1,0 +1,104 @@
+package coro
+
+import (
+	"context"
+	"fmt"
+	"net"
+
+	"github.com/weirgo/weir/aio"
+	"github.com/weirgo/weir/internal/lane"
+	aiort "github.com/weirgo/weir/runtime"
+)
+
+// taskLane is how the calls of a task's views wait.
+type taskLane struct{ t *Task }
+
+var _ lane.Lane = (*taskLane)(nil)
+
+func (l *taskLane) Loop() *aiort.Loop { return l.t.s.loop }
+
+func (l *taskLane) Enter() error {
+	l.t.mine()
+	return l.t.cancelled()
+}
+
+func (l *taskLane) Do(ctx context.Context, c *aiort.Completion) error { return l.t.do(ctx, c) }
+
+func (l *taskLane) Wait(arm func(wake func()), disarm func() bool) error {
+	t := l.t
+	t.mine()
+	w := &laneWait{disarm: disarm}
+	arm(func() { t.s.ask(t, askWake) })
+	if disarm == nil {
+		t.wait(nil)
+		return nil
+	}
+	if t.cancelled() != nil && disarm() {
+		return t.cancelled()
+	}
+	t.wait(w)
+	if w.aborted {
+		return t.cancelled()
+	}
+	return nil
+}
+
+// laneWait is a wait of package aio's.
+type laneWait struct {
+	disarm  func() bool
+	aborted bool
+}
+
+func (w *laneWait) abort(t *Task) {
+	if w.disarm() {
+		w.aborted = true
+		t.s.makeReady(t)
+	}
+}
+
+// Conn returns a view of c, a connection of package aio: the same connection, but its calls park this coroutine and let
+// the thread run others. They end when the task is cancelled, with the cause in their *net.OpError. Deadlines and Close
+// are those of the connection, whoever sets them. The view is of the same type as c, is for this task alone, and of no
+// more use when the task is over; the connection stays open. Conn panics if c is not a connection of package aio.
+func (t *Task) Conn(c net.Conn) net.Conn {
+	t.mine()
+	if v, ok := t.view(c).(net.Conn); ok {
+		return v
+	}
+	panic(fmt.Sprintf("coro: Conn of a %T: it takes connections of package aio", c))
+}
+
+// Listener is Conn for listeners. The connections that it accepts are plain ones: whoever serves one, in this task or
+// another, in this scheduler or another, makes a view of it.
+func (t *Task) Listener(l net.Listener) net.Listener {
+	t.mine()
+	if v, ok := t.view(l).(net.Listener); ok {
+		return v
+	}
+	panic(fmt.Sprintf("coro: Listener of a %T: it takes listeners of package aio", l))
+}
+
+// File is Conn for files. Reads of what the page cache holds are done at once; all other reads, and all writes but those
+// to a file system in memory, go through the loop.
+func (t *Task) File(f *aio.File) *aio.File {
+	t.mine()
+	return t.view(f).(*aio.File)
+}
+
+func (t *Task) view(x any) any {
+	v, detach := aio.View(&t.lane, x)
+	if v != nil {
+		t.views = append(t.views, detach)
+	}
+	return v
+}
+
+// Dial connects to address as aio.IO.DialContext does, on the pool for blocking calls, and returns a view of the
+// connection: see Conn.
+func (t *Task) Dial(network, address string) (net.Conn, error) {
+	c, err := Blocking(t, func(ctx context.Context) (net.Conn, error) { return t.s.io.DialContext(ctx, network, address) })
+	if err != nil {
+		return nil, err
+	}
+	return t.Conn(c), nil
+}

@@ -1,0 +1,136 @@
+package coro
+
+import (
+	"context"
+	"errors"
+
+	"github.com/weirgo/weir/aio/op"
+	aiort "github.com/weirgo/weir/runtime"
+)
+
+// opWait is a task's wait for one operation or a list of them.
+type opWait struct {
+	c      *aiort.Completion // or
+	ops    []*op.Op
+	fresh  bool  // the task has just parked: nothing has been submitted
+	flying bool  // it has been
+	err    error // why it was not; of a list, the error of the list
+}
+
+// Do submits operations, all of them or none, and waits until all are over: see aio.Do. They leave in one system call with
+// whatever else the tasks of this turn have submitted. If the task is cancelled before, so is what is not done, and the
+// error has the cause where an Op has op.ErrCanceled. Nothing is allocated, if ops are reused.
+func (t *Task) Do(ops ...*op.Op) error {
+	t.mine()
+	if err := t.cancelled(); err != nil || len(ops) == 0 {
+		return err
+	}
+	t.op.ops = append(t.op.ops[:0], ops...)
+	err := t.operate(&t.op)
+	clear(t.op.ops)
+	t.op.ops = t.op.ops[:0]
+	if e, ok := err.(*op.Error); ok && e.Err == op.ErrCanceled {
+		if why := t.cancelled(); why != nil {
+			e.Err = why
+		}
+	}
+	return err
+}
+
+// do is Loop.Do for the coroutine.
+func (t *Task) do(ctx context.Context, c *aiort.Completion) error {
+	t.mine()
+	if c.Op.Multi {
+		return errors.New("coro: an operation with Op.Multi, which reports more than once")
+	}
+	if err := cause(ctx, t); err != nil {
+		return err
+	}
+	t.op.c = c
+	stop := t.follow(ctx)
+	err := t.operate(&t.op)
+	t.unfollow(stop)
+	t.op.c = nil
+	if err == nil {
+		err = c.Err()
+	}
+	if err == aiort.ErrCanceled {
+		if why := cause(ctx, t); why != nil {
+			return why
+		}
+	}
+	return err
+}
+
+// operate parks t until what t.op says is over. The loop submits it, on its own stack: so nothing of the loop is touched
+// by one who only believes to be the coroutine.
+func (t *Task) operate(a aborter) error {
+	t.op.fresh, t.op.err = true, nil
+	t.wait(a)
+	return t.op.err
+}
+
+// submit hands over the operations of a task that has parked for them, or puts it in line where there is no room.
+func (s *Scheduler) submit(t *Task) {
+	if !s.starved.empty() || !s.hand(t) {
+		s.starved.push(t)
+	}
+}
+
+// hand hands operations over, and reports false if there is no room for them.
+func (s *Scheduler) hand(t *Task) bool {
+	w, o := t.worker, &t.op
+	var err error
+	if c := o.c; c != nil {
+		if !c.InFlight() {
+			c.Callback = w.opDone
+		}
+		err = s.loop.SubmitHere(c)
+	} else {
+		err = w.runner.Start(s.loop, w.opsDone, o.ops...)
+	}
+	if err == aiort.ErrBusy {
+		return false
+	}
+	if o.flying = err == nil; !o.flying {
+		o.err = err
+		s.makeReady(t)
+	}
+	return true
+}
+
+// feed lets those who wait for room try again, in order.
+func (s *Scheduler) feed() {
+	for t := s.starved.first; t != nil && s.hand(t); t = s.starved.first {
+		s.starved.pop()
+	}
+}
+
+// operationOver is the callback of the operation of the task that w runs.
+func (w *worker) operationOver(*aiort.Completion) aiort.Action {
+	w.operationsOver(nil)
+	return aiort.Disarm
+}
+
+// operationsOver is the callback of a list of them.
+func (w *worker) operationsOver(err error) {
+	t := w.task
+	t.op.flying, t.op.err = false, err
+	w.s.makeReady(t)
+}
+
+// abort has the operations end; what was not submitted never is.
+func (o *opWait) abort(t *Task) {
+	switch {
+	case !o.flying:
+		t.s.starved.remove(t)
+		if o.err = t.cancelled(); o.err == nil {
+			o.err = aiort.ErrCanceled // the context that it was given has ended
+		}
+		t.s.makeReady(t)
+	case o.c != nil:
+		t.s.loop.Cancel(o.c)
+	default:
+		t.worker.runner.Cancel()
+	}
+}

@@ -1,0 +1,83 @@
+package coro
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/weirgo/weir/aio"
+)
+
+// Options configure a Scheduler. The zero value is good.
+type Options struct {
+	// IO is where connections and files come from, and whose backend, limits and pool for blocking calls the
+	// scheduler's loop has. Nil: aio.Default(). It must stay open as long as the scheduler.
+	IO *aio.IO
+
+	// Name is what reports and stack dumps call the scheduler. Empty: "coro".
+	Name string
+
+	// Context is where Task.Value looks values up. Nil: context.Background(). That it ends means nothing.
+	Context context.Context
+
+	// Budget is the number of times that tasks are resumed before the loop looks for completions again. 0: 256. At
+	// least 1.
+	Budget int
+
+	// IdleWorkers is the number of coroutines of the Go runtime, each with its stack, that are kept for tasks to
+	// come. 0: 1,024. Negative: none.
+	IdleWorkers int
+
+	// HogLimit is how long a task may run without waiting before it is reported, once, as a Hog. 0: 100 ms, and
+	// negative: never. The precision is about a quarter of it.
+	HogLimit time.Duration
+
+	// OnHog gets the reports, on a goroutine of its own. Nil: they go to Logger.
+	OnHog func(Hog)
+
+	// OnPanic gets panics of tasks that were detached, on the loop's thread. Nil: they end the program, as they do
+	// in a goroutine.
+	OnPanic func(*PanicError)
+
+	// Logger gets reports of hogs. Nil: slog.Default().
+	Logger *slog.Logger
+
+	// Check makes sure, at the price of a system call each time, that methods of a Task and of its views are called
+	// by its coroutine. Without it a call from elsewhere is found out as long as the task is not running; if it is,
+	// Go's runtime ends the program when the caller tries to switch ("coro: got thread ..."). Always on under the
+	// race detector.
+	Check bool
+}
+
+func (o *Options) complete() error {
+	if o.Name == "" {
+		o.Name = "coro"
+	}
+	if o.Context == nil {
+		o.Context = context.Background()
+	}
+	if o.Budget < 0 {
+		return fmt.Errorf("coro: Options.Budget is %d: want at least 1, or 0 for 256", o.Budget)
+	}
+	if o.Budget == 0 {
+		o.Budget = 256
+	}
+	switch {
+	case o.IdleWorkers == 0:
+		o.IdleWorkers = 1024
+	case o.IdleWorkers < 0:
+		o.IdleWorkers = 0
+	}
+	if o.HogLimit == 0 {
+		o.HogLimit = 100 * time.Millisecond
+	}
+	if o.HogLimit > 0 && o.HogLimit < time.Millisecond {
+		return errors.New("coro: Options.HogLimit is below 1 ms")
+	}
+	if o.Logger == nil {
+		o.Logger = slog.Default()
+	}
+	return nil
+}

@@ -1,0 +1,528 @@
+package coro
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/weirgo/weir/aio"
+	"github.com/weirgo/weir/internal/sys"
+	aiort "github.com/weirgo/weir/runtime"
+	"github.com/weirgo/weir/sched"
+)
+
+// Scheduler runs tasks on one loop: all of them on the loop's thread, one at a time. Any goroutine may call its methods,
+// except where they say otherwise.
+type Scheduler struct {
+	io      *aio.IO
+	loop    *aiort.Loop
+	o       Options
+	check   bool
+	watched bool
+	tid     int // of the loop's thread
+
+	// What follows is of the loop's thread.
+	ready   taskQueue
+	starved taskQueue // waiting for room on the loop
+	family            // tasks without a parent
+	idle    []*worker
+	corpse  *worker // see worker.die
+
+	current atomic.Pointer[Task] // the task that runs, or ran last
+	slice   atomic.Uint64        // counts resumptions; 0: nothing runs
+	inbox   sched.Intake[Task]
+	asleep  atomic.Bool // somebody who fills the inbox must wake the loop
+	resumed uint64
+	count   counters
+
+	closed    atomic.Bool // no tasks without a parent are taken any more; set with mu held
+	cancelIt  atomic.Bool // everything is to be cancelled
+	list      atomic.Pointer[chan []string]
+	idled     Event      // live is 0
+	mu        sync.Mutex // guards what follows
+	live      int        // tasks without a parent, also those that are still in the inbox
+	panickers []*Task    // those that ended so and may not have been seen
+
+	watcher sync.WaitGroup
+	ended   chan struct{} // the thread is over
+	err     error         // of closing the loop; after ended
+}
+
+// New starts a scheduler: a loop on a thread of its own. It owns both until Close.
+func New(o Options) (*Scheduler, error) {
+	if err := o.complete(); err != nil {
+		return nil, err
+	}
+	if o.IO == nil {
+		o.IO = aio.Default()
+	}
+	loop, err := o.IO.Runtime().NewLoop()
+	if err != nil {
+		return nil, err
+	}
+	return start(loop, o)
+}
+
+func start(loop *aiort.Loop, o Options) (*Scheduler, error) {
+	s := &Scheduler{
+		io: o.IO, loop: loop, o: o,
+		check: o.Check || sys.RaceEnabled, watched: o.HogLimit > 0,
+		ended: make(chan struct{}),
+	}
+	s.idled.Set()
+	ready := make(chan error)
+	go s.serve(ready)
+	if err := <-ready; err != nil {
+		<-s.ended
+		return nil, err
+	}
+	if s.watched {
+		s.watcher.Add(1)
+		go s.watch()
+	}
+	return s, nil
+}
+
+// IO returns the facade that the scheduler was made with.
+func (s *Scheduler) IO() *aio.IO { return s.io }
+
+// serve is the loop's thread.
+func (s *Scheduler) serve(ready chan<- error) {
+	defer close(s.ended)
+	defer func() { s.err = s.loop.Close() }()
+	if err := s.loop.Turn(false); err != nil {
+		ready <- err
+		return
+	}
+	s.tid = sys.ThreadID()
+	threads.Store(s.tid, s)
+	defer threads.Delete(s.tid)
+	ready <- nil
+	for !s.over() {
+		s.turn()
+	}
+	for _, w := range s.idle {
+		w.stop()
+	}
+	if s.corpse != nil {
+		s.corpse.stop() // ends this goroutine
+	}
+}
+
+// over reports whether the scheduler has been closed and nothing is left to run.
+func (s *Scheduler) over() bool {
+	if !s.closed.Load() {
+		return false
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.live == 0
+}
+
+// turn runs tasks that are ready, until none is or they have had their share, and then the loop once.
+func (s *Scheduler) turn() {
+	for budget := s.o.Budget; ; {
+		s.takeInbox()
+		for ; budget > 0; budget-- {
+			t := s.ready.pop()
+			if t == nil {
+				break
+			}
+			s.resume(t)
+		}
+		if budget == 0 || s.inbox.Empty() {
+			break
+		}
+	}
+	s.current.Store(nil)
+	s.slice.Store(0)
+	s.count.resumed.Store(s.resumed)
+	idle := s.ready.empty() && !s.over()
+	if idle {
+		s.asleep.Store(true)
+		idle = s.inbox.Empty()
+	}
+	if err := s.loop.Turn(idle); err != nil {
+		s.cancelAll(err)
+	}
+	if idle {
+		s.asleep.Store(false)
+	}
+	s.feed()
+}
+
+// resume runs t until it waits, yields or is done.
+func (s *Scheduler) resume(t *Task) {
+	t.become(stateRunning)
+	s.resumed++
+	s.current.Store(t)
+	s.slice.Store(s.resumed)
+	if t.worker == nil {
+		s.employ(t)
+	}
+	t.worker.next()
+	switch {
+	case t.op.fresh:
+		t.op.fresh = false
+		s.submit(t)
+	case t.state == stateDone:
+		s.retire(t)
+	}
+}
+
+// makeReady puts a task that waits into the ready queue.
+func (s *Scheduler) makeReady(t *Task) {
+	t.become(stateReady)
+	s.ready.push(t)
+}
+
+// employ gives t a worker.
+func (s *Scheduler) employ(t *Task) {
+	if n := len(s.idle); n > 0 {
+		t.worker = s.idle[n-1]
+		s.idle[n-1] = nil
+		s.idle = s.idle[:n-1]
+	} else {
+		t.worker = newWorker(s)
+		s.count.workers.Add(1)
+	}
+	t.worker.task = t
+	t.employer.Store(t.worker)
+}
+
+// retire takes leave of a task that is done.
+func (s *Scheduler) retire(t *Task) {
+	if w := t.worker; w != nil { // nil: it died
+		t.worker, w.task = nil, nil
+		t.employer.Store(nil)
+		if len(s.idle) < s.o.IdleWorkers {
+			s.idle = append(s.idle, w)
+		} else {
+			w.stop()
+		}
+	}
+	s.count.ended.Add(1)
+	of := t.of
+	of.childEnded(t)
+	if t.group != nil {
+		t.group.ended(t)
+	}
+	root := of == &s.family
+	t.ended.setHere(s)
+	if root {
+		s.left(t)
+	}
+}
+
+// left notes that a task without a parent is over.
+func (s *Scheduler) left(t *Task) {
+	s.raise(t)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if t.panicked != nil && !t.detached {
+		s.panickers = append(slices.DeleteFunc(s.panickers, (*Task).panicSeen), t)
+	}
+	if s.live--; s.live == 0 {
+		s.idled.Set()
+	}
+}
+
+// raise passes on the panic of a task that nobody is going to wait for.
+func (s *Scheduler) raise(t *Task) {
+	if !t.detached {
+		return
+	}
+	if p := t.unseenPanic(); p != nil {
+		if s.o.OnPanic == nil {
+			panic(p)
+		}
+		s.o.OnPanic(p)
+	}
+}
+
+// Asks of other threads.
+const (
+	askSpawn   uint32 = 1 << iota // start the task
+	askWake                       // what it waits for has been given to it
+	askCancel                     // cancel it
+	askContext                    // the context of one of its waits has ended
+	askDetach                     // take it out of its family
+)
+
+// ask has the loop's thread do something for t. Any goroutine may call it.
+func (s *Scheduler) ask(t *Task, what uint32) {
+	t.asks.Or(what)
+	if s.inbox.Push(&t.node) && s.asleep.Load() {
+		s.loop.Wake()
+	}
+}
+
+// takeInbox does what other threads asked for.
+func (s *Scheduler) takeInbox() {
+	for n := s.inbox.Take(); n != nil; {
+		next := n.Next()
+		n.Release()
+		t := n.Value
+		asks := t.asks.Swap(0)
+		if asks&askSpawn != 0 {
+			s.begin(t, &s.family)
+		}
+		if asks&askWake != 0 {
+			s.makeReady(t)
+		}
+		if asks&askDetach != 0 {
+			s.detach(t)
+		}
+		if asks&askCancel != 0 {
+			t.cancel(ErrCanceled)
+		}
+		if asks&askContext != 0 {
+			t.contextEnded()
+		}
+		n = next
+	}
+	if s.cancelIt.Load() {
+		s.cancelIt.Store(false)
+		cause := ErrCanceled
+		if s.closed.Load() {
+			cause = ErrClosed
+		}
+		s.cancelAll(cause)
+	}
+	if names := s.list.Load(); names != nil {
+		s.list.Store(nil)
+		s.answer(*names)
+	}
+}
+
+// cancelAll cancels every task, newest first.
+func (s *Scheduler) cancelAll(cause error) {
+	for t := s.youngest; t != nil; {
+		older := t.older
+		t.cancel(cause)
+		t = older
+	}
+}
+
+// begin makes a task that has been spawned ready.
+func (s *Scheduler) begin(t *Task, of *family) {
+	of.add(t)
+	t.become(stateReady)
+	s.ready.push(t)
+	s.count.spawned.Add(1)
+}
+
+// detach makes a task one of the scheduler's own.
+func (s *Scheduler) detach(t *Task) {
+	if t.detached = true; t.state == stateDone {
+		s.raise(t)
+		return
+	}
+	if t.of == &s.family {
+		return
+	}
+	of := t.of
+	of.remove(t)
+	if p := t.parent; p != nil && of.children == 0 && of.joining {
+		s.makeReady(p)
+	}
+	t.parent, t.born = nil, nil
+	s.family.add(t)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.live++
+	s.idled.Reset()
+}
+
+// enlist counts a task without a parent that is about to begin; false: the scheduler has been closed.
+func (s *Scheduler) enlist() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed.Load() {
+		return false
+	}
+	s.live++
+	s.idled.Reset()
+	return true
+}
+
+// Run waits until no task is left, detached ones included. If ctx ends first it cancels all of them, and still waits
+// until they are over; then the error is the cause. A panic that nobody has seen it raises again, as a *PanicError.
+// Coroutines must not call it.
+func (s *Scheduler) Run(ctx context.Context) error {
+	err := s.idled.Wait(ctx)
+	if err != nil {
+		s.askCancel()
+		if err := s.idled.Wait(context.WithoutCancel(ctx)); err != nil {
+			return err
+		}
+	}
+	if p := s.unseenPanic(); p != nil {
+		panic(p)
+	}
+	return err
+}
+
+func (s *Scheduler) unseenPanic() *PanicError {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for len(s.panickers) > 0 {
+		t := s.panickers[0]
+		s.panickers = s.panickers[1:]
+		if p := t.unseenPanic(); p != nil {
+			return p
+		}
+	}
+	return nil
+}
+
+func (s *Scheduler) askCancel() {
+	s.cancelIt.Store(true)
+	s.loop.Wake()
+}
+
+// Close is Shutdown without a limit of time.
+func (s *Scheduler) Close() error { return s.Shutdown(context.Background()) }
+
+// Shutdown ends the scheduler: it takes no more tasks, cancels those it has, newest first, waits until they are over and
+// gives the thread and the loop back. Waits of tasks end with ErrClosed. If ctx ends first the error is a *StuckError that
+// names the tasks that are not over; the shutdown goes on, and another call waits for it. A panic that nobody has seen is
+// part of the error, as a *PanicError. A call after everything has ended is ErrClosed. Coroutines must not call it.
+func (s *Scheduler) Shutdown(ctx context.Context) error {
+	if schedulerOfThread() == s {
+		return errors.New("coro: a task of the scheduler closes it, and would wait for itself")
+	}
+	select {
+	case <-s.ended:
+		return ErrClosed
+	default:
+	}
+	s.mu.Lock()
+	s.closed.Store(true)
+	s.mu.Unlock()
+	s.askCancel()
+	select {
+	case <-s.ended:
+	case <-ctx.Done():
+		return s.stuck(context.Cause(ctx))
+	}
+	s.watcher.Wait()
+	errs := s.err
+	for p := s.unseenPanic(); p != nil; p = s.unseenPanic() {
+		errs = errors.Join(errs, p)
+	}
+	return errs
+}
+
+// StuckError says which tasks were not over when a Shutdown ran out of time.
+type StuckError struct {
+	Tasks []string // names
+	Cause error    // the context's
+}
+
+func (e *StuckError) Error() string {
+	return fmt.Sprintf("coro: shutdown: %d tasks did not end in time: %s", len(e.Tasks), strings.Join(e.Tasks, ", "))
+}
+
+// Unwrap returns the context's error.
+func (e *StuckError) Unwrap() error { return e.Cause }
+
+// stuck asks the loop's thread which tasks are left. If that does not answer, because a task keeps it, the task is named.
+func (s *Scheduler) stuck(cause error) error {
+	e := &StuckError{Cause: cause}
+	names := make(chan []string, 1)
+	s.list.Store(&names)
+	s.loop.Wake()
+	select {
+	case e.Tasks = <-names:
+	case <-s.ended:
+		return s.err
+	case <-time.After(time.Second):
+		if t := s.current.Load(); t != nil {
+			e.Tasks = []string{t.Name()}
+		}
+	}
+	return e
+}
+
+// answer tells a Shutdown that has run out of time which tasks are left.
+func (s *Scheduler) answer(names chan<- []string) {
+	var list []string
+	var walk func(f *family)
+	walk = func(f *family) {
+		for t := f.youngest; t != nil; t = t.older {
+			list = append(list, t.Name())
+			walk(&t.family)
+		}
+	}
+	walk(&s.family)
+	names <- list
+}
+
+// threads are the schedulers by the ids of their threads.
+var threads sync.Map
+
+// threadsKnown: elsewhere sys.ThreadID tells nothing.
+const threadsKnown = runtime.GOOS == "linux" || runtime.GOOS == "android"
+
+// schedulerOfThread returns the scheduler on whose thread the caller is, or nil.
+func schedulerOfThread() *Scheduler {
+	if !threadsKnown {
+		return nil
+	}
+	s, _ := threads.Load(sys.ThreadID())
+	sc, _ := s.(*Scheduler)
+	return sc
+}
+
+// onThread reports whether the caller is on the loop's thread, as far as that is known.
+func (s *Scheduler) onThread() bool { return !threadsKnown || sys.ThreadID() == s.tid }
+
+// taskQueue is a queue of tasks, first in, first out, linked by Task.next.
+type taskQueue struct{ first, last *Task }
+
+func (q *taskQueue) empty() bool { return q.first == nil }
+
+func (q *taskQueue) push(t *Task) {
+	if q.first == nil {
+		q.first = t
+	} else {
+		q.last.next = t
+	}
+	q.last = t
+}
+
+func (q *taskQueue) pop() *Task {
+	t := q.first
+	if t != nil {
+		q.first, t.next = t.next, nil
+	}
+	return t
+}
+
+// remove takes t out, if it is in.
+func (q *taskQueue) remove(t *Task) bool {
+	var before *Task
+	for u := q.first; u != nil; before, u = u, u.next {
+		if u != t {
+			continue
+		}
+		if before == nil {
+			q.first = t.next
+		} else {
+			before.next = t.next
+		}
+		if q.last == t {
+			q.last = before
+		}
+		t.next = nil
+		return true
+	}
+	return false
+}

@@ -1,0 +1,108 @@
+package coro
+
+import "context"
+
+// Case is one of the things that a Select waits for.
+type Case interface {
+	// try makes the case happen if it can without waiting, and reports whether it has.
+	try(t *Task) bool
+
+	// enter has w stand in the case's line. again says that the case can happen by now, which it may not while w
+	// stands in other lines: leave all and try again.
+	enter(t *Task, w *waiter) (again bool)
+
+	// leave takes w out of its line again and, if the case has happened while it stood there, hands over the result.
+	leave(t *Task, w *waiter)
+
+	// end is called when the Select is over.
+	end(t *Task)
+}
+
+// Select waits until one of the cases has happened and returns its index; no other has happened then. Of several that
+// can happen at once the one listed first does. If ctx or the task ends first the index is -1 and the error the cause.
+// ctx is as everywhere in this package: see Task. With no case it waits until ctx or the task ends.
+func Select(ctx context.Context, cases ...Case) (int, error) {
+	t := taskOf(ctx)
+	if err := cause(ctx, t); err != nil {
+		return -1, err
+	}
+	defer func() {
+		for i := len(cases) - 1; i >= 0; i-- {
+			cases[i].end(t)
+		}
+	}()
+	for {
+		for i, c := range cases {
+			if c.try(t) {
+				return i, nil
+			}
+		}
+		mayWait(t)
+		if i, err, again := selectOnce(ctx, t, cases); !again {
+			return i, err
+		}
+	}
+}
+
+// selecting is one try of a Select to wait. Its waiters are never used again: a timer or a context that comes late does
+// not meet another one.
+type selecting struct {
+	selection
+	ws []waiter // of the cases, and one more for who waits
+}
+
+// aborted is what selection.won says when no case has been in time.
+const aborted = -1
+
+func selectOnce(ctx context.Context, t *Task, cases []Case) (won int, err error, again bool) {
+	s := &selecting{ws: make([]waiter, len(cases)+1)}
+	own := &s.ws[len(cases)]
+	own.init(t)
+	wait, entered := true, 0
+	for i, c := range cases {
+		w := &s.ws[i]
+		w.task, w.parker, w.sel, w.index = t, own.parker, &s.selection, i
+		again := c.enter(t, w)
+		entered++
+		if again { // if it is too late to give up one of those before has happened, and its wake-up is on its way
+			wait = !s.won.CompareAndSwap(0, aborted)
+			break
+		}
+	}
+	if wait {
+		s.await(ctx, t, own)
+	}
+	for i := range entered {
+		cases[i].leave(t, &s.ws[i])
+	}
+	own.release()
+	if won = int(s.won.Load()) - 1; won >= 0 {
+		return won, nil, false
+	}
+	if wait {
+		return -1, cause(ctx, t), false
+	}
+	return -1, nil, true
+}
+
+func (s *selecting) await(ctx context.Context, t *Task, own *waiter) {
+	if t != nil {
+		stop := t.follow(ctx)
+		t.wait(s)
+		t.unfollow(stop)
+		return
+	}
+	select {
+	case <-own.parker.C():
+	case <-ctx.Done():
+		if !s.won.CompareAndSwap(0, aborted) {
+			own.parker.Park()
+		}
+	}
+}
+
+func (s *selecting) abort(t *Task) {
+	if s.won.CompareAndSwap(0, aborted) {
+		t.s.makeReady(t)
+	}
+}

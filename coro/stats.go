@@ -1,0 +1,30 @@
+package coro
+
+import (
+	"sync/atomic"
+
+	aiort "github.com/weirgo/weir/runtime"
+)
+
+// Stats are counters since the start, and Tasks, a level.
+type Stats struct {
+	Tasks   int64       // tasks that are not over
+	Spawned uint64      // tasks that were started
+	Workers uint64      // coroutines of the Go runtime that were made for them: few, if tasks follow each other
+	Resumed uint64      // times a task was resumed
+	Hogs    uint64      // tasks reported for keeping the thread: see Hog
+	Loop    aiort.Stats // of the loop: SQEs per enter and so on
+}
+
+type counters struct{ spawned, ended, workers, hogs, resumed atomic.Uint64 }
+
+// Stats returns the counters.
+func (s *Scheduler) Stats() Stats {
+	c := &s.count
+	ended := c.ended.Load() // first, so that Tasks is not negative
+	spawned := c.spawned.Load()
+	return Stats{
+		Tasks: int64(spawned - ended), Spawned: spawned, Workers: c.workers.Load(), Resumed: c.resumed.Load(), Hogs: c.hogs.Load(),
+		Loop: s.loop.Stats(),
+	}
+}

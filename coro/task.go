@@ -1,0 +1,201 @@
+package coro
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	aiort "github.com/weirgo/weir/runtime"
+	"github.com/weirgo/weir/sched"
+)
+
+// Task is a coroutine, and the handle by which its own code waits: the function given to Spawn gets it. Its methods
+// are for that function, on its own stack, and panic when others call them, as far as that can be told (see
+// Options.Check); those that say so are for everybody.
+//
+// A Task is a context.Context: it is done when the task is cancelled or over. Functions of this package that take a
+// context must be given the Task, or a context derived from it, when a coroutine calls them: this is how they know that
+// they must not block the thread. As a context a Task is for every goroutine.
+type Task struct {
+	s      *Scheduler
+	name   string
+	body   body
+	values context.Context
+
+	// What follows is of the loop's thread.
+	state    state
+	worker   *worker
+	next     *Task // in the ready queue, or in the line of those who wait for room
+	family         // its children
+	kin            // its place among those of its parent
+	scope    *scope
+	own      scope // the outermost one
+	waiting  aborter
+	waits    uint64 // counts those with a context
+	op       opWait
+	sync     syncWait
+	w        waiter
+	sleep    sleep
+	lane     taskLane
+	views    []func() // that are to be detached
+	group    *Group
+	detached bool
+	failed   error
+	panicked *PanicError
+
+	// What follows is of all threads.
+	node     sched.Node[Task]
+	asks     atomic.Uint32
+	employer atomic.Pointer[worker] // as the watchdog sees it
+	reported atomic.Bool            // as a hog
+	watch    atomic.Uint64          // the wait whose context has ended
+	ended    Event
+
+	mu       sync.Mutex // guards what follows
+	err      error      // as a context: set once
+	done     chan struct{}
+	after    map[*func()]struct{}
+	observed bool // somebody has seen the panic
+}
+
+// body is what a task runs: a Handle, which keeps the result.
+type body interface{ run(t *Task) error }
+
+// Name returns the task's name: see Name. Any goroutine may call it.
+func (t *Task) Name() string {
+	if t.name == "" {
+		return fmt.Sprintf("%p", t)
+	}
+	return t.name
+}
+
+// Scheduler returns the scheduler that the task belongs to. Any goroutine may call it.
+func (t *Task) Scheduler() *Scheduler { return t.s }
+
+// mine panics if the caller is not the task's own code.
+func (t *Task) mine() {
+	if t.s.current.Load() != t || t.s.check && !t.s.onThread() {
+		panic(fmt.Sprintf("coro: task %s, or a view that belongs to it, used from outside its coroutine", t.Name()))
+	}
+}
+
+// Yield lets the other tasks that are ready run first. It returns nil, or why the task must not go on waiting: see
+// Handle.Cancel.
+func (t *Task) Yield() error {
+	t.mine()
+	t.become(stateReady)
+	t.s.ready.push(t)
+	t.park()
+	return t.cancelled()
+}
+
+// Sleep waits for d, or until the task is cancelled: then it returns the cause. With d <= 0 it is a Yield.
+func (t *Task) Sleep(d time.Duration) error {
+	t.mine()
+	if d <= 0 {
+		return t.Yield()
+	}
+	if err := t.cancelled(); err != nil {
+		return err
+	}
+	t.sleep.over = false
+	t.sleep.timer.Start(t.s.loop, d, t.worker.slept)
+	t.wait(&t.sleep)
+	if t.sleep.over {
+		return nil
+	}
+	return t.cancelled()
+}
+
+// sleep is the wait of Sleep.
+type sleep struct {
+	timer aiort.Timer
+	over  bool
+}
+
+func (s *sleep) abort(t *Task) {
+	if s.timer.Stop() {
+		t.s.makeReady(t)
+	}
+}
+
+// park switches to the loop. The caller has set the state that the task is in meanwhile.
+func (t *Task) park() { t.worker.yield(struct{}{}) }
+
+// The Task as a context.
+
+// taskKey is the key under which a context knows its task.
+type taskKey struct{}
+
+// Deadline is part of context.Context: a task has none. The time of a Timeout is not a deadline of the task.
+func (t *Task) Deadline() (deadline time.Time, ok bool) { return time.Time{}, false }
+
+// Done is part of context.Context: the channel is closed when the task is cancelled, or over.
+func (t *Task) Done() <-chan struct{} {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.done == nil {
+		t.done = make(chan struct{})
+		if t.err != nil {
+			close(t.done)
+		}
+	}
+	return t.done
+}
+
+// Err is part of context.Context: context.Canceled when the task is cancelled, or over.
+func (t *Task) Err() error {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.err
+}
+
+// Value is part of context.Context: values are those of Options.Context.
+func (t *Task) Value(key any) any {
+	if _, ok := key.(taskKey); ok {
+		return t
+	}
+	return t.values.Value(key)
+}
+
+// AfterFunc calls f on a goroutine of its own when the context is done: context.AfterFunc and what derives from a
+// Task use it. Any goroutine may call it. The function returned takes f back and reports whether it could.
+func (t *Task) AfterFunc(f func()) (stop func() bool) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.err != nil {
+		go f()
+		return func() bool { return false }
+	}
+	if t.after == nil {
+		t.after = map[*func()]struct{}{}
+	}
+	key := &f
+	t.after[key] = struct{}{}
+	return func() bool {
+		t.mu.Lock()
+		defer t.mu.Unlock()
+		_, there := t.after[key]
+		delete(t.after, key)
+		return there
+	}
+}
+
+// endContext makes the context done.
+func (t *Task) endContext() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.err != nil {
+		return
+	}
+	t.err = context.Canceled
+	if t.done != nil {
+		close(t.done)
+	}
+	for f := range t.after {
+		go (*f)()
+	}
+	t.after = nil
+}

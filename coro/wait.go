@@ -1,0 +1,300 @@
+package coro
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"sync/atomic"
+
+	"github.com/weirgo/weir/sched"
+)
+
+// How tasks wait, and goroutines beside them.
+//
+// A task that waits is in state waiting; its scheduler makes it ready when what it waits for is there. Whoever knows
+// that is on the loop's thread does so at once, others by way of the inbox. For each wait there is exactly one who makes
+// the task ready: the one who took its waiter out of the line it stood in. So a cancellation that finds the waiter gone
+// does nothing: what the task waited for is on its way.
+
+// aborter is what a task waits for, as a cancellation sees it: abort makes sure that the wait ends soon.
+type aborter interface{ abort(t *Task) }
+
+// wait parks t until it is made ready. The caller has made sure that somebody is going to.
+func (t *Task) wait(a aborter) {
+	t.become(stateWaiting)
+	t.waiting = a
+	t.park()
+	t.waiting = nil
+}
+
+// waiter is one who stands in the line of a Mutex, a Queue and so on: a task or a goroutine, or one of the cases of a
+// Select that one of them is in. It is guarded by the mutex of what it waits for.
+type waiter struct {
+	next, prev *waiter
+	in         *line
+	handed     bool // it has got what it waited for
+
+	task   *Task         // nil: a goroutine
+	parker *sched.Parker // of a goroutine
+	sel    *selection    // nil: it waits for this alone
+	index  int           // of the case in sel
+	owner  any           // what w is part of, if its line wants to know
+	n      int64         // how much of it w wants, if that can differ
+}
+
+// selection is what the cases of one Select share.
+type selection struct{ won atomic.Int32 } // 0: none yet; otherwise index of the case, plus 1
+
+// claim reports whether w may be given what it waits for: of the cases of a Select only the first one may. The caller
+// has taken w out of its line.
+func (w *waiter) claim() bool {
+	return w.sel == nil || w.sel.won.CompareAndSwap(0, int32(w.index)+1)
+}
+
+// wake ends the wait of w, which has been claimed. here is the scheduler on whose thread the caller is, nil if he does not
+// know. After it w is its owner's again.
+func (w *waiter) wake(here *Scheduler) {
+	switch {
+	case w.task == nil:
+		w.parker.Unpark()
+	case here == w.task.s:
+		here.makeReady(w.task)
+	default:
+		w.task.s.ask(w.task, askWake)
+	}
+}
+
+// line is a queue of waiters, first in, first out.
+type line struct{ first, last *waiter }
+
+func (l *line) push(w *waiter) {
+	w.in, w.prev, w.next, w.handed = l, l.last, nil, false
+	if l.last != nil {
+		l.last.next = w
+	} else {
+		l.first = w
+	}
+	l.last = w
+}
+
+// remove takes w out, if it is in l.
+func (l *line) remove(w *waiter) bool {
+	if w.in != l {
+		return false
+	}
+	if w.prev != nil {
+		w.prev.next = w.next
+	} else {
+		l.first = w.next
+	}
+	if w.next != nil {
+		w.next.prev = w.prev
+	} else {
+		l.last = w.prev
+	}
+	w.in, w.prev, w.next = nil, nil, nil
+	return true
+}
+
+// pop takes out the first waiter that can be claimed and marks that it has got what it waited for; nil: there is none.
+func (l *line) pop() *waiter {
+	for w := l.first; w != nil; w = l.first {
+		l.remove(w)
+		if w.claim() {
+			w.handed = true
+			return w
+		}
+	}
+	return nil
+}
+
+// waitable is what has lines of waiters: withdraw takes w out of the one it is in and reports whether it was in one.
+type waitable interface{ withdraw(w *waiter) bool }
+
+// syncWait is a task's wait in a line.
+type syncWait struct {
+	on waitable
+	w  *waiter
+}
+
+func (s *syncWait) abort(t *Task) {
+	if s.on.withdraw(s.w) {
+		t.s.makeReady(t)
+	}
+}
+
+// here returns the scheduler on whose thread t, the caller, runs; nil for a goroutine.
+func here(t *Task) *Scheduler {
+	if t == nil {
+		return nil
+	}
+	return t.s
+}
+
+// taskOf returns the task that waits when a function of this package is called with ctx, or nil for a goroutine. With
+// the Task itself the caller says that he is its coroutine. A context derived from it may have reached a goroutine that
+// the coroutine started, so it takes a look at the thread.
+func taskOf(ctx context.Context) *Task {
+	if t, ok := ctx.(*Task); ok {
+		t.mine()
+		return t
+	}
+	if ctx.Done() == nil && ctx.Value(taskKey{}) == nil { // context.Background
+		return nil
+	}
+	if t, ok := ctx.Value(taskKey{}).(*Task); ok && t.s.current.Load() == t && t.s.onThread() {
+		return t
+	}
+	return nil
+}
+
+// cause returns why a wait with ctx must not begin, or nil; t is taskOf(ctx).
+func cause(ctx context.Context, t *Task) error {
+	if t != nil {
+		if err := t.cancelled(); err != nil || ctx == context.Context(t) {
+			return err
+		}
+	}
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	return nil
+}
+
+// init makes w ready for t to wait with, or for the calling goroutine; release undoes it.
+func (w *waiter) init(t *Task) {
+	if w.task = t; t == nil {
+		w.parker = sched.GetParker()
+	}
+}
+
+// mayWait panics if the caller, who waits as t or, if that is nil, as a goroutine, is on a loop's thread without saying
+// so: he would stop the thread.
+func mayWait(t *Task) {
+	if t != nil {
+		return
+	}
+	if s := schedulerOfThread(); s != nil {
+		panic(fmt.Sprintf("coro: a task of scheduler %s waits with a context that is not its own: give the function the Task, "+
+			"or a context derived from it", s.o.Name))
+	}
+}
+
+func (w *waiter) release() {
+	if w.parker != nil {
+		sched.PutParker(w.parker)
+	}
+	w.task, w.parker = nil, nil
+}
+
+var waiters = sync.Pool{New: func() any { return new(waiter) }}
+
+// newWaiter returns a waiter for t, or for the calling goroutine, which is given back with free.
+func newWaiter(t *Task) *waiter {
+	mayWait(t)
+	w := (*waiter)(nil)
+	if t != nil {
+		w = &t.w
+	} else {
+		w = waiters.Get().(*waiter)
+	}
+	w.init(t)
+	return w
+}
+
+func (w *waiter) free() {
+	t := w.task
+	w.release()
+	if t == nil {
+		waiters.Put(w)
+	}
+}
+
+// await waits until w, which stands in a line of on, has been woken, or ctx or the task is cancelled. The error is the
+// cause; nil means that w has got what it waited for.
+func (w *waiter) await(ctx context.Context, on waitable) error {
+	if t := w.task; t != nil {
+		stop := t.follow(ctx)
+		t.sync = syncWait{on, w}
+		t.wait(&t.sync)
+		t.sync = syncWait{}
+		t.unfollow(stop)
+		if w.handed {
+			return nil
+		}
+		return cause(ctx, t)
+	}
+	done := ctx.Done()
+	if done == nil {
+		w.parker.Park()
+		return nil
+	}
+	select {
+	case <-w.parker.C():
+		return nil
+	case <-done:
+	}
+	if on.withdraw(w) {
+		return context.Cause(ctx)
+	}
+	w.parker.Park()
+	return nil
+}
+
+// follow has the wait that t is about to begin end when ctx does. It is over with unfollow.
+func (t *Task) follow(ctx context.Context) (stop func() bool) {
+	if ctx == context.Context(t) || ctx.Done() == nil {
+		return nil
+	}
+	t.waits++
+	wait := t.waits
+	return context.AfterFunc(ctx, func() {
+		for {
+			old := t.watch.Load()
+			if old >= wait || t.watch.CompareAndSwap(old, wait) {
+				break
+			}
+		}
+		t.s.ask(t, askContext)
+	})
+}
+
+func (t *Task) unfollow(stop func() bool) {
+	if stop != nil {
+		stop()
+		t.waits++ // what comes too late is of no wait
+	}
+}
+
+// contextEnded ends the wait of t if it is the one whose context has ended.
+func (t *Task) contextEnded() {
+	if t.state != stateWaiting || t.waiting == nil || t.watch.Load() != t.waits {
+		return
+	}
+	w := t.waiting
+	t.waiting = nil
+	w.abort(t)
+}
+
+// popAll takes out all waiters that can be claimed, as a list of their own.
+func (l *line) popAll() (all chain) {
+	last := &all.first
+	for w := l.pop(); w != nil; w = l.pop() {
+		*last = w
+		last = &w.next
+	}
+	return all
+}
+
+// chain is a list of waiters that have been claimed and are to be woken.
+type chain struct{ first *waiter }
+
+// wake wakes all of them, after the mutex of their line has been let go.
+func (c chain) wake(here *Scheduler) {
+	for w := c.first; w != nil; {
+		next := w.next
+		w.next = nil
+		w.wake(here)
+		w = next
+	}
+}

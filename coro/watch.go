@@ -1,0 +1,92 @@
+package coro
+
+import (
+	"bytes"
+	"fmt"
+	"log/slog"
+	"runtime"
+	"time"
+)
+
+// Hog is the report of a task that keeps its scheduler's thread: it computes, or it blocks in something that parks
+// goroutines (a channel, a sync.Mutex, package net), while all the others wait.
+type Hog struct {
+	Scheduler string        // Options.Name
+	Task      string        // name of the task
+	Running   time.Duration // how long it had run when it was found, at least
+	Stack     []byte        // of the task at that time; empty if it had just ended
+}
+
+// watch looks for hogs until the scheduler is over. It compares two looks: if the same resumption was under way at both,
+// it has lasted for as long as lies between them.
+func (s *Scheduler) watch() {
+	defer s.watcher.Done()
+	tick := time.NewTicker(s.o.HogLimit / 4)
+	defer tick.Stop()
+	var slice, reported uint64
+	var since time.Time
+	for {
+		select {
+		case <-s.ended:
+			return
+		case <-tick.C:
+		}
+		now := s.slice.Load()
+		if now == 0 || now != slice {
+			slice, since = now, time.Now()
+			continue
+		}
+		running := time.Since(since)
+		if t := s.current.Load(); t != nil && running >= s.o.HogLimit && reported != slice && s.slice.Load() == slice {
+			reported = slice
+			s.report(t, slice, running)
+		}
+	}
+}
+
+// report tells of a task that hogs the thread, once.
+func (s *Scheduler) report(t *Task, slice uint64, running time.Duration) {
+	if t.reported.Swap(true) {
+		return
+	}
+	s.count.hogs.Add(1)
+	h := Hog{Scheduler: s.o.Name, Task: t.Name(), Running: running}
+	if w := t.employer.Load(); w != nil {
+		h.Stack = stackOf(w.goid.Load())
+	}
+	if s.slice.Load() != slice {
+		h.Stack = nil // it is another's, or that of the task at another time
+	}
+	if s.o.OnHog != nil {
+		go s.o.OnHog(h)
+		return
+	}
+	s.o.Logger.Warn("coro: a task keeps the thread of its scheduler", slog.String("scheduler", h.Scheduler),
+		slog.String("task", h.Task), slog.Duration("running", h.Running), slog.String("stack", string(h.Stack)))
+}
+
+// maxDump bounds the dump in which a stack is looked for.
+const maxDump = 64 << 20
+
+// stackOf returns the stack of a goroutine, or nil. It stops the world for as long as a dump of all stacks takes.
+func stackOf(goid int64) []byte {
+	for size := 1 << 16; size <= maxDump; size *= 4 {
+		buf := make([]byte, size)
+		n := runtime.Stack(buf, true)
+		head := fmt.Appendf(nil, "goroutine %d [", goid)
+		i := bytes.Index(buf[:n], head)
+		if i > 0 && buf[i-1] != '\n' {
+			i = -1
+		}
+		if i >= 0 {
+			stack := buf[i:n]
+			if end := bytes.Index(stack, []byte("\n\n")); end >= 0 {
+				return bytes.Clone(stack[:end])
+			}
+		}
+		if n < size {
+			return nil
+		}
+	}
+	return nil
+}
