@@ -169,7 +169,8 @@ func xattr(o *Op, attr string) *Op {
 // Stream for what has none. N is the number of bytes; 0 is the end. The loop polls both ends before it has the kernel
 // move anything, and has the kernel not wait, so that one that waits holds no thread and can be cancelled; flags are
 // SPLICE_F_*, and with SPLICE_F_NONBLOCK it answers EAGAIN in place of waiting. Only a socket in blocking mode at the
-// far end can hold a kernel thread, for as long as its peer does not read. Errors: EBADF, EINVAL, ESPIPE. Linux 5.7.
+// far end can hold a kernel thread, for as long as its peer does not read. Errors, which may come only when both ends are
+// ready: EBADF, EINVAL, ESPIPE. Linux 5.7.
 func Splice(from int, fromOff int64, to int, toOff int64, n int64, flags int) *Op {
 	return of(backends.Op{
 		Code: backends.OpSplice, FD: to, Off: toOff, Flags: uint32(flags), Args: &backends.Args{FD: from, Off: fromOff, Len: n},

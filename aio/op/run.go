@@ -135,13 +135,14 @@ type Batch struct {
 // could be submitted the Batch is over at once and Wait says why.
 func Start(l *aiort.Loop, ops ...*Op) *Batch {
 	b := &Batch{b: aiort.NewBatch(), ops: ops, done: make(chan struct{})}
-	if b.err = enlist(b.b, ops); b.err == nil && len(ops) > 0 {
-		b.err = l.SubmitBatch(b.b, b.end)
-		if b.err == nil {
-			return b
+	err := enlist(b.b, ops)
+	if err == nil && len(ops) > 0 {
+		if err = l.SubmitBatch(b.b, b.end); err == nil {
+			return b // and end may have run
 		}
 	}
 	b.b.Reset()
+	b.err = err
 	b.over.Store(true)
 	close(b.done)
 	return b

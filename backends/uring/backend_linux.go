@@ -40,6 +40,10 @@ var (
 	_ backends.Pollable = (*Backend)(nil)
 )
 
+// What the kernel says inside of itself for EINTR, and lets out where a worker that is opening a FIFO is interrupted:
+// ERESTARTSYS to ERESTART_RESTARTBLOCK.
+const erestartsys, erestartBlock = 512, 516
+
 // User data of entries that are not operations: slots no Loop hands out.
 const (
 	slotWake = backends.MaxSlots + iota
@@ -293,6 +297,9 @@ func (b *Backend) reap(dst []backends.Event) int {
 					continue
 				}
 				res = b.scratch[slot].writeBack(id, res)
+			}
+			if res <= -erestartsys && res >= -erestartBlock {
+				res = -int32(syscall.EINTR)
 			}
 			dst[n] = backends.Event{ID: id, Res: res, More: more}
 			n++

@@ -33,6 +33,11 @@ func (b *Backend) encodeMore(e *sys.SQE, c *backends.Completion) {
 		e.Addr, e.Len = address(&s.msg), 1
 
 	case backends.OpOpen:
+		// The kernel first tries to open with O_NONBLOCK, and takes what comes of that: a FIFO is open at once, or ENXIO,
+		// without its other end. That is not what openat(2) does, so it has to leave the try out.
+		if op.Flags&(unix.O_NONBLOCK|unix.O_PATH|unix.O_DIRECTORY) == 0 {
+			e.Flags = sys.SQEAsync
+		}
 		e.Addr = path(a.Path)
 		if a.Resolve == 0 {
 			e.Opcode, e.Len, e.OpFlags = sys.OpOpenat, a.Mode, op.Flags

@@ -36,9 +36,11 @@ func moreEncodings(m *material) []encoding {
 			sys.SQE{Opcode: 48, Fd: fd, Addr: msg, Len: 1, OpFlags: 0x8000 | 0x4000, UserData: id}},
 
 		{"open", op(backends.OpOpen, 0, unix.O_CREAT|unix.O_CLOEXEC),
-			sys.SQE{Opcode: 18, Fd: fd, Addr: path, Len: 0o640, OpFlags: unix.O_CREAT | 0x80000, UserData: id}},
+			sys.SQE{Opcode: 18, Flags: 1 << 4, Fd: fd, Addr: path, Len: 0o640, OpFlags: unix.O_CREAT | 0x80000, UserData: id}},
+		{"open nonblock", op(backends.OpOpen, 0, unix.O_NONBLOCK),
+			sys.SQE{Opcode: 18, Fd: fd, Addr: path, Len: 0o640, OpFlags: unix.O_NONBLOCK, UserData: id}},
 		{"openat2", with(&resolve, backends.OpOpen, 0, unix.O_CLOEXEC),
-			sys.SQE{Opcode: 28, Fd: fd, Addr: path, Len: 24, Off: number(&m.scratch().how), UserData: id}},
+			sys.SQE{Opcode: 28, Flags: 1 << 4, Fd: fd, Addr: path, Len: 24, Off: number(&m.scratch().how), UserData: id}},
 		{"statx", op(backends.OpStatx, 0, unix.AT_SYMLINK_NOFOLLOW),
 			sys.SQE{Opcode: 21, Fd: fd, Addr: path, Len: 0o640, Off: number(a.Stat), OpFlags: 0x100, UserData: id}},
 		{"rename", op(backends.OpRename, 0, unix.RENAME_NOREPLACE),
