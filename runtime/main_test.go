@@ -11,12 +11,10 @@ import (
 
 // TestMain guards that the tests leave nothing behind: no goroutine, no descriptor, no thread of the kernel's.
 func TestMain(m *testing.M) {
-	r, w, err := os.Pipe() // starts Go's netpoller, whose descriptors stay
-	if err != nil {
-		panic(err)
+	if r, w, err := os.Pipe(); err == nil { // starts Go's netpoller, whose descriptors stay; WASI has no pipes
+		r.Close()
+		w.Close()
 	}
-	r.Close()
-	w.Close()
 	goleak.VerifyTestMain(leakChecker{m})
 }
 

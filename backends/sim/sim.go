@@ -3,6 +3,7 @@ package sim
 import (
 	"fmt"
 	"math/rand/v2"
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -222,12 +223,21 @@ func (s *Sim) Poll(dst []backends.Event, deadline int64) (int, error) {
 		switch next := s.due.next(); {
 		case next <= deadline && next != backends.Forever:
 			s.now.Store(max(s.Now(), next))
+			s.yield()
 		case deadline != backends.Forever:
 			s.now.Store(deadline)
+			s.yield()
 		default:
 			s.cond.Wait()
 		}
 	}
+}
+
+// yield lets other goroutines run where a real kernel would have the caller wait: without threads nobody else could.
+func (s *Sim) yield() {
+	s.mu.Unlock()
+	runtime.Gosched()
+	s.mu.Lock()
 }
 
 // wake uses up the call of Wake that is pending.
