@@ -127,12 +127,20 @@ func doRead(op *Op, a attempt) int32 {
 		bufs = op.Bufs
 	}
 	for flags := streamFlags(op, a); ; {
-		n, errno := sys.Preadv(op.FD, bufs, a.done, op.Off, flags)
+		var n int
+		var errno syscall.Errno
+		if op.Code == OpRead && op.Off == Stream && flags == 0 {
+			n, errno = sys.Read(op.FD, rest(op.Buf, a.done))
+		} else {
+			n, errno = sys.Preadv(op.FD, bufs, a.done, op.Off, flags)
+		}
 		switch {
 		case errno == syscall.EINTR:
 		case flags != op.Flags && unknown(errno):
-			if res := settle(op, pollIn); res != 0 {
-				return res
+			if mode, errno := sys.Access(op.FD); errno == 0 && mode != syscall.O_WRONLY { // or else it fails at once
+				if res := settle(op, pollIn); res != 0 {
+					return res
+				}
 			}
 			flags = op.Flags
 		default:
@@ -148,12 +156,20 @@ func doWrite(op *Op, a attempt) int32 {
 		bufs = op.Bufs
 	}
 	for flags := streamFlags(op, a); ; {
-		n, errno := sys.Pwritev(op.FD, bufs, a.done, op.Off, flags)
+		var n int
+		var errno syscall.Errno
+		if op.Code == OpWrite && op.Off == Stream && flags == 0 {
+			n, errno = sys.Write(op.FD, rest(op.Buf, a.done))
+		} else {
+			n, errno = sys.Pwritev(op.FD, bufs, a.done, op.Off, flags)
+		}
 		switch {
 		case errno == syscall.EINTR:
 		case flags != op.Flags && unknown(errno):
-			if res := settle(op, pollOut); res != 0 {
-				return res
+			if mode, errno := sys.Access(op.FD); errno == 0 && mode != syscall.O_RDONLY { // or else it fails at once
+				if res := settle(op, pollOut); res != 0 {
+					return res
+				}
 			}
 			flags = op.Flags
 		default:
@@ -162,17 +178,18 @@ func doWrite(op *Op, a attempt) int32 {
 	}
 }
 
+// streamFlags: a transfer of nothing does not wait.
+func streamFlags(op *Op, a attempt) uint32 {
+	if a.wait || op.Off != Stream || op.Bufs == nil && len(op.Buf) == 0 {
+		return op.Flags
+	}
+	return op.Flags | rwfNoWait
+}
+
 // unknown reports whether errno can mean that RWF_NOWAIT is unknown: to the descriptor, to the kernel or to a filter in
 // front of it. If it means something else, the call without it says so again.
 func unknown(errno syscall.Errno) bool {
 	return errno == syscall.EOPNOTSUPP || errno == syscall.ENOSYS || errno == syscall.EPERM
-}
-
-func streamFlags(op *Op, a attempt) uint32 {
-	if a.wait || op.Off != Stream {
-		return op.Flags
-	}
-	return op.Flags | rwfNoWait
 }
 
 func doRecv(op *Op, a attempt) int32 {
@@ -235,7 +252,12 @@ func rest(p []byte, done int) []byte {
 
 func doAccept(op *Op, a attempt) int32 {
 	if !a.wait {
-		if res := settle(op, pollIn); res != 0 {
+		if res := settle(op, pollIn); res == -int32(syscall.EAGAIN) || res == unsure {
+			// What does not listen will never be ready, and fails at once.
+			if listens, errno := sys.Listens(op.FD); errno == 0 && listens {
+				return res
+			}
+		} else if res != 0 {
 			return res
 		}
 	}

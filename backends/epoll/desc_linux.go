@@ -2,6 +2,8 @@ package epoll
 
 import (
 	"golang.org/x/sys/unix"
+
+	"github.com/weirgo/weir/backends"
 )
 
 // desc is what the backend knows of a descriptor number.
@@ -58,10 +60,17 @@ const always = unix.EPOLLERR | unix.EPOLLHUP
 
 // patience decides whether to try an operation at once, before waiting for it. That is worth while when data streams
 // in, and a system call for nothing when each message is waited for. After a try that found nothing the next ones are left
-// out: 1, 2, 4, ... up to 64 in a row; one that found something makes it eager again.
-type patience struct{ skip, left uint8 }
+// out: 1, 2, 4, ... up to 64 in a row; one that found something makes it eager again. What was learned from one kind of
+// operation does not hold for another, which may not be for this descriptor at all.
+type patience struct {
+	of         backends.Code
+	skip, left uint8
+}
 
-func (p *patience) eager() bool {
+func (p *patience) eager(of backends.Code) bool {
+	if p.of != of {
+		*p = patience{of: of}
+	}
 	if p.left > 0 {
 		p.left--
 		return false
@@ -69,9 +78,12 @@ func (p *patience) eager() bool {
 	return true
 }
 
-func (p *patience) found() { *p = patience{} }
+func (p *patience) found() { p.skip, p.left = 0, 0 }
 
-func (p *patience) disappointed() {
+func (p *patience) disappointed(of backends.Code) {
+	if p.of != of {
+		*p = patience{of: of}
+	}
 	p.skip = min(max(2*p.skip, 1), 64)
 	p.left = p.skip
 }

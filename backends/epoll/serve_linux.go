@@ -148,7 +148,7 @@ func (b *Backend) waitable(e *entry, w way) {
 			b.begin(d, q, e)
 			return
 		}
-		if d.gen != 0 && skippable(op) && !d.try[w].eager() {
+		if d.gen != 0 && skippable(op) && !d.try[w].eager(op.Code) {
 			b.begin(d, q, e)
 			return
 		}
@@ -161,7 +161,7 @@ func (b *Backend) waitable(e *entry, w way) {
 		b.finish(e, e.res)
 	case stays:
 		d = b.desc(op.FD)
-		d.try[w].disappointed()
+		d.try[w].disappointed(op.Code)
 		b.begin(d, &d.wait[w], e)
 	case went:
 		d = b.desc(op.FD)
@@ -175,13 +175,13 @@ func (b *Backend) waitable(e *entry, w way) {
 }
 
 // skippable reports whether an operation may wait for readiness without having been tried: nothing but readiness could
-// let it end.
+// let it end. (A read of an eventfd into too small a buffer fails at once, for one.)
 func skippable(op *backends.Op) bool {
 	switch op.Code {
 	case backends.OpRecv:
 		return op.Flags == 0 && len(op.Buf) > 0
-	case backends.OpRead, backends.OpAccept:
-		return true
+	case backends.OpAccept:
+		return op.Flags&^(unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK) == 0
 	}
 	return false
 }

@@ -48,6 +48,18 @@ func transfer(trap uintptr, fd int, bufs [][]byte, skip int, off int64, flags ui
 	return result(n, errno)
 }
 
+// Read and Write are read(2) and write(2). They differ from Preadv and Pwritev in one thing: a Write of nothing to a
+// socket that keeps messages apart sends an empty one.
+func Read(fd int, p []byte) (int, syscall.Errno) {
+	n, _, errno := syscall.Syscall(unix.SYS_READ, uintptr(fd), uintptr(unsafe.Pointer(unsafe.SliceData(p))), uintptr(min(len(p), MaxTransfer)))
+	return result(n, errno)
+}
+
+func Write(fd int, p []byte) (int, syscall.Errno) {
+	n, _, errno := syscall.Syscall(unix.SYS_WRITE, uintptr(fd), uintptr(unsafe.Pointer(unsafe.SliceData(p))), uintptr(min(len(p), MaxTransfer)))
+	return result(n, errno)
+}
+
 // Recv and Send are recv(2) and send(2).
 func Recv(fd int, p []byte, flags uint32) (int, syscall.Errno) {
 	n, _, errno := syscall.Syscall6(unix.SYS_RECVFROM, uintptr(fd), uintptr(unsafe.Pointer(unsafe.SliceData(p))),
@@ -181,10 +193,25 @@ func Poll(fd int, events uint32, wait bool) (uint32, syscall.Errno) {
 	return uint32(uint16(p.Revents)), 0
 }
 
-// Nonblocking reports whether O_NONBLOCK is set on what fd refers to.
+// Nonblocking reports whether O_NONBLOCK is set on what fd refers to, and Access how that may be used: O_RDONLY,
+// O_WRONLY, O_RDWR.
 func Nonblocking(fd int) (bool, syscall.Errno) {
 	flags, _, errno := syscall.RawSyscall(unix.SYS_FCNTL, uintptr(fd), unix.F_GETFL, 0)
 	return flags&unix.O_NONBLOCK != 0, errno
+}
+
+func Access(fd int) (int, syscall.Errno) {
+	flags, _, errno := syscall.RawSyscall(unix.SYS_FCNTL, uintptr(fd), unix.F_GETFL, 0)
+	return int(flags & unix.O_ACCMODE), errno
+}
+
+// Listens reports whether fd is a socket that accepts connections; ENOTSOCK if it is none.
+func Listens(fd int) (bool, syscall.Errno) {
+	v, err := unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_ACCEPTCONN)
+	if err != nil {
+		return false, err.(syscall.Errno)
+	}
+	return v != 0, 0
 }
 
 // Call is a system call whose arguments are plain numbers: shutdown, fsync, close.
