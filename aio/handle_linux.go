@@ -43,6 +43,7 @@ type descriptor struct {
 	closeErr error
 	cleanup  runtime.Cleanup
 	unlink   atomic.Bool // of a unix listener: Close removes its file
+	late     atomic.Pointer[late]
 
 	reading, writing turn
 
@@ -116,6 +117,7 @@ func (h *handle) acquire() error {
 func (h *handle) release() {
 	if h.refs.Add(-1) == closingBit && h.refs.CompareAndSwap(closingBit, -closingBit) {
 		h.cleanup.Stop()
+		h.late.Load().close()
 		h.closeErr = unix.Close(h.fd)
 		h.io.rt.Release(h.place)
 		close(h.gone)

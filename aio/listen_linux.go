@@ -5,7 +5,6 @@ package aio
 import (
 	"context"
 	"errors"
-	"iter"
 	"net"
 	"os"
 	"strconv"
@@ -62,6 +61,13 @@ func (l *listener) accept(ctx context.Context, sa *backends.Sockaddr) (int, erro
 	for {
 		if ctx.Err() != nil {
 			return -1, context.Cause(ctx)
+		}
+		if fd := h.late.Load().take(); fd >= 0 {
+			if sys.SockName(unix.SYS_GETPEERNAME, fd, sa) == nil {
+				return fd, nil
+			}
+			unix.Close(fd) // the client has left: nobody's loss
+			continue
 		}
 		m := s.message(nil, nil) // for its address, which must be on the heap
 		fd, errno := 0, unix.EAGAIN
@@ -124,29 +130,17 @@ func (l *TCPListener) acceptTCP(ctx context.Context) (*TCPConn, error) {
 	if err != nil {
 		return nil, l.localError("accept", err)
 	}
+	return l.connected(fd, &sa)
+}
+
+// connected makes a connection of fd, which it owns from now on and whose peer is sa.
+func (l *TCPListener) connected(fd int, sa *backends.Sockaddr) (*TCPConn, error) {
 	prepareTCP(fd, l.keepAlive, l.keepAliveConfig)
 	c := &TCPConn{}
-	if err := l.adopt(&c.socket, fd, &sa); err != nil {
+	if err := l.adopt(&c.socket, fd, sa); err != nil {
 		return nil, l.localError("accept", err)
 	}
 	return c, nil
-}
-
-// Accepts returns the connections as they come, until ctx ends, the listener is closed, or the consumer breaks off. An
-// error comes with a nil connection: that of ctx and net.ErrClosed are the last, others (EMFILE) are not.
-func (l *TCPListener) Accepts(ctx context.Context) iter.Seq2[net.Conn, error] {
-	return accepts(ctx, l.AcceptContext)
-}
-
-func accepts(ctx context.Context, accept func(context.Context) (net.Conn, error)) iter.Seq2[net.Conn, error] {
-	return func(yield func(net.Conn, error) bool) {
-		for {
-			c, err := accept(ctx)
-			if !yield(c, err) || err != nil && (errors.Is(err, net.ErrClosed) || ctx.Err() != nil) {
-				return
-			}
-		}
-	}
 }
 
 // Accept waits for a connection: see TCPListener.Accept.
@@ -173,16 +167,16 @@ func (l *UnixListener) acceptUnix(ctx context.Context) (*UnixConn, error) {
 	if err != nil {
 		return nil, l.localError("accept", err)
 	}
+	return l.connected(fd, &sa)
+}
+
+// connected makes a connection of fd, which it owns from now on and whose peer is sa.
+func (l *UnixListener) connected(fd int, sa *backends.Sockaddr) (*UnixConn, error) {
 	c := &UnixConn{}
-	if err := l.adopt(&c.socket, fd, &sa); err != nil {
+	if err := l.adopt(&c.socket, fd, sa); err != nil {
 		return nil, l.localError("accept", err)
 	}
 	return c, nil
-}
-
-// Accepts returns the connections as they come: see TCPListener.Accepts.
-func (l *UnixListener) Accepts(ctx context.Context) iter.Seq2[net.Conn, error] {
-	return accepts(ctx, l.AcceptContext)
 }
 
 // adopt makes a connection of fd, which it owns from now on and whose peer is sa.

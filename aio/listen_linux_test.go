@@ -150,38 +150,6 @@ func TestAcceptCancelRace(t *testing.T) {
 	})
 }
 
-// Accepts yields connections until its context ends.
-func TestAccepts(t *testing.T) {
-	each(t, func(t *testing.T, io *aio.IO) {
-		ln := listen(t, io)
-		ctx, cancel := context.WithCancel(context.Background())
-		defer cancel()
-		dialed := make(chan struct{})
-		go func() {
-			defer close(dialed)
-			for range 3 {
-				if c, err := net.Dial("tcp", ln.Addr().String()); err == nil {
-					c.Close()
-				}
-			}
-		}()
-		n := 0
-		var last error
-		for c, err := range ln.Accepts(ctx) {
-			if last = err; err == nil {
-				c.Close()
-				if n++; n == 3 {
-					cancel()
-				}
-			}
-		}
-		<-dialed
-		if n != 3 || !errors.Is(last, context.Canceled) {
-			t.Errorf("%d connections, last error %v", n, last)
-		}
-	})
-}
-
 // Running out of descriptors does not wedge a listener: Accept says EMFILE, and works again when there are some.
 func TestAcceptEMFILE(t *testing.T) {
 	each(t, func(t *testing.T, io *aio.IO) {
