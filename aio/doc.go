@@ -14,5 +14,5 @@
 // the kernel has let go of the buffer, also when its deadline or context ended; what had been transferred by then is
 // reported, never dropped.
 //
-// This version runs on Linux with io_uring.
+// This version runs on Linux: with io_uring, or with epoll where that is not to be had.
 package aio

@@ -39,7 +39,7 @@ type Options struct {
 
 	// KernelWorkers bounds the threads the kernel starts for a loop's operations that it can neither do at once
 	// nor poll, of each of its two kinds; or else the goroutines that a backend makes such calls on. 0: 64. Backends:
-	// io_uring on Linux 5.15 and newer, portable.
+	// io_uring on Linux 5.15 and newer, epoll, portable.
 	KernelWorkers int
 
 	// PoolSize bounds the goroutines that run functions given to Loop.Blocking. 0: 64.
