@@ -348,3 +348,30 @@ func mustPanic(t *testing.T, what string, f func()) {
 	}()
 	f()
 }
+
+// What an Op was part of does not stick to it.
+func TestReuse(t *testing.T) {
+	each(t, func(t *testing.T, r *on) {
+		rd, wr := r.pipe()
+		sleep, limit := op.Timeout(short), op.LinkTimeout(long)
+		read := op.Read(rd, make([]byte, 1), op.Stream)
+		limit.SetDuration(short / 5)
+		r.do(sleep.SetDuration(long).Link(), limit, read.Link(), op.LinkTimeout(short/5))
+		if got := results(sleep, limit, read); got != "deadline deadline deadline" {
+			t.Error(got)
+		}
+		r.ok(sleep.SetDuration(short).Unlink())
+		r.ok(sleep.Link(), limit.SetDuration(long))
+		e := new(op.Event)
+		notify, wait := op.EventNotify(e), op.EventWait(e)
+		r.do(read.Unlink(), op.Cancel(read))
+		r.ok(sleep.Unlink(), read, op.Write(wr, []byte("x"), op.Stream), notify, wait)
+		e.Close()
+		r.do(notify, wait)
+		if got := kindOf(notify.Err) + kindOf(wait.Err); got != "closedclosed" {
+			t.Error(got)
+		}
+		op.Cancel(read) // made, and never submitted
+		r.ok(read, op.Write(wr, []byte("x"), op.Stream))
+	})
+}

@@ -23,7 +23,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 var bg = context.Background()
 
 // patience is how long a test waits for what should happen at once. It is far longer than a slow machine needs.
-const patience = 60 * time.Second
+const patience = 20 * time.Second
 
 // on is a loop to run operations on.
 type on struct {

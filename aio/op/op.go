@@ -67,6 +67,9 @@ func (o *Op) HardLink() *Op { return o.link(aiort.LinkHard) }
 // Unlink undoes Link and HardLink. It returns o.
 func (o *Op) Unlink() *Op { return o.link(aiort.LinkNone) }
 
+// Linked says how the next operation depends on o.
+func (o *Op) Linked() aiort.Link { return o.c.Link }
+
 func (o *Op) link(l aiort.Link) *Op {
 	o.mayChange()
 	o.c.Link = l
