@@ -150,7 +150,7 @@ func (h *handle) sendFile(fd int, limit int64) (n int64, err error, done bool) {
 			n += int64(moved)
 			h.loop.Direct()
 		case unix.EAGAIN:
-			if err := h.poll(s, unix.POLLOUT); err != nil {
+			if err := h.poll(context.Background(), s, unix.POLLOUT); err != nil {
 				return n, err, true
 			}
 		case unix.EINVAL, unix.ENOSYS, unix.EOPNOTSUPP, unix.EPERM, unix.EOVERFLOW:
@@ -166,8 +166,8 @@ func (h *handle) sendFile(fd int, limit int64) (n int64, err error, done bool) {
 }
 
 // poll waits until a socket is ready for what s is about.
-func (h *handle) poll(s *side, events uint32) error {
-	_, err := h.do(context.Background(), s, &backends.Op{Code: backends.OpPoll, FD: h.fd, Flags: events})
+func (h *handle) poll(ctx context.Context, s *side, events uint32) error {
+	_, err := h.do(ctx, s, &backends.Op{Code: backends.OpPoll, FD: h.fd, Flags: events})
 	return err
 }
 
@@ -198,7 +198,7 @@ func splice(to, from *handle, limit int64) (n int64, err error, done bool) {
 		moved, err := sys.Splice(from.fd, -1, p.w, -1, int(min(limit-n, sendChunk)))
 		switch {
 		case err == unix.EAGAIN:
-			if err := from.poll(&from.r, unix.POLLIN); err != nil {
+			if err := from.poll(context.Background(), &from.r, unix.POLLIN); err != nil {
 				return n, err, true
 			}
 			continue
@@ -216,7 +216,7 @@ func splice(to, from *handle, limit int64) (n int64, err error, done bool) {
 			moved, err := sys.Splice(p.r, -1, to.fd, -1, held)
 			switch {
 			case err == unix.EAGAIN:
-				err = to.poll(&to.w, unix.POLLOUT)
+				err = to.poll(context.Background(), &to.w, unix.POLLOUT)
 			case err != nil:
 				err = os.NewSyscallError("splice", err)
 			default:

@@ -24,6 +24,7 @@ type packet struct {
 	buf  [1][]byte
 	one  [1]byte
 	list [][]byte // of a Writev: what is still to be sent
+	many sys.Datagrams
 }
 
 // message prepares the side's packet for p and oob.

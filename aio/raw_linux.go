@@ -3,6 +3,7 @@
 package aio
 
 import (
+	"context"
 	"syscall"
 
 	"golang.org/x/sys/unix"
@@ -36,7 +37,7 @@ func (h *handle) raw(s *side, events uint32, f func(fd uintptr) bool) error {
 	}
 	defer h.end(s)
 	for !f(uintptr(h.fd)) {
-		if err := h.poll(s, events); err != nil {
+		if err := h.poll(context.Background(), s, events); err != nil {
 			return err
 		}
 	}

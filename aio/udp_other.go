@@ -4,6 +4,7 @@ package aio
 
 import (
 	"context"
+	"errors"
 	"net"
 	"net/netip"
 	"syscall"
@@ -173,4 +174,54 @@ func (c *UDPConn) WriteToUDPAddrPortContext(ctx context.Context, p []byte, addr 
 		return err
 	})
 	return n, err
+}
+
+// ReadBatch receives one packet: as many as one system call receives here. See Packet.
+func (c *UDPConn) ReadBatch(ctx context.Context, ps []Packet) (int, error) {
+	if len(ps) == 0 {
+		return 0, nil
+	}
+	n, addr, err := c.ReadFromUDPAddrPortContext(ctx, ps[0].Buf)
+	if err != nil {
+		return 0, err
+	}
+	ps[0].N, ps[0].Addr, ps[0].Segment = n, addr, 0
+	return 1, nil
+}
+
+// WriteBatch sends all of ps, each to its Addr, one after the other. It returns how many it sent: with an error, those
+// before the one that failed.
+func (c *UDPConn) WriteBatch(ctx context.Context, ps []Packet) (int, error) {
+	for i := range ps {
+		p := &ps[i]
+		p.N = 0
+		for first := true; first || p.N < len(p.Buf); first = false {
+			datagram := p.Buf[p.N:]
+			if p.Segment > 0 {
+				datagram = datagram[:min(p.Segment, len(datagram))]
+			}
+			var err error
+			if p.Addr.IsValid() {
+				_, err = c.WriteToUDPAddrPortContext(ctx, datagram, p.Addr)
+			} else {
+				_, err = c.WriteContext(ctx, datagram)
+			}
+			if err != nil {
+				return i, err
+			}
+			p.N += len(datagram)
+		}
+	}
+	return len(ps), nil
+}
+
+// SetGRO says whether the system may join datagrams of one sender: nothing known here does.
+func (c *UDPConn) SetGRO(on bool) error {
+	if c.netUDPConn == nil {
+		return syscall.EINVAL
+	}
+	if !on {
+		return nil
+	}
+	return c.wrap("set")(errors.ErrUnsupported)
 }

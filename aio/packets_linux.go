@@ -1,0 +1,148 @@
+//go:build !weir_portable
+
+package aio
+
+import (
+	"context"
+	"net"
+	"os"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/weirgo/weir/internal/sys"
+)
+
+// ReadBatch receives as many packets as there are, up to len(ps), with one system call; it blocks until there is one,
+// as Read does, and ends early when ctx does, with the cause of that. It returns how many it received. On a socket for
+// both families an IPv4 sender is reported in its IPv4-mapped form. The buffers belong to weir until ReadBatch returns.
+func (c *UDPConn) ReadBatch(ctx context.Context, ps []Packet) (int, error) {
+	if !c.ok() {
+		return 0, syscall.EINVAL
+	}
+	n, err := c.h.recvBatch(ctx, ps)
+	return n, c.opError("read", err)
+}
+
+// WriteBatch sends all of ps, each to its Addr, with as few system calls as the kernel needs. It blocks while there is no
+// room, as Write does, and ends early when ctx does, with the cause of that. It returns how many it sent: with an error,
+// those before the one that failed. The buffers belong to weir until WriteBatch returns.
+func (c *UDPConn) WriteBatch(ctx context.Context, ps []Packet) (int, error) {
+	if !c.ok() {
+		return 0, syscall.EINVAL
+	}
+	n, err := c.sendBatch(ctx, ps)
+	return n, c.opError("write", err)
+}
+
+// SetGRO says whether the kernel may join datagrams of one sender that come one after the other (Linux 5.0): ReadBatch
+// then fills Packet.Segment in. Other methods cannot tell such datagrams apart; buffers should hold 65,535 bytes.
+func (c *UDPConn) SetGRO(on bool) error { return c.setInt(unix.SOL_UDP, unix.UDP_GRO, boolInt(on)) }
+
+func (h *handle) recvBatch(ctx context.Context, ps []Packet) (int, error) {
+	s := &h.r
+	if err := h.begin(s); err != nil {
+		return 0, err
+	}
+	defer h.end(s)
+	if len(ps) == 0 {
+		return 0, nil
+	}
+	d := s.datagrams(len(ps))
+	defer d.Forget()
+	ps = ps[:d.Len()]
+	for i := range ps {
+		d.Receive(i, ps[i].Buf)
+	}
+	for wait := !s.try.eager(); ; wait = true {
+		if wait {
+			if err := h.poll(ctx, s, unix.POLLIN); err != nil {
+				return 0, syscallError("recvmmsg", err)
+			}
+		}
+		n, errno := d.TryRecv(h.fd)
+		switch errno {
+		case 0:
+			s.try.found()
+			h.loop.Direct()
+			for i := range ps[:n] {
+				p := &ps[i]
+				p.N, p.Segment = d.Received(i)
+				p.Addr, _ = sys.Inet(d.Addr(i))
+				sys.RaceReceived(p.Buf[:p.N])
+			}
+			return n, nil
+		case unix.EAGAIN:
+			s.try.disappointed()
+		default:
+			return 0, os.NewSyscallError("recvmmsg", errno)
+		}
+	}
+}
+
+func (c *UDPConn) sendBatch(ctx context.Context, ps []Packet) (sent int, err error) {
+	h, s := &c.h, &c.h.w
+	if err := h.begin(s); err != nil {
+		return 0, err
+	}
+	defer h.end(s)
+	for sent < len(ps) {
+		d := s.datagrams(len(ps) - sent)
+		n, err := c.sendSome(ctx, d, ps[sent:sent+d.Len()])
+		d.Forget()
+		if sent += n; err != nil {
+			return sent, err
+		}
+	}
+	return sent, nil
+}
+
+// sendSome sends ps, for each of which d has room.
+func (c *UDPConn) sendSome(ctx context.Context, d *sys.Datagrams, ps []Packet) (sent int, err error) {
+	h, s := &c.h, &c.h.w
+	for i := range ps {
+		p := &ps[i]
+		switch {
+		case c.connected && p.Addr.IsValid():
+			err = net.ErrWriteToConnected
+		case !c.connected && !p.Addr.IsValid():
+			err = errMissingAddress
+		case !c.connected:
+			err = c.encodeAddrPort(p.Addr, d.Addr(i))
+		}
+		if err != nil {
+			ps = ps[:i] // those before it are sent
+			break
+		}
+		sys.RaceSending(p.Buf)
+		d.Send(i, p.Buf, !c.connected, p.Segment)
+	}
+	for sent < len(ps) {
+		n, errno := d.TrySend(h.fd, sent, len(ps))
+		switch errno {
+		case 0:
+			h.loop.Direct()
+			for i := range ps[sent : sent+n] {
+				ps[sent+i].N = len(ps[sent+i].Buf)
+			}
+			sent += n
+		case unix.EAGAIN:
+			if err := h.poll(ctx, s, unix.POLLOUT); err != nil {
+				return sent, syscallError("sendmmsg", err)
+			}
+		default:
+			return sent, os.NewSyscallError("sendmmsg", errno)
+		}
+		if err := h.check(s); err != nil && sent < len(ps) {
+			return sent, err
+		}
+	}
+	return sent, err
+}
+
+// datagrams is memory of the side's for n packets, or as many as one system call takes.
+func (s *side) datagrams(n int) *sys.Datagrams {
+	m := s.message(nil, nil)
+	m.many.Use(n)
+	return &m.many
+}

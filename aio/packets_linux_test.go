@@ -1,0 +1,286 @@
+//go:build !weir_portable
+
+package aio_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"os"
+	"sync"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/weirgo/weir/aio"
+)
+
+func listenUDP(t testing.TB, io *aio.IO) (c *aio.UDPConn, self netip.AddrPort) {
+	t.Helper()
+	c, err := io.ListenUDP("udp4", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { c.Close() })
+	c.SetReadBuffer(4 << 20)
+	return c, c.LocalAddr().(*net.UDPAddr).AddrPort()
+}
+
+// packets are n of them with room for size bytes.
+func packets(n, size int) []aio.Packet {
+	ps := make([]aio.Packet, n)
+	for i := range ps {
+		ps[i].Buf = make([]byte, size)
+	}
+	return ps
+}
+
+// receive reads batches until there are n packets, whose data it returns.
+func receive(t testing.TB, c *aio.UDPConn, n, size int) (data []string, from []netip.AddrPort) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	defer cancel()
+	ps := packets(17, size)
+	for len(data) < n {
+		m, err := c.ReadBatch(ctx, ps)
+		if err != nil {
+			t.Fatalf("after %d packets: %v", len(data), err)
+		}
+		for _, p := range ps[:m] {
+			for b := p.Buf[:p.N]; ; {
+				one := b
+				if p.Segment > 0 {
+					one = b[:min(p.Segment, len(b))]
+				}
+				data, from = append(data, string(one)), append(from, p.Addr)
+				if b = b[len(one):]; len(b) == 0 {
+					break
+				}
+			}
+		}
+	}
+	return data, from
+}
+
+// Batches arrive whole and in order, with their senders; empty packets and cut ones too.
+func TestBatch(t *testing.T) {
+	each(t, func(t *testing.T, io *aio.IO) {
+		a, self := listenUDP(t, io)
+		b, other := listenUDP(t, io)
+		var ps []aio.Packet
+		for i := range 200 {
+			ps = append(ps, aio.Packet{Buf: bytes.Repeat([]byte{byte(i)}, i), Addr: self})
+		}
+		if n, err := b.WriteBatch(context.Background(), ps); n != len(ps) || err != nil {
+			t.Fatalf("sent %d, %v", n, err)
+		}
+		data, from := receive(t, a, len(ps), 150)
+		for i := range ps {
+			if want := string(ps[i].Buf[:min(i, 150)]); data[i] != want || from[i] != other || ps[i].N != i {
+				t.Fatalf("packet %d: %d bytes, want %d, from %v; %d sent", i, len(data[i]), len(want), from[i], ps[i].N)
+			}
+		}
+
+		c, err := io.DialUDP("udp4", nil, a.LocalAddr().(*net.UDPAddr))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Close()
+		for range 3 { // more than one system call takes
+			if n, err := c.WriteBatch(context.Background(), packets(1500, 1)); n != 1500 || err != nil {
+				t.Fatalf("sent %d, %v", n, err)
+			}
+			if data, _ := receive(t, a, 1500, 2); len(data) != 1500 {
+				t.Fatalf("received %d", len(data))
+			}
+		}
+	})
+}
+
+// One buffer leaves as many datagrams, and many may arrive as one.
+func TestBatchSegments(t *testing.T) {
+	each(t, func(t *testing.T, io *aio.IO) {
+		a, self := listenUDP(t, io)
+		b, _ := listenUDP(t, io)
+		data := payload(10500)
+		for _, gro := range []bool{false, true} {
+			if err := a.SetGRO(gro); errors.Is(err, unix.ENOPROTOOPT) {
+				t.Skip("the kernel joins no datagrams:", err)
+			} else if err != nil {
+				t.Fatal(err)
+			}
+			ps := []aio.Packet{{Buf: []byte("before"), Addr: self}, {Buf: data, Addr: self, Segment: 1000}, {Buf: data[:700], Addr: self, Segment: 1000}}
+			if n, err := b.WriteBatch(context.Background(), ps); n != 3 || err != nil {
+				t.Fatalf("sent %d, %v", n, err)
+			}
+			got, _ := receive(t, a, 13, 65535)
+			want := []string{"before"}
+			for i := 0; i < len(data); i += 1000 {
+				want = append(want, string(data[i:min(i+1000, len(data))]))
+			}
+			want = append(want, string(data[:700]))
+			for i := range want {
+				if got[i] != want[i] {
+					t.Fatalf("GRO %v: datagram %d has %d bytes, want %d, or others", gro, i, len(got[i]), len(want[i]))
+				}
+			}
+		}
+	})
+}
+
+// Errors of batches: what was sent or received before one is told; deadlines, contexts and Close end the wait.
+func TestBatchErrors(t *testing.T) {
+	each(t, func(t *testing.T, io *aio.IO) {
+		a, self := listenUDP(t, io)
+		ctx := context.Background()
+		one := packets(1, 10)
+		check := func(what string, n int, err error, wantN int, want error, op string) {
+			t.Helper()
+			var oe *net.OpError
+			if n != wantN || !errors.Is(err, want) || !errors.As(err, &oe) || oe.Op != op {
+				t.Errorf("%s: %d, %v; want %d, %v", what, n, err, wantN, want)
+			}
+		}
+		n, err := a.WriteBatch(ctx, []aio.Packet{{Buf: []byte("x"), Addr: self}, {Buf: make([]byte, 1<<17), Addr: self}, {Buf: []byte("y"), Addr: self}})
+		check("too big", n, err, 1, unix.EMSGSIZE, "write")
+		if n, err := a.WriteBatch(ctx, []aio.Packet{{Buf: []byte("x"), Addr: self}, {Buf: []byte("nowhere")}}); n != 1 || err == nil {
+			t.Errorf("without an address: %d, %v", n, err)
+		}
+		receive(t, a, 2, 10)
+		c, err := io.DialUDP("udp4", nil, a.LocalAddr().(*net.UDPAddr))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Close()
+		n, err = c.WriteBatch(ctx, []aio.Packet{{Addr: self}})
+		check("connected", n, err, 0, net.ErrWriteToConnected, "write")
+		if n, err := a.ReadBatch(ctx, nil); n != 0 || err != nil {
+			t.Errorf("nothing: %d, %v", n, err)
+		}
+		if n, err := a.WriteBatch(ctx, nil); n != 0 || err != nil {
+			t.Errorf("nothing: %d, %v", n, err)
+		}
+		ending, cancel := context.WithCancel(ctx)
+		time.AfterFunc(5*time.Millisecond, cancel)
+		n, err = a.ReadBatch(ending, one)
+		check("context", n, err, 0, context.Canceled, "read")
+		a.SetReadDeadline(time.Now().Add(5 * time.Millisecond))
+		n, err = a.ReadBatch(ctx, one)
+		check("deadline", n, err, 0, os.ErrDeadlineExceeded, "read")
+		a.SetDeadline(time.Unix(1, 0))
+		n, err = a.WriteBatch(ctx, []aio.Packet{{Addr: self}})
+		check("past deadline", n, err, 0, os.ErrDeadlineExceeded, "write")
+		a.SetDeadline(time.Time{})
+		time.AfterFunc(5*time.Millisecond, func() { a.Close() })
+		n, err = a.ReadBatch(ctx, one)
+		check("closed meanwhile", n, err, 0, net.ErrClosed, "read")
+		n, err = a.WriteBatch(ctx, []aio.Packet{{Addr: self}})
+		check("closed", n, err, 0, net.ErrClosed, "write")
+	})
+}
+
+func TestBatchAllocs(t *testing.T) {
+	if raceEnabled {
+		t.Skip("the race detector allocates")
+	}
+	each(t, func(t *testing.T, io *aio.IO) {
+		a, self := listenUDP(t, io)
+		out, in := packets(8, 100), packets(8, 100)
+		for i := range out {
+			out[i].Addr = self
+		}
+		f := func() {
+			a.WriteBatch(context.Background(), out)
+			for got := 0; got < len(out); {
+				n, err := a.ReadBatch(context.Background(), in)
+				if err != nil {
+					t.Fatal(err)
+				}
+				got += n
+			}
+		}
+		f()
+		if n := testing.AllocsPerRun(200, f); n >= 1 {
+			t.Errorf("%v allocations", n)
+		}
+	})
+}
+
+// BenchmarkUDPEcho has 64 senders exchange 64 bytes with a server that answers one by one, or in batches.
+func BenchmarkUDPEcho(b *testing.B) {
+	run := func(b *testing.B, server net.Addr) {
+		const senders = 64
+		var wg sync.WaitGroup
+		b.ResetTimer()
+		for i := range senders {
+			wg.Add(1)
+			go func() {
+				defer wg.Done()
+				c, err := net.Dial("udp4", server.String())
+				if err != nil {
+					b.Error(err)
+					return
+				}
+				defer c.Close()
+				buf := make([]byte, 64)
+				for range (b.N + senders - 1 - i) / senders {
+					c.Write(buf)
+					c.SetReadDeadline(time.Now().Add(time.Second)) // one may be lost
+					c.Read(buf)
+				}
+			}()
+		}
+		wg.Wait()
+	}
+	b.Run("net", func(b *testing.B) {
+		c, err := net.ListenUDP("udp4", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
+		if err != nil {
+			b.Fatal(err)
+		}
+		go func() {
+			buf := make([]byte, 64)
+			for {
+				n, from, err := c.ReadFromUDPAddrPort(buf)
+				if err != nil {
+					return
+				}
+				c.WriteToUDPAddrPort(buf[:n], from)
+			}
+		}()
+		run(b, c.LocalAddr())
+		c.Close()
+	})
+	for _, d := range drives {
+		for _, batch := range []int{1, 32} {
+			b.Run(fmt.Sprintf("%s/%d", d, batch), func(b *testing.B) {
+				c, _ := listenUDP(b, open(b, aio.Options{Drive: d}))
+				var wg sync.WaitGroup
+				wg.Add(1)
+				go func() {
+					defer wg.Done()
+					ps := packets(batch, 64)
+					for {
+						n, err := c.ReadBatch(context.Background(), ps)
+						if err != nil {
+							return
+						}
+						for i := range ps[:n] {
+							ps[i].Buf = ps[i].Buf[:ps[i].N]
+						}
+						c.WriteBatch(context.Background(), ps[:n])
+						for i := range ps[:n] {
+							ps[i].Buf = ps[i].Buf[:cap(ps[i].Buf)]
+						}
+					}
+				}()
+				run(b, c.LocalAddr())
+				c.Close()
+				wg.Wait()
+			})
+		}
+	}
+}

@@ -1,0 +1,124 @@
+package sys
+
+import (
+	"encoding/binary"
+	"syscall"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
+
+// Datagrams is memory for recvmmsg(2) and sendmmsg(2), to be used again and again; it must be on the heap. The zero value
+// is ready for Use.
+type Datagrams struct {
+	n       int
+	headers []mmsghdr
+	iovecs  []unix.Iovec
+	addrs   []Sockaddr
+	control [][controlSize]byte
+}
+
+type mmsghdr struct {
+	hdr unix.Msghdr
+	len uint32
+}
+
+// controlSize is room for the control messages of one datagram: its segment size, and what else the socket was told
+// to report.
+const controlSize = 64
+
+// Use prepares for n datagrams, or as many as one system call takes.
+func (d *Datagrams) Use(n int) {
+	d.n = min(n, MaxIovecs)
+	if len(d.headers) < d.n {
+		d.headers = make([]mmsghdr, d.n)
+		d.iovecs = make([]unix.Iovec, d.n)
+		d.addrs = make([]Sockaddr, d.n)
+		d.control = make([][controlSize]byte, d.n)
+	}
+}
+
+// Len is how many datagrams it is prepared for.
+func (d *Datagrams) Len() int { return d.n }
+
+// Addr is the address of the i-th: its sender's, or where it goes.
+func (d *Datagrams) Addr(i int) *Sockaddr { return &d.addrs[i] }
+
+func (d *Datagrams) prepare(i int, buf []byte) *unix.Msghdr {
+	d.iovecs[i] = unix.Iovec{Base: unsafe.SliceData(buf)}
+	d.iovecs[i].SetLen(len(buf))
+	d.headers[i] = mmsghdr{}
+	h := &d.headers[i].hdr
+	h.Iov = &d.iovecs[i]
+	h.SetIovlen(1)
+	return h
+}
+
+// Receive has the i-th go into buf.
+func (d *Datagrams) Receive(i int, buf []byte) {
+	h := d.prepare(i, buf)
+	h.Name, h.Namelen = &d.addrs[i].Data[0], uint32(len(d.addrs[i].Data))
+	h.Control = &d.control[i][0]
+	h.SetControllen(controlSize)
+}
+
+// Send has buf be the i-th, sent to its Addr or, without, to the peer; with segment > 0 as datagrams of that size.
+func (d *Datagrams) Send(i int, buf []byte, addressed bool, segment int) {
+	h := d.prepare(i, buf)
+	if addressed {
+		h.Name, h.Namelen = &d.addrs[i].Data[0], d.addrs[i].Len
+	}
+	if segment > 0 && segment < len(buf) {
+		c := (*unix.Cmsghdr)(unsafe.Pointer(&d.control[i]))
+		c.Level, c.Type = unix.SOL_UDP, unix.UDP_SEGMENT
+		c.SetLen(unix.CmsgLen(2))
+		binary.NativeEndian.PutUint16(d.control[i][unix.CmsgLen(0):], uint16(min(segment, 1<<16-1)))
+		h.Control = &d.control[i][0]
+		h.SetControllen(unix.CmsgSpace(2))
+	}
+}
+
+// TryRecv receives what is there, without waiting: EAGAIN if there is nothing. It leaves the race detector to the caller.
+func (d *Datagrams) TryRecv(fd int) (int, syscall.Errno) {
+	for {
+		n, _, errno := syscall.Syscall6(unix.SYS_RECVMMSG, uintptr(fd), uintptr(unsafe.Pointer(&d.headers[0])), uintptr(d.n), unix.MSG_DONTWAIT, 0, 0)
+		if errno != unix.EINTR {
+			return result(n, errno)
+		}
+	}
+}
+
+// TrySend sends those from first up to end, as many as there is room for, without waiting: EAGAIN if there is none. Where
+// one fails that is not the first it tells how many were sent; trying again tells the error.
+func (d *Datagrams) TrySend(fd, first, end int) (int, syscall.Errno) {
+	for {
+		n, _, errno := syscall.Syscall6(unix.SYS_SENDMMSG, uintptr(fd), uintptr(unsafe.Pointer(&d.headers[first])), uintptr(end-first), unix.MSG_DONTWAIT|unix.MSG_NOSIGNAL, 0, 0)
+		if errno != unix.EINTR {
+			return result(n, errno)
+		}
+	}
+}
+
+// Received tells the bytes of the i-th and, if the kernel joined several datagrams to it, the size of each but the last;
+// and sets the length of its Addr.
+func (d *Datagrams) Received(i int) (n, segment int) {
+	h := &d.headers[i]
+	d.addrs[i].Len = min(h.hdr.Namelen, uint32(len(d.addrs[i].Data)))
+	for rest := d.control[i][:min(int(h.hdr.Controllen), controlSize)]; len(rest) > 0; {
+		c, data, next, err := unix.ParseOneSocketControlMessage(rest)
+		if err != nil {
+			break
+		}
+		if c.Level == unix.SOL_UDP && c.Type == unix.UDP_GRO && len(data) >= 4 {
+			segment = int(binary.NativeEndian.Uint32(data))
+		}
+		rest = next
+	}
+	if segment >= int(h.len) {
+		segment = 0
+	}
+	return int(h.len), segment
+}
+
+// Forget lets go of the buffers.
+func (d *Datagrams) Forget() { clear(d.iovecs[:d.n]) }
