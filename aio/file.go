@@ -15,6 +15,6 @@ func OpenFile(name string, flag int, perm os.FileMode) (*File, error) {
 	return Default().OpenFile(name, flag, perm)
 }
 
-// NewFile returns a File for an open descriptor, which it owns from now on; nil if fd is not one. A pipe, socket or
-// terminal becomes non-blocking.
+// NewFile returns a File for an open descriptor, which it owns from now on; nil if fd is not one. On Linux a pipe, socket
+// or terminal becomes non-blocking; elsewhere, as in package os, deadlines and contexts need one that is.
 func NewFile(fd uintptr, name string) *File { return Default().NewFile(fd, name) }

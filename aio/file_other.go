@@ -57,15 +57,16 @@ func (io *IO) NewFile(fd uintptr, name string) *File {
 
 func (io *IO) file(of *os.File) (*File, error) {
 	f := &File{osFile: of}
-	f.sides.r.init(of.SetReadDeadline)
-	f.sides.w.init(of.SetWriteDeadline)
-	if err := join(io, &f.m, of, (*os.File).Close); err != nil {
+	f.sides.r.init(of.SetReadDeadline, pathError(of, "read"))
+	f.sides.w.init(of.SetWriteDeadline, pathError(of, "write"))
+	if err := join(io, &f.m, f, func(f *File) { f.sides.end() }); err != nil {
+		of.Close()
 		return nil, err
 	}
 	return f, nil
 }
 
-func (f *File) wrap(op string) func(error) error {
+func pathError(f *os.File, op string) func(error) error {
 	return func(err error) error { return &fs.PathError{Op: op, Path: f.Name(), Err: err} }
 }
 
@@ -74,7 +75,7 @@ func (f *File) Read(p []byte) (int, error) {
 	if f == nil {
 		return 0, os.ErrInvalid
 	}
-	return f.sides.r.move(f.osFile.Read, p)
+	return f.sides.r.move(context.Background(), f.osFile.Read, p)
 }
 
 // ReadContext is Read that ends early when ctx does, with the cause of that, where the system can wait for the file: a
@@ -83,7 +84,7 @@ func (f *File) ReadContext(ctx context.Context, p []byte) (int, error) {
 	if f == nil {
 		return 0, os.ErrInvalid
 	}
-	return f.sides.r.moveContext(ctx, f.wrap("read"), f.osFile.Read, p)
+	return f.sides.r.move(ctx, f.osFile.Read, p)
 }
 
 // Write is os.File.Write.
@@ -91,7 +92,7 @@ func (f *File) Write(p []byte) (int, error) {
 	if f == nil {
 		return 0, os.ErrInvalid
 	}
-	return f.sides.w.move(f.osFile.Write, p)
+	return f.sides.w.move(context.Background(), f.osFile.Write, p)
 }
 
 // WriteContext is Write that ends early when ctx does, with the cause of that and the number of bytes written, where the
@@ -100,21 +101,31 @@ func (f *File) WriteContext(ctx context.Context, p []byte) (int, error) {
 	if f == nil {
 		return 0, os.ErrInvalid
 	}
-	return f.sides.w.moveContext(ctx, f.wrap("write"), f.osFile.Write, p)
+	return f.sides.w.move(ctx, f.osFile.Write, p)
 }
 
 // WriteString is os.File.WriteString.
 func (f *File) WriteString(s string) (int, error) { return f.Write([]byte(s)) }
+
+// ReadAt is os.File.ReadAt.
+func (f *File) ReadAt(p []byte, off int64) (int, error) {
+	return f.ReadAtContext(context.Background(), p, off)
+}
 
 // ReadAtContext is ReadAt, unless ctx is over before it begins: then the error is the cause of that.
 func (f *File) ReadAtContext(ctx context.Context, p []byte, off int64) (int, error) {
 	if f == nil {
 		return 0, os.ErrInvalid
 	}
-	if ctx.Err() != nil {
-		return 0, f.wrap("read")(context.Cause(ctx))
+	if err := f.sides.r.may(ctx); err != nil {
+		return 0, err
 	}
-	return f.ReadAt(p, off)
+	return f.osFile.ReadAt(p, off)
+}
+
+// WriteAt is os.File.WriteAt.
+func (f *File) WriteAt(p []byte, off int64) (int, error) {
+	return f.WriteAtContext(context.Background(), p, off)
 }
 
 // WriteAtContext is WriteAt, unless ctx is over before it begins: then the error is the cause of that.
@@ -122,10 +133,10 @@ func (f *File) WriteAtContext(ctx context.Context, p []byte, off int64) (int, er
 	if f == nil {
 		return 0, os.ErrInvalid
 	}
-	if ctx.Err() != nil {
-		return 0, f.wrap("write")(context.Cause(ctx))
+	if err := f.sides.w.may(ctx); err != nil {
+		return 0, err
 	}
-	return f.WriteAt(p, off)
+	return f.osFile.WriteAt(p, off)
 }
 
 // ReadFrom is os.File.ReadFrom.
@@ -133,7 +144,7 @@ func (f *File) ReadFrom(r io.Reader) (n int64, err error) {
 	if f == nil {
 		return 0, os.ErrInvalid
 	}
-	err = f.sides.w.do(func() error {
+	err = f.sides.w.do(context.Background(), func() error {
 		n, err = f.osFile.ReadFrom(r)
 		return err
 	})
@@ -145,7 +156,7 @@ func (f *File) WriteTo(w io.Writer) (n int64, err error) {
 	if f == nil {
 		return 0, os.ErrInvalid
 	}
-	err = f.sides.r.do(func() error {
+	err = f.sides.r.do(context.Background(), func() error {
 		n, err = f.osFile.WriteTo(w)
 		return err
 	})
@@ -181,7 +192,8 @@ func (f *File) Close() error {
 	if f == nil {
 		return os.ErrInvalid
 	}
-	return f.m.leave(f.osFile.Close)
+	f.m.leave()
+	return f.osFile.Close()
 }
 
 // SyscallConn is os.File.SyscallConn.

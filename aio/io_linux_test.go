@@ -1,5 +1,3 @@
-//go:build !weir_portable
-
 package aio_test
 
 import (
@@ -264,7 +262,7 @@ func TestAllocs(t *testing.T) {
 			for range 100 {
 				c.f()
 			}
-			if n := testing.AllocsPerRun(1000, c.f); n >= 1 {
+			if n := testing.AllocsPerRun(1000, c.f); n >= 1 && (ownTypes || c.name != "round trip of a Writev") { // net.Buffers
 				t.Errorf("%s: %v allocations", c.name, n)
 			}
 		}

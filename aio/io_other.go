@@ -28,7 +28,7 @@ type IO struct {
 	mu      sync.Mutex
 	ended   bool
 	last    uint64
-	members map[uint64]func() // closes what was made on this IO
+	members map[uint64]func() // ends what was made on this IO
 }
 
 func newIO(rt *aiort.Runtime) *IO {
@@ -37,10 +37,10 @@ func newIO(rt *aiort.Runtime) *IO {
 	return io
 }
 
-// Shutdown ends the IO: connections, listeners and files that were made on it are closed, so that what blocks in them
-// ends with net.ErrClosed or os.ErrClosed (their own Close is fine all the same); sleeps and operations on descriptors are
-// cancelled and end with an error that is both; later calls fail at once. It waits until the operations are over. If ctx
-// ends first the error is a *StuckError that names those still in flight; another call waits on. A call after the end is
+// Shutdown ends the IO: operations in flight are cancelled and end with an error that is net.ErrClosed and
+// os.ErrClosed, unless they were done anyway; later ones fail at once. It waits for those on loops (sleeps, operations on
+// descriptors), then frees what New took. If ctx ends first the error is a *StuckError that names the operations still in
+// flight; another call waits on. Connections and files stay open: close them as always. A call after the end is
 // net.ErrClosed.
 func (io *IO) Shutdown(ctx context.Context) error {
 	io.mu.Lock()
@@ -80,55 +80,40 @@ func (io *IO) alive() error {
 
 // membership ties a connection, listener or file to the IO that it was made on.
 type membership struct {
-	io    *IO
-	id    uint64
-	ended atomic.Bool // Shutdown has closed it, and its owner does not know
+	io *IO
+	id uint64
 }
 
-// join has Shutdown close x, which belongs to a value with the membership m. When the IO has ended it closes x at once
-// and fails. x is not kept alive by that.
-func join[T any](io *IO, m *membership, x *T, end func(*T) error) error {
+// join has Shutdown end x, whose membership m is. It fails when the IO has ended. x is not kept alive by that.
+func join[T any](io *IO, m *membership, x *T, end func(*T)) error {
 	ref := weak.Make(x)
 	io.mu.Lock()
+	defer io.mu.Unlock()
 	if io.ended {
-		io.mu.Unlock()
-		end(x)
 		return aiort.ErrClosed
 	}
 	io.last++
 	m.io, m.id = io, io.last
-	member := weak.Make(m)
 	io.members[m.id] = func() {
-		x, m := ref.Value(), member.Value()
-		if x == nil || m == nil {
-			return
-		}
-		m.ended.Store(true)
-		if end(x) != nil { // its owner was faster
-			m.ended.Store(false)
+		if x := ref.Value(); x != nil {
+			end(x)
 		}
 	}
-	io.mu.Unlock()
 	runtime.AddCleanup(x, io.forget, m.id)
 	return nil
+}
+
+// leave undoes join.
+func (m *membership) leave() {
+	if m.io != nil {
+		m.io.forget(m.id)
+	}
 }
 
 func (io *IO) forget(id uint64) {
 	io.mu.Lock()
 	defer io.mu.Unlock()
 	delete(io.members, id)
-}
-
-// leave closes what m ties to its IO. If Shutdown was first that is no error, once.
-func (m *membership) leave(end func() error) error {
-	if m.io != nil {
-		m.io.forget(m.id)
-	}
-	err := end()
-	if m.ended.Swap(false) {
-		return nil
-	}
-	return err
 }
 
 // dialErr is the error of a connection that was not made because the IO ended.

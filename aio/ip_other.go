@@ -19,39 +19,43 @@ type IPConn struct {
 
 func (io *IO) ip(of *net.IPConn) (*IPConn, error) {
 	c := &IPConn{netIPConn: of}
-	c.r.init(of.SetReadDeadline)
-	c.w.init(of.SetWriteDeadline)
-	if err := join(io, &c.m, of, (*net.IPConn).Close); err != nil {
+	c.r.init(of.SetReadDeadline, opError(of, "read"))
+	c.w.init(of.SetWriteDeadline, opError(of, "write"))
+	if err := join(io, &c.m, c, func(c *IPConn) { c.end() }); err != nil {
+		of.Close()
 		return nil, err
 	}
 	return c, nil
 }
 
 // Read is net.IPConn.Read.
-func (c *IPConn) Read(p []byte) (int, error) { return c.r.move(c.netIPConn.Read, p) }
+func (c *IPConn) Read(p []byte) (int, error) {
+	return c.r.move(context.Background(), c.netIPConn.Read, p)
+}
 
 // ReadContext is Read that ends early when ctx does, with the cause of that. Bytes that had arrived are delivered with a
 // nil error all the same.
 func (c *IPConn) ReadContext(ctx context.Context, p []byte) (int, error) {
-	return c.r.moveContext(ctx, c.wrap("read"), c.netIPConn.Read, p)
+	return c.r.move(ctx, c.netIPConn.Read, p)
 }
 
 // Write is net.IPConn.Write.
-func (c *IPConn) Write(p []byte) (int, error) { return c.w.move(c.netIPConn.Write, p) }
+func (c *IPConn) Write(p []byte) (int, error) {
+	return c.w.move(context.Background(), c.netIPConn.Write, p)
+}
 
 // WriteContext is Write that ends early when ctx does, with the cause of that and the number of bytes written.
 func (c *IPConn) WriteContext(ctx context.Context, p []byte) (n int, err error) {
-	return c.w.moveContext(ctx, c.wrap("write"), c.netIPConn.Write, p)
+	return c.w.move(ctx, c.netIPConn.Write, p)
 }
-
-func (c *IPConn) wrap(op string) func(error) error { return opError(c.netIPConn, op) }
 
 // Close closes the connection: see net.IPConn.Close.
 func (c *IPConn) Close() error {
 	if c.netIPConn == nil {
 		return syscall.EINVAL
 	}
-	return c.m.leave(c.netIPConn.Close)
+	c.m.leave()
+	return c.netIPConn.Close()
 }
 
 // SyscallConn is net.IPConn.SyscallConn.
@@ -68,7 +72,7 @@ func (c *IPConn) SyscallConn() (syscall.RawConn, error) {
 
 // ReadFrom is net.IPConn.ReadFrom.
 func (c *IPConn) ReadFrom(p []byte) (n int, addr net.Addr, err error) {
-	err = c.r.do(func() error {
+	err = c.r.do(context.Background(), func() error {
 		n, addr, err = c.netIPConn.ReadFrom(p)
 		return err
 	})
@@ -77,7 +81,7 @@ func (c *IPConn) ReadFrom(p []byte) (n int, addr net.Addr, err error) {
 
 // ReadFromIP is net.IPConn.ReadFromIP.
 func (c *IPConn) ReadFromIP(p []byte) (n int, addr *net.IPAddr, err error) {
-	err = c.r.do(func() error {
+	err = c.r.do(context.Background(), func() error {
 		n, addr, err = c.netIPConn.ReadFromIP(p)
 		return err
 	})
@@ -86,7 +90,7 @@ func (c *IPConn) ReadFromIP(p []byte) (n int, addr *net.IPAddr, err error) {
 
 // ReadMsgIP is net.IPConn.ReadMsgIP.
 func (c *IPConn) ReadMsgIP(p, oob []byte) (n int, oobn int, flags int, addr *net.IPAddr, err error) {
-	err = c.r.do(func() error {
+	err = c.r.do(context.Background(), func() error {
 		n, oobn, flags, addr, err = c.netIPConn.ReadMsgIP(p, oob)
 		return err
 	})
@@ -95,7 +99,7 @@ func (c *IPConn) ReadMsgIP(p, oob []byte) (n int, oobn int, flags int, addr *net
 
 // WriteTo is net.IPConn.WriteTo.
 func (c *IPConn) WriteTo(p []byte, addr net.Addr) (n int, err error) {
-	err = c.w.do(func() error {
+	err = c.w.do(context.Background(), func() error {
 		n, err = c.netIPConn.WriteTo(p, addr)
 		return err
 	})
@@ -104,7 +108,7 @@ func (c *IPConn) WriteTo(p []byte, addr net.Addr) (n int, err error) {
 
 // WriteToIP is net.IPConn.WriteToIP.
 func (c *IPConn) WriteToIP(p []byte, addr *net.IPAddr) (n int, err error) {
-	err = c.w.do(func() error {
+	err = c.w.do(context.Background(), func() error {
 		n, err = c.netIPConn.WriteToIP(p, addr)
 		return err
 	})
@@ -113,7 +117,7 @@ func (c *IPConn) WriteToIP(p []byte, addr *net.IPAddr) (n int, err error) {
 
 // WriteMsgIP is net.IPConn.WriteMsgIP.
 func (c *IPConn) WriteMsgIP(p, oob []byte, addr *net.IPAddr) (n int, oobn int, err error) {
-	err = c.w.do(func() error {
+	err = c.w.do(context.Background(), func() error {
 		n, oobn, err = c.netIPConn.WriteMsgIP(p, oob, addr)
 		return err
 	})

@@ -23,8 +23,9 @@ type TCPListener struct {
 
 func (io *IO) tcpListener(of *net.TCPListener) (*TCPListener, error) {
 	l := &TCPListener{netTCPListener: of, io: io}
-	l.side.init(of.SetDeadline)
-	if err := join(io, &l.m, of, (*net.TCPListener).Close); err != nil {
+	l.side.init(of.SetDeadline, listenError(of, "accept"))
+	if err := join(io, &l.m, l, func(l *TCPListener) { l.side.end() }); err != nil {
+		of.Close()
 		return nil, err
 	}
 	return l, nil
@@ -47,7 +48,7 @@ func (l *TCPListener) AcceptTCP() (*TCPConn, error) { return l.accept(context.Ba
 
 func (l *TCPListener) accept(ctx context.Context) (*TCPConn, error) {
 	var c *net.TCPConn
-	err := l.side.doContext(ctx, listenError(l.netTCPListener, "accept"), func() (err error) {
+	err := l.side.do(ctx, func() (err error) {
 		c, err = l.netTCPListener.AcceptTCP()
 		return err
 	})
@@ -71,7 +72,8 @@ func (l *TCPListener) Close() error {
 	if l.netTCPListener == nil {
 		return syscall.EINVAL
 	}
-	return l.m.leave(l.netTCPListener.Close)
+	l.m.leave()
+	return l.netTCPListener.Close()
 }
 
 type netUnixListener = net.UnixListener
@@ -86,8 +88,9 @@ type UnixListener struct {
 
 func (io *IO) unixListener(of *net.UnixListener) (*UnixListener, error) {
 	l := &UnixListener{netUnixListener: of, io: io}
-	l.side.init(of.SetDeadline)
-	if err := join(io, &l.m, of, (*net.UnixListener).Close); err != nil {
+	l.side.init(of.SetDeadline, listenError(of, "accept"))
+	if err := join(io, &l.m, l, func(l *UnixListener) { l.side.end() }); err != nil {
+		of.Close()
 		return nil, err
 	}
 	return l, nil
@@ -110,7 +113,7 @@ func (l *UnixListener) AcceptUnix() (*UnixConn, error) { return l.accept(context
 
 func (l *UnixListener) accept(ctx context.Context) (*UnixConn, error) {
 	var c *net.UnixConn
-	err := l.side.doContext(ctx, listenError(l.netUnixListener, "accept"), func() (err error) {
+	err := l.side.do(ctx, func() (err error) {
 		c, err = l.netUnixListener.AcceptUnix()
 		return err
 	})
@@ -134,7 +137,8 @@ func (l *UnixListener) Close() error {
 	if l.netUnixListener == nil {
 		return syscall.EINVAL
 	}
-	return l.m.leave(l.netUnixListener.Close)
+	l.m.leave()
+	return l.netUnixListener.Close()
 }
 
 func accepts(ctx context.Context, accept func(context.Context) (net.Conn, error)) iter.Seq2[net.Conn, error] {

@@ -1,5 +1,3 @@
-//go:build !weir_portable
-
 package aio_test
 
 import (

@@ -9,24 +9,28 @@ import (
 	"sync"
 	"syscall"
 	"time"
+
+	aiort "github.com/weirgo/weir/runtime"
 )
 
 // side is one direction of a connection, or a file. Operations take turns, as they do inside package net, so that a
 // context that ends disturbs its own operation and no other. It does so by a deadline in the past, and then puts the
-// user's back: it is kept here, since packages net and os do not tell it.
+// user's back: it is kept here, since packages net and os do not tell it. The end of the IO does the same, for good.
 type side struct {
-	turn chan struct{} // holds a token while an operation is under way
+	turn chan struct{} // holds a token while an operation is under way; nil: of a zero value
+	set  func(time.Time) error
+	wrap func(error) error // gives an error the shape in which package net or os reports it
 
 	mu     sync.Mutex
 	user   time.Time // the deadline that was asked for
 	forced bool      // a context has ended: the deadline that is set lies in the past
-	set    func(time.Time) error
+	ended  bool      // the IO has: the same for good
 }
 
 var longAgo = time.Unix(1, 0)
 
-func (s *side) init(set func(time.Time) error) {
-	s.turn, s.set = make(chan struct{}, 1), set
+func (s *side) init(set func(time.Time) error, wrap func(error) error) {
+	s.turn, s.set, s.wrap = make(chan struct{}, 1), set, wrap
 }
 
 // setDeadline sets the user's deadline.
@@ -37,67 +41,76 @@ func (s *side) setDeadline(t time.Time) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.user = t
-	if s.forced {
-		return s.set(longAgo) // the operation is about to end; then it is set
+	if s.forced || s.ended {
+		return s.set(longAgo) // the operation is about to end; then t is set
 	}
 	return s.set(t)
 }
 
-// do runs an operation in its turn.
-func (s *side) do(f func() error) error {
-	if s.turn == nil {
-		return syscall.EINVAL
+// end ends the operation under way, and later ones at their start.
+func (s *side) end() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.ended = true
+	s.set(longAgo)
+}
+
+// alive reports why nothing can be started any more.
+func (s *side) alive() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.ended {
+		return s.wrap(aiort.ErrClosed)
 	}
-	s.turn <- struct{}{}
-	defer s.done()
-	return f()
+	return nil
 }
 
-func (s *side) done() { <-s.turn }
-
-// move is do for what moves bytes of p.
-func (s *side) move(f func([]byte) (int, error), p []byte) (n int, err error) {
-	err = s.do(func() error {
-		n, err = f(p)
-		return err
-	})
-	return n, err
+// may reports why an operation that does not wait for its turn must not start.
+func (s *side) may(ctx context.Context) error {
+	switch {
+	case s.turn == nil:
+		return syscall.EINVAL
+	case ctx.Err() != nil:
+		return s.wrap(context.Cause(ctx))
+	}
+	return s.alive()
 }
 
-// moveContext is doContext for what moves bytes of p.
-func (s *side) moveContext(ctx context.Context, wrap func(error) error, f func([]byte) (int, error), p []byte) (n int, err error) {
-	err = s.doContext(ctx, wrap, func() error {
-		n, err = f(p)
-		return err
-	})
-	return n, err
-}
-
-// doContext runs an operation in its turn and ends it when ctx does. Then the error is ctx's cause, which wrap gives its
-// shape, unless the operation ended in another way.
-func (s *side) doContext(ctx context.Context, wrap func(error) error, f func() error) error {
+// do runs an operation in its turn and ends it when ctx does. Then the error is ctx's cause, unless the operation ended in
+// another way.
+func (s *side) do(ctx context.Context, f func() error) error {
 	if s.turn == nil {
 		return syscall.EINVAL
 	}
 	if ctx.Err() != nil {
-		return wrap(context.Cause(ctx))
+		return s.wrap(context.Cause(ctx))
 	}
 	select {
 	case s.turn <- struct{}{}:
 	case <-ctx.Done():
-		return wrap(context.Cause(ctx))
+		return s.wrap(context.Cause(ctx))
 	}
-	defer s.done()
-	if ctx.Done() == nil {
-		return f()
+	defer func() { <-s.turn }()
+	if err := s.alive(); err != nil {
+		return err
 	}
-	over := s.watch(ctx)
+	over := never
+	if ctx.Done() != nil {
+		over = s.watch(ctx)
+	}
 	err := f()
-	if ended := over(); ended && errors.Is(err, os.ErrDeadlineExceeded) {
-		return wrap(context.Cause(ctx))
+	if ended := over(); err == nil || !errors.Is(err, os.ErrDeadlineExceeded) {
+		return err
+	} else if ended {
+		return s.wrap(context.Cause(ctx))
+	}
+	if ended := s.alive(); ended != nil {
+		return ended
 	}
 	return err
 }
+
+func never() bool { return false }
 
 // watch ends the operation under way when ctx ends. over, which is to be called after the operation, takes that back and
 // reports whether it happened.
@@ -118,13 +131,30 @@ func (s *side) watch(ctx context.Context) (over func() bool) {
 		s.mu.Lock()
 		defer s.mu.Unlock()
 		s.forced = false
-		s.set(s.user)
+		if !s.ended {
+			s.set(s.user)
+		}
 		return true
 	}
 }
 
+// move is do for what moves bytes of p.
+func (s *side) move(ctx context.Context, f func([]byte) (int, error), p []byte) (n int, err error) {
+	err = s.do(ctx, func() error {
+		n, err = f(p)
+		return err
+	})
+	return n, err
+}
+
 // sides are both directions.
 type sides struct{ r, w side }
+
+// end ends what is under way on either side, and what would be.
+func (s *sides) end() {
+	s.r.end()
+	s.w.end()
+}
 
 // SetDeadline sets both deadlines: see net.Conn.
 func (s *sides) SetDeadline(t time.Time) error {
@@ -148,9 +178,9 @@ type rawConn struct {
 }
 
 func (c rawConn) Read(f func(fd uintptr) bool) error {
-	return c.s.r.do(func() error { return c.RawConn.Read(f) })
+	return c.s.r.do(context.Background(), func() error { return c.RawConn.Read(f) })
 }
 
 func (c rawConn) Write(f func(fd uintptr) bool) error {
-	return c.s.w.do(func() error { return c.RawConn.Write(f) })
+	return c.s.w.do(context.Background(), func() error { return c.RawConn.Write(f) })
 }

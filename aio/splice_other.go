@@ -1,4 +1,4 @@
-//go:build !linux || weir_portable
+//go:build !linux
 
 package aio
 

@@ -20,39 +20,43 @@ type TCPConn struct {
 
 func (io *IO) tcp(of *net.TCPConn) (*TCPConn, error) {
 	c := &TCPConn{netTCPConn: of}
-	c.r.init(of.SetReadDeadline)
-	c.w.init(of.SetWriteDeadline)
-	if err := join(io, &c.m, of, (*net.TCPConn).Close); err != nil {
+	c.r.init(of.SetReadDeadline, opError(of, "read"))
+	c.w.init(of.SetWriteDeadline, opError(of, "write"))
+	if err := join(io, &c.m, c, func(c *TCPConn) { c.end() }); err != nil {
+		of.Close()
 		return nil, err
 	}
 	return c, nil
 }
 
 // Read is net.TCPConn.Read.
-func (c *TCPConn) Read(p []byte) (int, error) { return c.r.move(c.netTCPConn.Read, p) }
+func (c *TCPConn) Read(p []byte) (int, error) {
+	return c.r.move(context.Background(), c.netTCPConn.Read, p)
+}
 
 // ReadContext is Read that ends early when ctx does, with the cause of that. Bytes that had arrived are delivered with a
 // nil error all the same.
 func (c *TCPConn) ReadContext(ctx context.Context, p []byte) (int, error) {
-	return c.r.moveContext(ctx, c.wrap("read"), c.netTCPConn.Read, p)
+	return c.r.move(ctx, c.netTCPConn.Read, p)
 }
 
 // Write is net.TCPConn.Write.
-func (c *TCPConn) Write(p []byte) (int, error) { return c.w.move(c.netTCPConn.Write, p) }
+func (c *TCPConn) Write(p []byte) (int, error) {
+	return c.w.move(context.Background(), c.netTCPConn.Write, p)
+}
 
 // WriteContext is Write that ends early when ctx does, with the cause of that and the number of bytes written.
 func (c *TCPConn) WriteContext(ctx context.Context, p []byte) (n int, err error) {
-	return c.w.moveContext(ctx, c.wrap("write"), c.netTCPConn.Write, p)
+	return c.w.move(ctx, c.netTCPConn.Write, p)
 }
-
-func (c *TCPConn) wrap(op string) func(error) error { return opError(c.netTCPConn, op) }
 
 // Close closes the connection: see net.TCPConn.Close.
 func (c *TCPConn) Close() error {
 	if c.netTCPConn == nil {
 		return syscall.EINVAL
 	}
-	return c.m.leave(c.netTCPConn.Close)
+	c.m.leave()
+	return c.netTCPConn.Close()
 }
 
 // SyscallConn is net.TCPConn.SyscallConn.
@@ -69,7 +73,7 @@ func (c *TCPConn) SyscallConn() (syscall.RawConn, error) {
 
 // ReadFrom is net.TCPConn.ReadFrom.
 func (c *TCPConn) ReadFrom(r io.Reader) (n int64, err error) {
-	err = c.w.do(func() error {
+	err = c.w.do(context.Background(), func() error {
 		n, err = c.netTCPConn.ReadFrom(r)
 		return err
 	})
@@ -78,7 +82,7 @@ func (c *TCPConn) ReadFrom(r io.Reader) (n int64, err error) {
 
 // WriteTo is net.TCPConn.WriteTo.
 func (c *TCPConn) WriteTo(w io.Writer) (n int64, err error) {
-	err = c.r.do(func() error {
+	err = c.r.do(context.Background(), func() error {
 		n, err = c.netTCPConn.WriteTo(w)
 		return err
 	})

@@ -21,39 +21,43 @@ type UDPConn struct {
 
 func (io *IO) udp(of *net.UDPConn) (*UDPConn, error) {
 	c := &UDPConn{netUDPConn: of}
-	c.r.init(of.SetReadDeadline)
-	c.w.init(of.SetWriteDeadline)
-	if err := join(io, &c.m, of, (*net.UDPConn).Close); err != nil {
+	c.r.init(of.SetReadDeadline, opError(of, "read"))
+	c.w.init(of.SetWriteDeadline, opError(of, "write"))
+	if err := join(io, &c.m, c, func(c *UDPConn) { c.end() }); err != nil {
+		of.Close()
 		return nil, err
 	}
 	return c, nil
 }
 
 // Read is net.UDPConn.Read.
-func (c *UDPConn) Read(p []byte) (int, error) { return c.r.move(c.netUDPConn.Read, p) }
+func (c *UDPConn) Read(p []byte) (int, error) {
+	return c.r.move(context.Background(), c.netUDPConn.Read, p)
+}
 
 // ReadContext is Read that ends early when ctx does, with the cause of that. Bytes that had arrived are delivered with a
 // nil error all the same.
 func (c *UDPConn) ReadContext(ctx context.Context, p []byte) (int, error) {
-	return c.r.moveContext(ctx, c.wrap("read"), c.netUDPConn.Read, p)
+	return c.r.move(ctx, c.netUDPConn.Read, p)
 }
 
 // Write is net.UDPConn.Write.
-func (c *UDPConn) Write(p []byte) (int, error) { return c.w.move(c.netUDPConn.Write, p) }
+func (c *UDPConn) Write(p []byte) (int, error) {
+	return c.w.move(context.Background(), c.netUDPConn.Write, p)
+}
 
 // WriteContext is Write that ends early when ctx does, with the cause of that and the number of bytes written.
 func (c *UDPConn) WriteContext(ctx context.Context, p []byte) (n int, err error) {
-	return c.w.moveContext(ctx, c.wrap("write"), c.netUDPConn.Write, p)
+	return c.w.move(ctx, c.netUDPConn.Write, p)
 }
-
-func (c *UDPConn) wrap(op string) func(error) error { return opError(c.netUDPConn, op) }
 
 // Close closes the connection: see net.UDPConn.Close.
 func (c *UDPConn) Close() error {
 	if c.netUDPConn == nil {
 		return syscall.EINVAL
 	}
-	return c.m.leave(c.netUDPConn.Close)
+	c.m.leave()
+	return c.netUDPConn.Close()
 }
 
 // SyscallConn is net.UDPConn.SyscallConn.
@@ -70,7 +74,7 @@ func (c *UDPConn) SyscallConn() (syscall.RawConn, error) {
 
 // ReadFrom is net.UDPConn.ReadFrom.
 func (c *UDPConn) ReadFrom(p []byte) (n int, addr net.Addr, err error) {
-	err = c.r.do(func() error {
+	err = c.r.do(context.Background(), func() error {
 		n, addr, err = c.netUDPConn.ReadFrom(p)
 		return err
 	})
@@ -79,7 +83,7 @@ func (c *UDPConn) ReadFrom(p []byte) (n int, addr net.Addr, err error) {
 
 // ReadFromUDP is net.UDPConn.ReadFromUDP.
 func (c *UDPConn) ReadFromUDP(p []byte) (n int, addr *net.UDPAddr, err error) {
-	err = c.r.do(func() error {
+	err = c.r.do(context.Background(), func() error {
 		n, addr, err = c.netUDPConn.ReadFromUDP(p)
 		return err
 	})
@@ -88,7 +92,7 @@ func (c *UDPConn) ReadFromUDP(p []byte) (n int, addr *net.UDPAddr, err error) {
 
 // ReadFromUDPAddrPort is net.UDPConn.ReadFromUDPAddrPort.
 func (c *UDPConn) ReadFromUDPAddrPort(p []byte) (n int, addr netip.AddrPort, err error) {
-	err = c.r.do(func() error {
+	err = c.r.do(context.Background(), func() error {
 		n, addr, err = c.netUDPConn.ReadFromUDPAddrPort(p)
 		return err
 	})
@@ -97,7 +101,7 @@ func (c *UDPConn) ReadFromUDPAddrPort(p []byte) (n int, addr netip.AddrPort, err
 
 // ReadMsgUDP is net.UDPConn.ReadMsgUDP.
 func (c *UDPConn) ReadMsgUDP(p, oob []byte) (n int, oobn int, flags int, addr *net.UDPAddr, err error) {
-	err = c.r.do(func() error {
+	err = c.r.do(context.Background(), func() error {
 		n, oobn, flags, addr, err = c.netUDPConn.ReadMsgUDP(p, oob)
 		return err
 	})
@@ -106,7 +110,7 @@ func (c *UDPConn) ReadMsgUDP(p, oob []byte) (n int, oobn int, flags int, addr *n
 
 // ReadMsgUDPAddrPort is net.UDPConn.ReadMsgUDPAddrPort.
 func (c *UDPConn) ReadMsgUDPAddrPort(p, oob []byte) (n int, oobn int, flags int, addr netip.AddrPort, err error) {
-	err = c.r.do(func() error {
+	err = c.r.do(context.Background(), func() error {
 		n, oobn, flags, addr, err = c.netUDPConn.ReadMsgUDPAddrPort(p, oob)
 		return err
 	})
@@ -115,7 +119,7 @@ func (c *UDPConn) ReadMsgUDPAddrPort(p, oob []byte) (n int, oobn int, flags int,
 
 // WriteTo is net.UDPConn.WriteTo.
 func (c *UDPConn) WriteTo(p []byte, addr net.Addr) (n int, err error) {
-	err = c.w.do(func() error {
+	err = c.w.do(context.Background(), func() error {
 		n, err = c.netUDPConn.WriteTo(p, addr)
 		return err
 	})
@@ -124,7 +128,7 @@ func (c *UDPConn) WriteTo(p []byte, addr net.Addr) (n int, err error) {
 
 // WriteToUDP is net.UDPConn.WriteToUDP.
 func (c *UDPConn) WriteToUDP(p []byte, addr *net.UDPAddr) (n int, err error) {
-	err = c.w.do(func() error {
+	err = c.w.do(context.Background(), func() error {
 		n, err = c.netUDPConn.WriteToUDP(p, addr)
 		return err
 	})
@@ -133,7 +137,7 @@ func (c *UDPConn) WriteToUDP(p []byte, addr *net.UDPAddr) (n int, err error) {
 
 // WriteToUDPAddrPort is net.UDPConn.WriteToUDPAddrPort.
 func (c *UDPConn) WriteToUDPAddrPort(p []byte, addr netip.AddrPort) (n int, err error) {
-	err = c.w.do(func() error {
+	err = c.w.do(context.Background(), func() error {
 		n, err = c.netUDPConn.WriteToUDPAddrPort(p, addr)
 		return err
 	})
@@ -142,7 +146,7 @@ func (c *UDPConn) WriteToUDPAddrPort(p []byte, addr netip.AddrPort) (n int, err 
 
 // WriteMsgUDP is net.UDPConn.WriteMsgUDP.
 func (c *UDPConn) WriteMsgUDP(p, oob []byte, addr *net.UDPAddr) (n int, oobn int, err error) {
-	err = c.w.do(func() error {
+	err = c.w.do(context.Background(), func() error {
 		n, oobn, err = c.netUDPConn.WriteMsgUDP(p, oob, addr)
 		return err
 	})
@@ -151,7 +155,7 @@ func (c *UDPConn) WriteMsgUDP(p, oob []byte, addr *net.UDPAddr) (n int, oobn int
 
 // WriteMsgUDPAddrPort is net.UDPConn.WriteMsgUDPAddrPort.
 func (c *UDPConn) WriteMsgUDPAddrPort(p, oob []byte, addr netip.AddrPort) (n int, oobn int, err error) {
-	err = c.w.do(func() error {
+	err = c.w.do(context.Background(), func() error {
 		n, oobn, err = c.netUDPConn.WriteMsgUDPAddrPort(p, oob, addr)
 		return err
 	})
@@ -160,7 +164,7 @@ func (c *UDPConn) WriteMsgUDPAddrPort(p, oob []byte, addr netip.AddrPort) (n int
 
 // ReadFromUDPAddrPortContext is ReadFromUDPAddrPort that ends early when ctx does, with the cause of that.
 func (c *UDPConn) ReadFromUDPAddrPortContext(ctx context.Context, p []byte) (n int, addr netip.AddrPort, err error) {
-	err = c.r.doContext(ctx, c.wrap("read"), func() error {
+	err = c.r.do(ctx, func() error {
 		n, addr, err = c.netUDPConn.ReadFromUDPAddrPort(p)
 		return err
 	})
@@ -169,7 +173,7 @@ func (c *UDPConn) ReadFromUDPAddrPortContext(ctx context.Context, p []byte) (n i
 
 // WriteToUDPAddrPortContext is WriteToUDPAddrPort that ends early when ctx does, with the cause of that.
 func (c *UDPConn) WriteToUDPAddrPortContext(ctx context.Context, p []byte, addr netip.AddrPort) (n int, err error) {
-	err = c.w.doContext(ctx, c.wrap("write"), func() error {
+	err = c.w.do(ctx, func() error {
 		n, err = c.netUDPConn.WriteToUDPAddrPort(p, addr)
 		return err
 	})

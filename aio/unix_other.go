@@ -19,39 +19,43 @@ type UnixConn struct {
 
 func (io *IO) unix(of *net.UnixConn) (*UnixConn, error) {
 	c := &UnixConn{netUnixConn: of}
-	c.r.init(of.SetReadDeadline)
-	c.w.init(of.SetWriteDeadline)
-	if err := join(io, &c.m, of, (*net.UnixConn).Close); err != nil {
+	c.r.init(of.SetReadDeadline, opError(of, "read"))
+	c.w.init(of.SetWriteDeadline, opError(of, "write"))
+	if err := join(io, &c.m, c, func(c *UnixConn) { c.end() }); err != nil {
+		of.Close()
 		return nil, err
 	}
 	return c, nil
 }
 
 // Read is net.UnixConn.Read.
-func (c *UnixConn) Read(p []byte) (int, error) { return c.r.move(c.netUnixConn.Read, p) }
+func (c *UnixConn) Read(p []byte) (int, error) {
+	return c.r.move(context.Background(), c.netUnixConn.Read, p)
+}
 
 // ReadContext is Read that ends early when ctx does, with the cause of that. Bytes that had arrived are delivered with a
 // nil error all the same.
 func (c *UnixConn) ReadContext(ctx context.Context, p []byte) (int, error) {
-	return c.r.moveContext(ctx, c.wrap("read"), c.netUnixConn.Read, p)
+	return c.r.move(ctx, c.netUnixConn.Read, p)
 }
 
 // Write is net.UnixConn.Write.
-func (c *UnixConn) Write(p []byte) (int, error) { return c.w.move(c.netUnixConn.Write, p) }
+func (c *UnixConn) Write(p []byte) (int, error) {
+	return c.w.move(context.Background(), c.netUnixConn.Write, p)
+}
 
 // WriteContext is Write that ends early when ctx does, with the cause of that and the number of bytes written.
 func (c *UnixConn) WriteContext(ctx context.Context, p []byte) (n int, err error) {
-	return c.w.moveContext(ctx, c.wrap("write"), c.netUnixConn.Write, p)
+	return c.w.move(ctx, c.netUnixConn.Write, p)
 }
-
-func (c *UnixConn) wrap(op string) func(error) error { return opError(c.netUnixConn, op) }
 
 // Close closes the connection: see net.UnixConn.Close.
 func (c *UnixConn) Close() error {
 	if c.netUnixConn == nil {
 		return syscall.EINVAL
 	}
-	return c.m.leave(c.netUnixConn.Close)
+	c.m.leave()
+	return c.netUnixConn.Close()
 }
 
 // SyscallConn is net.UnixConn.SyscallConn.
@@ -68,7 +72,7 @@ func (c *UnixConn) SyscallConn() (syscall.RawConn, error) {
 
 // ReadFrom is net.UnixConn.ReadFrom.
 func (c *UnixConn) ReadFrom(p []byte) (n int, addr net.Addr, err error) {
-	err = c.r.do(func() error {
+	err = c.r.do(context.Background(), func() error {
 		n, addr, err = c.netUnixConn.ReadFrom(p)
 		return err
 	})
@@ -77,7 +81,7 @@ func (c *UnixConn) ReadFrom(p []byte) (n int, addr net.Addr, err error) {
 
 // ReadFromUnix is net.UnixConn.ReadFromUnix.
 func (c *UnixConn) ReadFromUnix(p []byte) (n int, addr *net.UnixAddr, err error) {
-	err = c.r.do(func() error {
+	err = c.r.do(context.Background(), func() error {
 		n, addr, err = c.netUnixConn.ReadFromUnix(p)
 		return err
 	})
@@ -86,7 +90,7 @@ func (c *UnixConn) ReadFromUnix(p []byte) (n int, addr *net.UnixAddr, err error)
 
 // ReadMsgUnix is net.UnixConn.ReadMsgUnix.
 func (c *UnixConn) ReadMsgUnix(p, oob []byte) (n int, oobn int, flags int, addr *net.UnixAddr, err error) {
-	err = c.r.do(func() error {
+	err = c.r.do(context.Background(), func() error {
 		n, oobn, flags, addr, err = c.netUnixConn.ReadMsgUnix(p, oob)
 		return err
 	})
@@ -95,7 +99,7 @@ func (c *UnixConn) ReadMsgUnix(p, oob []byte) (n int, oobn int, flags int, addr 
 
 // WriteTo is net.UnixConn.WriteTo.
 func (c *UnixConn) WriteTo(p []byte, addr net.Addr) (n int, err error) {
-	err = c.w.do(func() error {
+	err = c.w.do(context.Background(), func() error {
 		n, err = c.netUnixConn.WriteTo(p, addr)
 		return err
 	})
@@ -104,7 +108,7 @@ func (c *UnixConn) WriteTo(p []byte, addr net.Addr) (n int, err error) {
 
 // WriteToUnix is net.UnixConn.WriteToUnix.
 func (c *UnixConn) WriteToUnix(p []byte, addr *net.UnixAddr) (n int, err error) {
-	err = c.w.do(func() error {
+	err = c.w.do(context.Background(), func() error {
 		n, err = c.netUnixConn.WriteToUnix(p, addr)
 		return err
 	})
@@ -113,7 +117,7 @@ func (c *UnixConn) WriteToUnix(p []byte, addr *net.UnixAddr) (n int, err error) 
 
 // WriteMsgUnix is net.UnixConn.WriteMsgUnix.
 func (c *UnixConn) WriteMsgUnix(p, oob []byte, addr *net.UnixAddr) (n int, oobn int, err error) {
-	err = c.w.do(func() error {
+	err = c.w.do(context.Background(), func() error {
 		n, oobn, err = c.netUnixConn.WriteMsgUnix(p, oob, addr)
 		return err
 	})

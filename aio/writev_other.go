@@ -10,8 +10,8 @@ import (
 )
 
 // writev writes bufs to c in its turn: as one packet, or on a stream one after the other.
-func (s *side) writev(ctx context.Context, wrap func(error) error, c net.Conn, packet bool, bufs [][]byte) (n int64, err error) {
-	err = s.doContext(ctx, wrap, func() error {
+func (s *side) writev(ctx context.Context, c net.Conn, packet bool, bufs [][]byte) (n int64, err error) {
+	err = s.do(ctx, func() error {
 		if packet {
 			var m int
 			m, err = c.Write(bytes.Join(bufs, nil))
@@ -33,7 +33,7 @@ func (c *TCPConn) Writev(bufs [][]byte) (int64, error) {
 
 // WritevContext is Writev that ends early when ctx does, with the cause of that and the number of bytes written.
 func (c *TCPConn) WritevContext(ctx context.Context, bufs [][]byte) (int64, error) {
-	return c.w.writev(ctx, c.wrap("write"), c.netTCPConn, false, bufs)
+	return c.w.writev(ctx, c.netTCPConn, false, bufs)
 }
 
 // Writev writes all of bufs, in order, as if they were one. bufs is left as it is. Errors are those of Write, with the
@@ -44,7 +44,7 @@ func (c *UDPConn) Writev(bufs [][]byte) (int64, error) {
 
 // WritevContext is Writev that ends early when ctx does, with the cause of that and the number of bytes written.
 func (c *UDPConn) WritevContext(ctx context.Context, bufs [][]byte) (int64, error) {
-	return c.w.writev(ctx, c.wrap("write"), c.netUDPConn, true, bufs)
+	return c.w.writev(ctx, c.netUDPConn, true, bufs)
 }
 
 // Writev writes all of bufs, in order, as if they were one. bufs is left as it is. Errors are those of Write, with the
@@ -55,7 +55,7 @@ func (c *IPConn) Writev(bufs [][]byte) (int64, error) {
 
 // WritevContext is Writev that ends early when ctx does, with the cause of that and the number of bytes written.
 func (c *IPConn) WritevContext(ctx context.Context, bufs [][]byte) (int64, error) {
-	return c.w.writev(ctx, c.wrap("write"), c.netIPConn, true, bufs)
+	return c.w.writev(ctx, c.netIPConn, true, bufs)
 }
 
 // Writev writes all of bufs, in order, as if they were one. bufs is left as it is. Errors are those of Write, with the
@@ -66,5 +66,5 @@ func (c *UnixConn) Writev(bufs [][]byte) (int64, error) {
 
 // WritevContext is Writev that ends early when ctx does, with the cause of that and the number of bytes written.
 func (c *UnixConn) WritevContext(ctx context.Context, bufs [][]byte) (int64, error) {
-	return c.w.writev(ctx, c.wrap("write"), c.netUnixConn, c.RemoteAddr() == nil || c.RemoteAddr().Network() != "unix", bufs)
+	return c.w.writev(ctx, c.netUnixConn, c.RemoteAddr() == nil || c.RemoteAddr().Network() != "unix", bufs)
 }
