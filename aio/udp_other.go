@@ -227,5 +227,5 @@ func (c *UDPConn) SetGRO(on bool) error {
 	if !on {
 		return nil
 	}
-	return c.wrap("set")(errors.ErrUnsupported)
+	return opError(c.netUDPConn, "set")(errors.ErrUnsupported)
 }
