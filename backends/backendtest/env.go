@@ -51,6 +51,10 @@ type (
 	softEnv interface {
 		Soft()
 	}
+	// modeEnv puts fd into blocking mode. Descriptors of an Env are non-blocking otherwise.
+	modeEnv interface {
+		SetBlocking(t testing.TB, fd int)
+	}
 	// readableEnv waits up to d until fd is readable.
 	readableEnv interface {
 		Readable(t testing.TB, fd int, d time.Duration) bool

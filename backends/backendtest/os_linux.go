@@ -37,6 +37,7 @@ var (
 	_ hugeEnv     = osEnv{}
 	_ rightsEnv   = osEnv{}
 	_ flagsEnv    = osEnv{}
+	_ modeEnv     = osEnv{}
 	_ readableEnv = osEnv{}
 )
 
@@ -158,6 +159,11 @@ func (osEnv) FDFlags(t testing.TB, fd int) (cloexec, nonblock bool) {
 	status, err := unix.FcntlInt(uintptr(fd), unix.F_GETFL, 0)
 	must(t, "F_GETFL", err)
 	return onExec&unix.FD_CLOEXEC != 0, status&unix.O_NONBLOCK != 0
+}
+
+func (osEnv) SetBlocking(t testing.TB, fd int) {
+	t.Helper()
+	must(t, "fcntl", unix.SetNonblock(fd, false))
 }
 
 func (osEnv) Readable(t testing.TB, fd int, d time.Duration) bool {

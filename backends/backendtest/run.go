@@ -36,6 +36,8 @@ func Run(t *testing.T, env Env) {
 		{"Messages", testMessages},
 		{"Packets", testPackets},
 		{"Rights", testRights},
+		{"Duplex", testDuplex},
+		{"BlockingMode", testBlockingMode},
 		{"Shutdown", testShutdown},
 		{"Accept", testAccept},
 		{"AcceptFlags", testAcceptFlags},

@@ -169,6 +169,13 @@ func testWrongKind(t *testing.T, env Env) {
 	r.want(r.write(rd, []byte("x")), badFD)
 	r.want(r.vec(backends.OpReadv, wr, backends.Stream, 8), badFD)
 	r.want(r.vec(backends.OpWritev, rd, backends.Stream, 8), badFD)
+	for range 4 { // what was tried in vain for one operation says nothing about another
+		o := r.recv(a, 8, 0)
+		r.submit(o)
+		r.poll(backends.NoWait)
+		r.cancel(o.id())
+		r.wait(o)
+	}
 	r.want(r.accept(a, false), fail(syscall.EINVAL), fail(syscall.EOPNOTSUPP))
 	r.want(r.op(backends.Op{Code: backends.OpShutdown, FD: a, Flags: 77}), fail(syscall.EINVAL))
 	r.want(r.recv(r.socket(), 8, 0), fail(syscall.ENOTCONN))
@@ -352,6 +359,123 @@ func testRights(t *testing.T, env Env) {
 	}
 	if n := len(r.readToEnd(rd)); n != 10 {
 		t.Errorf("%d bytes came through the descriptor, want 10", n)
+	}
+}
+
+// testDuplex catches a descriptor's two directions that get in each other's way: one that waits holds the other up, takes
+// its events, or ends with it.
+func testDuplex(t *testing.T, env Env) {
+	r := newRig(t, env, 0, 0)
+	a, b := r.socketPair()
+	in := r.recv(a, 100, 0)
+	r.submit(in)
+	var out *op
+	for sent := 0; out == nil; { // until the buffers are full
+		o := r.send(a, seq(sent, 100_000), 0)
+		r.submit(o)
+		r.quiet(time.Millisecond)
+		if !o.done {
+			out = o
+		} else if sent += int(o.res); o.res <= 0 {
+			t.Fatalf("%v: %s", o, result(o.res))
+		}
+	}
+	r.writeAll(b, seq(0, 10))
+	r.wait(in)
+	if in.res <= 0 || in.res > 10 {
+		t.Fatalf("%v: %s, want up to 10", in, result(in.res))
+	}
+	checkSeq(t, in, in.got(), 0)
+	r.readFull(a, int(10-in.res))
+	if out.done {
+		t.Fatalf("%v: %s, and nobody reads", out, result(out.res))
+	}
+	in = r.recv(a, 100, 0)
+	r.submit(in)
+	r.poll(backends.NoWait)
+	r.cancel(in.id())
+	r.wait(in)
+	r.expect(in, canceled)
+	r.quiet(time.Millisecond)
+	if out.done {
+		t.Fatalf("%v: %s: the cancel of %v hit it", out, result(out.res), in)
+	}
+	in = r.recv(a, 100, 0)
+	r.submit(in)
+	for !out.done { // until there is room
+		r.do(r.recv(b, 100_000, 0))
+	}
+	if out.res <= 0 || in.done {
+		t.Fatalf("%v: %s; %v: done=%v", out, result(out.res), in, in.done)
+	}
+	r.cancel(in.id())
+	r.wait(in)
+	r.expect(in, canceled)
+}
+
+// testBlockingMode catches a Poll that blocks because a descriptor does, and descriptors that are made non-blocking: they
+// are the caller's, and may be shared.
+func testBlockingMode(t *testing.T, env Env) {
+	mode, ok := env.(modeEnv)
+	flags, ok2 := env.(flagsEnv)
+	if !ok || !ok2 {
+		t.Skip("the environment's descriptors have no mode")
+	}
+	r := newRig(t, env, 0, 0)
+	rd, wr := r.pipe()
+	a, b := r.socketPair()
+	l, addr := r.listener()
+	s := r.socket()
+	all := []int{rd, wr, a, b, l, s}
+	for _, fd := range all {
+		mode.SetBlocking(t, fd)
+	}
+	ops := []*op{
+		r.read(rd, 10), r.recv(a, 10, 0), r.read(b, 10), r.accept(l, false), r.pollFor(rd, pollIn, false),
+		r.vec(backends.OpReadv, a, backends.Stream, 5, 5), r.accept(l, true),
+	}
+	r.submit(ops...)
+	r.quiet(5 * time.Millisecond)
+	for _, o := range ops {
+		if o.done {
+			t.Fatalf("%v: %s, though there is nothing to do for it", o, result(o.res))
+		}
+	}
+	for _, i := range []int{5, 6} {
+		r.cancel(ops[i].id())
+		r.wait(ops[i])
+		r.expect(ops[i], canceled)
+	}
+	r.writeAll(wr, seq(0, 3))
+	r.writeAll(b, seq(0, 3))
+	r.writeAll(a, seq(0, 3))
+	r.want(r.connect(s, addr), 0)
+	r.wait(ops[:5]...)
+	for _, o := range ops[:3] {
+		r.expect(o, 3)
+		checkSeq(t, o, o.got(), 0)
+	}
+	if ops[3].res < 0 {
+		t.Fatalf("%v: %s", ops[3], result(ops[3].res))
+	}
+	r.own(ops[3].res)
+	var out *op
+	for sent := 0; out == nil; {
+		o := r.write(wr, seq(sent, 100_000))
+		r.submit(o)
+		r.quiet(time.Millisecond)
+		if !o.done {
+			out = o
+		} else if sent += int(o.res); o.res <= 0 {
+			t.Fatalf("%v: %s", o, result(o.res))
+		}
+	}
+	r.cancel(out.id())
+	r.wait(out)
+	for _, fd := range all {
+		if _, nonblocking := flags.FDFlags(t, fd); nonblocking {
+			t.Errorf("descriptor %d is non-blocking now", fd)
+		}
 	}
 }
 

@@ -70,7 +70,17 @@ func TestFilePositionOrder(t *testing.T) {
 		want += s
 		ops = append(ops, r.op(backends.Op{Code: backends.OpWrite, FD: file, Off: backends.Stream, Buf: []byte(s)}))
 	}
-	r.begin(ops...)
+	r.Submit(ops)
+	r.handOver()
+	given := 0
+	for _, c := range ops {
+		if r.find(c.ID).state == working {
+			given++
+		}
+	}
+	if given != 1 {
+		t.Errorf("the pool has %d of them at a time", given)
+	}
 	for _, c := range ops {
 		r.want(c, 1)
 	}
@@ -264,7 +274,12 @@ func TestCachedRead(t *testing.T) {
 		t.Errorf("read %q", c.Bufs)
 	}
 	c = r.op(backends.Op{Code: backends.OpRead, FD: file, Buf: make([]byte, 20)})
-	r.do(c, 10)
+	r.Submit([]*backends.Completion{c})
+	r.handOver()
+	if e := r.find(c.ID); e == nil || e.state != working {
+		t.Error("a short read was taken for a whole one")
+	}
+	r.want(c, 10)
 	if held := r.Backend.op; held.Buf != nil || held.Bufs != nil {
 		t.Error("the backend holds on to a buffer")
 	}

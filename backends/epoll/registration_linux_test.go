@@ -177,6 +177,18 @@ func TestFault40StaleEvent(t *testing.T) {
 	r.waits(c)
 	r.write(w, "z")
 	r.want(c, 1)
+
+	// The same, when the backend has learned meanwhile that the number is closed.
+	unix.Close(fd)
+	r.do(r.op(backends.Op{Code: backends.OpPoll, FD: fd, Flags: unix.POLLIN}), badFD)
+	if err := unix.Dup3(kept, fd, unix.O_CLOEXEC); err != nil {
+		t.Fatal(err)
+	}
+	c = r.read(fd)
+	r.begin(c)
+	r.waits(c)
+	r.write(w, "!")
+	r.want(c, 1)
 }
 
 // Duplicates are descriptors like others.
@@ -213,6 +225,13 @@ func TestClosePending(t *testing.T) {
 	r.want(closing, 0)
 	r.want(after, badFD)
 	r.do(r.recv(b), 0)
+
+	c, d := r.pair(unix.SOCK_STREAM) // when nobody comes after it as well
+	last := r.recv(c)
+	r.begin(last)
+	r.begin(r.op(backends.Op{Code: backends.OpClose, FD: c}))
+	r.want(last, badFD)
+	r.do(r.recv(d), 0)
 	if list := r.registrations(); list[a] != 0 {
 		t.Errorf("the registration of a closed descriptor is left: %v", list)
 	}
@@ -266,6 +285,25 @@ func (r *rig) untilBegun(c *backends.Completion) {
 			r.Fatalf("the pool has not begun %v after %v", c.Code, soon)
 		}
 	}
+}
+
+// The same where the pool has room: the descriptor stays open for as long as somebody works on it.
+func TestCloseWhileWorking(t *testing.T) {
+	r := newRig(t, Config{})
+	from, w := r.pipe(0)
+	_, to := r.pipe(0)
+	splice := r.op(backends.Op{Code: backends.OpSplice, FD: to, Off: backends.Stream, Args: &backends.Args{FD: from, Off: backends.Stream, Len: 10}})
+	closing := r.op(backends.Op{Code: backends.OpClose, FD: to})
+	r.begin(splice)
+	r.untilBegun(splice)
+	r.begin(closing)
+	for limit := r.Now() + 5e6; r.Now() < limit; {
+		r.poll(limit)
+	}
+	r.waits(splice, closing)
+	r.write(w, "x")
+	r.want(splice, 1)
+	r.want(closing, 0)
 }
 
 // blocker is an operation that keeps a goroutine of the pool until it is released: opening a FIFO that nobody writes to.
