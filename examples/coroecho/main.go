@@ -1,0 +1,151 @@
+//go:build linux
+
+// Command coroecho is an echo server of coroutines: one and a 4 KiB buffer for each connection, plain blocking code, all
+// on the threads of the loops.
+//
+//	go run ./examples/coroecho [-backend NAME] [-drive auto|thread|scheduler] [-loops N] [-stats] [ADDRESS or PORT]
+//
+// It serves until it is interrupted. Port 0 means any free one; the first line of output says which. With -drive thread
+// or scheduler everything goes through the loops; with auto what can be sent at once is.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"os/signal"
+	"strconv"
+	"syscall"
+
+	"github.com/weirgo/weir/aio"
+	"github.com/weirgo/weir/coro"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	switch err := run(ctx, os.Args[1:], os.Stdout); {
+	case errors.Is(err, flag.ErrHelp):
+	case err != nil:
+		fmt.Fprintln(os.Stderr, "coroecho:", err)
+		os.Exit(1)
+	}
+}
+
+// run serves until ctx ends, which is not an error.
+func run(ctx context.Context, args []string, stdout io.Writer) error {
+	var o aio.Options
+	flags := flag.NewFlagSet("coroecho", flag.ContinueOnError)
+	flags.StringVar(&o.Backend, "backend", "", "force this `backend` instead of the first that works")
+	flags.StringVar(&o.Drive, "drive", "auto", "what goes through the loops: auto, thread or scheduler")
+	flags.IntVar(&o.Loops, "loops", 0, "number of schedulers, each with a thread (0: from GOMAXPROCS)")
+	stats := flags.Bool("stats", false, "print the counters at the end")
+	if err := flags.Parse(args); err != nil {
+		return err
+	}
+	if flags.NArg() > 1 {
+		return fmt.Errorf("one ADDRESS or PORT, not %q", flags.Args())
+	}
+
+	weir, err := aio.New(o)
+	if err != nil {
+		return err
+	}
+	defer weir.Close()
+	ln, err := weir.Listen("tcp", address(flags.Arg(0)))
+	if err != nil {
+		return err
+	}
+	defer context.AfterFunc(ctx, func() { ln.Close() })()
+	info := weir.Info()
+	fmt.Fprintf(stdout, "echo on %v, backend %s (%s), drive %s, %d loops\n", ln.Addr(), info.Backend, info.Reason, info.Drive, info.Loops)
+
+	var schedulers []*coro.Scheduler
+	for range info.Loops {
+		s, err := coro.New(coro.Options{IO: weir})
+		if err != nil {
+			return errors.Join(err, end(schedulers))
+		}
+		schedulers = append(schedulers, s)
+	}
+	err = errors.Join(serve(ln, schedulers), end(schedulers))
+	if *stats {
+		fmt.Fprintf(stdout, "%+v\n", weir.Stats())
+		for _, s := range schedulers {
+			fmt.Fprintf(stdout, "%+v\n", s.Stats())
+		}
+	}
+	return err
+}
+
+// address is what the argument means: an address, a port of this host, or nothing.
+func address(arg string) string {
+	if arg == "" {
+		arg = "7007"
+	}
+	if _, err := strconv.Atoi(arg); err == nil {
+		return net.JoinHostPort("127.0.0.1", arg)
+	}
+	return arg
+}
+
+// serve has every scheduler accept connections, taking turns, until the listener is closed.
+func serve(ln net.Listener, schedulers []*coro.Scheduler) error {
+	defer ln.Close()
+	var acceptors []*coro.Handle[struct{}]
+	for _, s := range schedulers {
+		acceptors = append(acceptors, coro.Spawn(s, func(t *coro.Task) (struct{}, error) { return struct{}{}, accept(t, ln) }))
+	}
+	var errs error
+	for _, a := range acceptors {
+		_, err := a.Wait(context.Background())
+		errs = errors.Join(errs, err)
+	}
+	return errs
+}
+
+// accept starts a coroutine for each connection.
+func accept(t *coro.Task, ln net.Listener) error {
+	view := t.Listener(ln)
+	for {
+		conn, err := view.Accept()
+		if errors.Is(err, net.ErrClosed) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		coro.Spawn(t.Scheduler(), func(t *coro.Task) (struct{}, error) {
+			echo(t.Conn(conn))
+			return struct{}{}, nil
+		}, coro.Name("echo"))
+	}
+}
+
+// echo sends back what it reads until the peer stops.
+func echo(conn net.Conn) {
+	defer conn.Close()
+	buf := make([]byte, 4096)
+	for {
+		n, err := conn.Read(buf)
+		if err != nil {
+			return
+		}
+		if _, err := conn.Write(buf[:n]); err != nil {
+			return
+		}
+	}
+}
+
+// end ends the schedulers, which ends the calls that connections block in.
+func end(schedulers []*coro.Scheduler) error {
+	var errs error
+	for _, s := range schedulers {
+		errs = errors.Join(errs, s.Close())
+	}
+	return errs
+}
