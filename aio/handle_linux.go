@@ -58,6 +58,7 @@ type side struct {
 	turn *turn // held by the operation under way
 	c    aiort.Completion
 	try  patience
+	idle bool // a receive has left nothing behind
 
 	packet *packet // of the message under way
 }
@@ -233,7 +234,8 @@ func (h *handle) recv(ctx context.Context, p []byte) (int, error) {
 	if len(p) == 0 {
 		return 0, nil
 	}
-	if h.io.direct && s.try.eager() {
+	idle := s.idle
+	if h.direct() && s.try.eager() {
 		n, errno := sys.TryRecv(h.fd, p[:min(len(p), backends.MaxTransfer)])
 		if errno != unix.EAGAIN {
 			s.try.found()
@@ -244,11 +246,13 @@ func (h *handle) recv(ctx context.Context, p []byte) (int, error) {
 			return n, nil
 		}
 		s.try.disappointed()
+		idle = true
 	}
-	n, err := h.do(ctx, s, &backends.Op{Code: backends.OpRecv, FD: h.fd, Buf: p})
+	n, err := h.do(ctx, s, &backends.Op{Code: backends.OpRecv, FD: h.fd, Buf: p, Idle: idle})
 	if err != nil {
 		return 0, syscallError("read", err)
 	}
+	s.idle = n < len(p)
 	sys.RaceReceived(p[:n])
 	return n, nil
 }
@@ -264,7 +268,7 @@ func (h *handle) send(ctx context.Context, p []byte) (int, error) {
 	for done := 0; ; { // an empty p is sent too: the kernel has its say
 		rest := p[done:min(len(p), done+backends.MaxTransfer)]
 		n, errno := 0, unix.EAGAIN
-		if h.io.direct {
+		if h.direct() {
 			n, errno = sys.TrySend(h.fd, rest)
 		}
 		switch errno {

@@ -123,6 +123,7 @@ const MaxIovecs = sys.MaxIovecs
 type Op struct {
 	Code  Code
 	Multi bool      // OpPoll, OpAccept: stay armed and report again and again, until an Event without More
+	Idle  bool      // OpRecv: nothing is expected to be there yet, so that it pays to wait before trying
 	Flags uint32    // see Code
 	FD    int       // file descriptor
 	Off   int64     // file offset in bytes, or Stream

@@ -22,6 +22,8 @@ func (l *taskLane) Enter() error {
 	return l.t.cancelled()
 }
 
+func (l *taskLane) Alone() bool { return l.t.s.ready.empty() }
+
 func (l *taskLane) Do(ctx context.Context, c *aiort.Completion) error { return l.t.do(ctx, c) }
 
 func (l *taskLane) Wait(arm func(wake func()), disarm func() bool) error {

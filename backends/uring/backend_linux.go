@@ -19,6 +19,8 @@ type Backend struct {
 	rung   string
 	thread bool
 
+	pollFirst bool // the kernel knows IORING_RECVSEND_POLL_FIRST
+
 	scratch []*scratch // by slot
 	lengthy bool       // what is queued may take the kernel a while to submit
 	lacks   [backends.NumCodes]bool
@@ -90,6 +92,7 @@ func Open(cfg Config) (*Backend, error) {
 		return nil, fmt.Errorf("io_uring: this kernel lacks features %#x that weir needs (Linux 5.13): %w", missing, errors.ErrUnsupported)
 	}
 	b := &Backend{cfg: cfg, ring: r, rung: name, thread: cfg.Thread}
+	b.pollFirst = r.Flags()&(sys.SetupCoopTaskrun|sys.SetupSingleIssuer) != 0 // which are as old, or younger
 	if err := b.wake.open(); err != nil {
 		r.Close()
 		return nil, fmt.Errorf("io_uring: %w", err)

@@ -35,6 +35,9 @@ func (b *Backend) encode(e *sys.SQE, c *backends.Completion) {
 		e.Addr, e.Len = uint64(uintptr(unsafe.Pointer(unsafe.SliceData(s.iov)))), uint32(len(s.iov))
 	case backends.OpRecv:
 		e.Opcode, e.OpFlags = sys.OpRecv, op.Flags
+		if op.Idle && b.pollFirst {
+			e.Ioprio = sys.RecvsendPollFirst
+		}
 		setBuf(e, op.Buf)
 	case backends.OpSend:
 		e.Opcode, e.OpFlags = sys.OpSend, op.Flags|unix.MSG_NOSIGNAL

@@ -369,3 +369,16 @@ func (b *Backend) scratch0(c *backends.Completion) *scratch {
 	}
 	return nil
 }
+
+// A receive that expects to wait says so, where the kernel knows the word.
+func TestEncodeIdle(t *testing.T) {
+	for _, known := range []bool{false, true} {
+		b := &Backend{pollFirst: known}
+		for _, idle := range []bool{false, true} {
+			e, _ := tryEncode(b, &backends.Completion{Op: backends.Op{Code: backends.OpRecv, Idle: idle}})
+			if got, want := e.Ioprio == sys.RecvsendPollFirst, known && idle; got != want {
+				t.Errorf("known %v, idle %v: ioprio %d", known, idle, e.Ioprio)
+			}
+		}
+	}
+}

@@ -17,6 +17,9 @@ type Lane interface {
 	// must not wait now: it has been cancelled.
 	Enter() error
 
+	// Alone reports that no other coroutine of the thread is ready to run, so that there is nothing a call could join.
+	Alone() bool
+
 	// Do is Loop.Do for the coroutine: the loop's thread runs others while the operation is under way. When the
 	// coroutine is cancelled, so is the operation.
 	Do(ctx context.Context, c *aiort.Completion) error
