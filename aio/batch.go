@@ -13,12 +13,9 @@ type Batch = op.Batch
 // The error is nil if all succeeded; otherwise it is an *op.Error that says which is the first that did not. Results are
 // in the ops. See package op.
 func (io *IO) Do(ctx context.Context, ops ...*op.Op) error {
-	if ctx.Err() != nil {
-		return context.Cause(ctx)
-	}
-	l, err := io.rt.Any(0)
+	l, err := io.rt.Any(op.Spread(ops))
 	if err != nil {
-		return err
+		return op.Refuse(err, ops...)
 	}
 	return op.Do(ctx, l, ops...)
 }
@@ -26,9 +23,9 @@ func (io *IO) Do(ctx context.Context, ops ...*op.Op) error {
 // Start submits ops, all of them or none, and returns at once: Done, Wait and Cancel of the Batch are about all of them. If
 // they could not be submitted Wait says why.
 func (io *IO) Start(ops ...*op.Op) *Batch {
-	l, err := io.rt.Any(0)
+	l, err := io.rt.Any(op.Spread(ops))
 	if err != nil {
-		return op.Failed(err)
+		return op.Failed(err, ops...)
 	}
 	return op.Start(l, ops...)
 }

@@ -104,6 +104,9 @@ func (c Code) OfLoop() bool { return c >= OpTimeout && c < numCodes }
 // Backends do not see it.
 const CloseAll = 1
 
+// CloseNothing is a flag beside CloseAll that leaves the close itself out.
+const CloseNothing = 2
+
 // Stream is the Off of an operation that has no offset of its own: it reads or writes at the file's current
 // position, or the file has none (sockets, pipes).
 const Stream int64 = -1

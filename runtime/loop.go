@@ -48,6 +48,7 @@ type Loop struct {
 	linked       []*Completion // over, and others of their chains wait for it
 	closers      []closer
 	gate         gate
+	peers        func() []*Loop // of the same Runtime; nil: there are none
 
 	asks struct { // of inLoop on the thread drive
 		sync.Mutex

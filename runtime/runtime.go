@@ -85,6 +85,7 @@ func (r *Runtime) open(d drive) (*Loop, error) {
 	var l *Loop
 	name, why, err := choose(&r.opts, d == driveThread, func(be backends.Backend) error {
 		l = newLoop(be, d, int64(r.opts.MaxInFlight), r.pool)
+		l.peers = r.loops
 		l.gate.max = hangs(&r.opts)
 		if d == driveScheduler {
 			err := l.startScheduler()

@@ -464,3 +464,60 @@ func TestEventStorm(t *testing.T) {
 		}
 	})
 }
+
+// Cancellations, closes and events reach what is in flight on other loops of the same runtime.
+func TestOtherLoops(t *testing.T) {
+	for _, drive := range []string{aiort.DriveThread, aiort.DriveScheduler} {
+		t.Run(drive, func(t *testing.T) {
+			rt, err := aiort.New(aiort.Options{Drive: drive, Loops: 3})
+			if err != nil {
+				t.Skip(err)
+			}
+			defer rt.Close()
+			var loops []*aiort.Loop
+			for i := range uint32(3) {
+				l, err := rt.Any(i)
+				if err != nil {
+					t.Fatal(err)
+				}
+				loops = append(loops, l)
+			}
+			for i := range 20 {
+				p, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, 0)
+				if err != nil {
+					t.Fatal(err)
+				}
+				recv, poll, here := op.Recv(p[0], make([]byte, 1), 0), op.Poll(p[0], unix.POLLIN), op.Read(p[0], make([]byte, 1), op.Stream)
+				sleep, e := op.Timeout(long), new(op.Event)
+				wait := op.EventWait(e)
+				flying := []*op.Batch{op.Start(loops[1], recv), op.Start(loops[2], poll.Link(), sleep, wait), op.Start(loops[0], here)}
+				if i%2 == 0 {
+					time.Sleep(short / 10)
+				}
+				end := op.Recv(p[1], make([]byte, 1), 0)
+				if err := op.Do(bg, loops[0], op.EventNotify(e), op.CloseSocket(p[0]).Link(), op.Cancel(poll).HardLink(), op.Cancel(sleep), end); err != nil && !errors.Is(err, unix.ENOENT) {
+					t.Error(err)
+				}
+				for _, b := range flying {
+					<-b.Done()
+				}
+				// What had not begun when the descriptor was closed found none.
+				for _, o := range []*op.Op{recv, poll, here} {
+					if o.Err == nil || !errors.Is(o.Err, net.ErrClosed) && !errors.Is(o.Err, unix.EBADF) && o.Err != op.ErrCanceled {
+						t.Errorf("%v: %d, %v", o, o.N, o.Err)
+					}
+				}
+				if wait.Err != nil || end.N != 0 || sleep.Err != op.ErrSkipped {
+					t.Errorf("wait %v, end %d, sleep %v", wait.Err, end.N, sleep.Err)
+				}
+				unix.Close(p[1])
+				// The same Op on another loop.
+				for _, l := range loops {
+					if err := op.Do(bg, l, sleep.SetDuration(0)); err != nil {
+						t.Error(err)
+					}
+				}
+			}
+		})
+	}
+}

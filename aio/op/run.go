@@ -26,20 +26,44 @@ var (
 // The error is nil if all succeeded, even if they were asked to stop. Otherwise it is an *Error with the first in the
 // list that did not: its Err is that of the Op, or the context's cause where the Op has ErrCanceled and the context has
 // ended. All results are in the ops then, and an Op that made a descriptor and has no error has one that is to be closed.
-// If nothing was submitted the ops are as they were, and the error is ErrInFlight, net.ErrClosed, the cause of a context
-// that was over before, an *Error for a list that makes no sense, or aiort.ErrBusy for one longer than
-// Options.MaxInFlight.
+// If nothing was submitted the error is ErrInFlight, net.ErrClosed, the cause of a context that was over before, an *Error
+// for a list that makes no sense, or aiort.ErrBusy for one longer than Options.MaxInFlight; and it is the Err of all ops
+// that are not in flight elsewhere.
 func Do(ctx context.Context, l *aiort.Loop, ops ...*Op) error {
 	b := l.BorrowBatch()
 	err := enlist(b, ops)
 	if err == nil {
 		err = l.DoBatch(ctx, b)
 	}
-	if err == nil {
-		err = collect(ctx, ops)
+	if err != nil {
+		l.FreeBatch(b)
+		return Refuse(err, ops...)
 	}
+	err = collect(ctx, ops)
 	l.FreeBatch(b)
 	return err
+}
+
+// Refuse says of ops that they were not submitted, because of err, which it returns: that is the Err of those that are
+// not in flight elsewhere. For those who submit operations for others.
+func Refuse(err error, ops ...*Op) error {
+	for _, o := range ops {
+		if o != nil && !o.c.InFlight() {
+			o.N, o.Err, o.ran = 0, err, false
+		}
+	}
+	return err
+}
+
+// Spread is a number that is the same for lists that begin with operations on the same descriptor. It chooses among
+// loops.
+func Spread(ops []*Op) uint32 {
+	for _, o := range ops {
+		if o != nil && !o.c.InFlight() && o.c.Op.FD > 0 {
+			return uint32(o.c.Op.FD)
+		}
+	}
+	return 0
 }
 
 // enlist checks ops and fills b with them.
@@ -142,15 +166,15 @@ func Start(l *aiort.Loop, ops ...*Op) *Batch {
 		}
 	}
 	b.b.Reset()
-	b.err = err
+	b.err = Refuse(err, ops...)
 	b.over.Store(true)
 	close(b.done)
 	return b
 }
 
-// Failed is a Batch of nothing that is over, with err.
-func Failed(err error) *Batch {
-	b := &Batch{b: aiort.NewBatch(), err: err, done: make(chan struct{})}
+// Failed is the Batch of ops that could not be submitted because of err.
+func Failed(err error, ops ...*Op) *Batch {
+	b := &Batch{b: aiort.NewBatch(), err: Refuse(err, ops...), done: make(chan struct{})}
 	b.over.Store(true)
 	close(b.done)
 	return b
@@ -230,7 +254,7 @@ func (r *Runner) Start(l *aiort.Loop, over func(error), ops ...*Op) error {
 		r.over = nil
 	}
 	r.b.Reset()
-	return err
+	return Refuse(err, ops...)
 }
 
 // Cancel asks for the end of what Start has submitted and is not over. Any goroutine may call it after a Start.
