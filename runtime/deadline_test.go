@@ -249,7 +249,8 @@ func TestMovedDeadlines(t *testing.T) {
 				}
 				r.run(NoWait)
 			}
-			if ended != 0 { // the machine was too slow for this one
+			if ended != 0 || c.cause != causeNone { // the machine was too slow for this one
+				r.run(UntilDone)
 				continue
 			}
 			var timer Timer
