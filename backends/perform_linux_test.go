@@ -203,6 +203,15 @@ func TestTryConnect(t *testing.T) {
 		}
 		unix.Close(l)
 	}
+	l, addr = f.listener(0)
+	connected := &Op{Code: OpConnect, FD: f.socket(unix.SOCK_NONBLOCK), Addr: addr}
+	f.want(*connected, 0)
+	if res, sure := Try(connected, 0); res != -int32(unix.EISCONN) || !sure {
+		t.Errorf("Try(connect) of a connected socket: %d, %v", res, sure)
+	}
+	if res, sure := Try(connected, 1); res != 0 || !sure { // it has become so since it began
+		t.Errorf("Try(connect, 1) of a connected socket: %d, %v", res, sure)
+	}
 	op := Op{Code: OpConnect, FD: f.socket(0), Addr: addr}
 	if res, sure := Try(&op, 0); sure {
 		t.Errorf("Try(connect) on a blocking socket: %d, though connect(2) would block", res)

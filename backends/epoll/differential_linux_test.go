@@ -29,29 +29,39 @@ func TestDifferential(t *testing.T) {
 		rounds = 20
 	}
 	for i := range uint64(rounds) {
-		seed := first + i
-		ring, err := uring.Open(uring.Config{})
-		if err == nil {
-			if err = ring.Bind(false); err != nil {
-				ring.Close()
-			}
+		compare(t, first+i)
+	}
+}
+
+// FuzzDifferential is TestDifferential with the fuzzer's seeds.
+func FuzzDifferential(f *testing.F) {
+	f.Add(uint64(1))
+	f.Fuzz(compare)
+}
+
+// compare runs the script of a seed on both.
+func compare(t *testing.T, seed uint64) {
+	ring, err := uring.Open(uring.Config{})
+	if err == nil {
+		if err = ring.Bind(false); err != nil {
+			ring.Close()
 		}
-		if err != nil {
-			t.Skip("there is nothing to compare with:", err)
-		}
-		want := runScript(t, ring, seed)
-		own, err := Open(Config{})
-		if err == nil {
-			err = own.Bind(false)
-		}
-		if err != nil {
-			t.Fatal(err)
-		}
-		got := runScript(t, own, seed)
-		for i := range max(len(want), len(got)) {
-			if i >= len(want) || i >= len(got) || want[i] != got[i] {
-				t.Fatalf("WEIR_EPOLL_SEED=%d: step %d:\nio_uring %q\nepoll    %q", seed, i, tail(want, i), tail(got, i))
-			}
+	}
+	if err != nil {
+		t.Skip("there is nothing to compare with:", err)
+	}
+	want := runScript(t, ring, seed)
+	own, err := Open(Config{})
+	if err == nil {
+		err = own.Bind(false)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := runScript(t, own, seed)
+	for i := range max(len(want), len(got)) {
+		if i >= len(want) || i >= len(got) || want[i] != got[i] {
+			t.Fatalf("WEIR_EPOLL_SEED=%d: step %d:\nio_uring %q\nepoll    %q", seed, i, tail(want, i), tail(got, i))
 		}
 	}
 }
@@ -112,8 +122,8 @@ func runScript(t *testing.T, be backends.Backend, seed uint64) []string {
 	return s.log
 }
 
-// step does one thing and lets everything settle that follows from it. At most one operation of a kind waits on each
-// descriptor: who of several is served first is the kernel's business with io_uring.
+// step does one thing and lets everything settle that follows from it. No rivals wait on a descriptor: which of them is
+// served first is the kernel's business with io_uring.
 func (s *script) step() {
 	fd := s.fds[s.rng.IntN(len(s.fds))]
 	size := []int{0, 1, 5, 64, 5000}[s.rng.IntN(5)]
@@ -150,7 +160,7 @@ func (s *script) step() {
 		}
 		return
 	}
-	if slices.ContainsFunc(s.live, func(c *backends.Completion) bool { return c.FD == op.FD && way2(c.Code) == way2(op.Code) }) {
+	if slices.ContainsFunc(s.live, func(c *backends.Completion) bool { return c.FD == op.FD && rivals(c.Code, op.Code) }) {
 		return
 	}
 	s.slots++
@@ -160,15 +170,18 @@ func (s *script) step() {
 	s.settle(nil)
 }
 
-// way2 tells kinds of operations apart that wait for the same.
-func way2(c backends.Code) int {
+// rivals reports whether what one operation does can change what comes of the other.
+func rivals(a, b backends.Code) bool {
+	return a == backends.OpPoll || b == backends.OpPoll || takes(a) == takes(b)
+}
+
+// takes reports whether an operation takes what is in a pipe or socket.
+func takes(c backends.Code) bool {
 	switch c {
 	case backends.OpRead, backends.OpReadv, backends.OpRecv, backends.OpRecvMsg, backends.OpAccept:
-		return 1
-	case backends.OpWrite, backends.OpWritev, backends.OpSend, backends.OpSendMsg:
-		return 2
+		return true
 	}
-	return 3
+	return false
 }
 
 func (s *script) data(n int) []byte {
@@ -226,9 +239,6 @@ func (s *script) busy() bool {
 		ready := backends.Readiness(&c.Op)
 		if ready == 0 {
 			return true
-		}
-		if c.Flags&unix.MSG_WAITALL != 0 && way2(c.Code) == 1 {
-			return false // it takes what there is, and goes on waiting
 		}
 		p := []unix.PollFd{{Fd: int32(c.FD), Events: int16(ready)}}
 		n, _ := unix.Poll(p, 0)

@@ -16,6 +16,7 @@ type entry struct {
 	res   int32  // what the pool brought
 
 	d          *desc  // its descriptor, if the backend needs to know
+	from       *desc  // the one it takes from, while the pool has it: OpSplice, OpTee
 	q          *queue // in which it waits or, at the head, is being worked at
 	prev, next *entry // in q
 	work       links  // in the pool

@@ -225,6 +225,35 @@ func TestBlockingMode(t *testing.T) {
 		r.own(int(r.events[m.ID][i].Res), nil)
 	}
 	r.stop(m)
+
+	// Somebody else is faster, and makes the listener non-blocking besides: the pool finds nothing, so the wait goes on.
+	one := newRig(t, Config{Workers: 1})
+	block, release := one.blocker()
+	a := one.op(backends.Op{Code: backends.OpAccept, FD: l, Flags: unix.SOCK_CLOEXEC})
+	one.begin(block, a)
+	connect := func() {
+		t.Helper()
+		if res := backends.Perform(&backends.Op{Code: backends.OpConnect, FD: r.socket(0), Addr: addr}); res != 0 {
+			t.Fatal(res)
+		}
+	}
+	connect()
+	for limit := one.Now() + int64(soon); one.find(a.ID).state != working && one.Now() < limit; {
+		one.poll(limit)
+	}
+	theirs, _, err := unix.Accept(l)
+	r.own(theirs, err)
+	if err := unix.SetNonblock(l, true); err != nil {
+		t.Fatal(err)
+	}
+	release()
+	for limit := one.Now() + int64(soon); one.find(a.ID).state == working && one.Now() < limit; {
+		one.poll(one.Now() + 1e6)
+	}
+	one.waits(a)
+	connect()
+	r.own(int(one.wait(a)), nil)
+
 	unix.Close(l)
 	r.do(r.op(backends.Op{Code: backends.OpConnect, FD: r.socket(0), Addr: addr}), -int32(unix.ECONNREFUSED))
 	for _, fd := range []int{rd, wr} {

@@ -301,13 +301,15 @@ func TestMultiPollNews(t *testing.T) {
 	r.waits(c)
 	r.write(b, "y")
 	r.want(c, 1)
-	r.stop(m, r.again(a))
-}
-
-func (r *rig) again(fd int) *backends.Completion {
-	c := r.recv(fd)
-	r.begin(c)
-	return c
+	r.stop(m)
+	if !r.lookup(a).keeps {
+		t.Error("the registration is not one that stays armed: this test has tested nothing")
+	}
+	r.write(b, "z") // the first news of which nobody wants to know is the last
+	r.flush()
+	if r.lookup(a).keeps {
+		t.Error("the registration stays armed, though nobody waits")
+	}
 }
 
 // A crowd of connections does not keep others waiting, and none is forgotten.

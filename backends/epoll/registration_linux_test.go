@@ -290,20 +290,25 @@ func (r *rig) untilBegun(c *backends.Completion) {
 // The same where the pool has room: the descriptor stays open for as long as somebody works on it.
 func TestCloseWhileWorking(t *testing.T) {
 	r := newRig(t, Config{})
-	from, w := r.pipe(0)
-	_, to := r.pipe(0)
-	splice := r.op(backends.Op{Code: backends.OpSplice, FD: to, Off: backends.Stream, Args: &backends.Args{FD: from, Off: backends.Stream, Len: 10}})
-	closing := r.op(backends.Op{Code: backends.OpClose, FD: to})
-	r.begin(splice)
-	r.untilBegun(splice)
-	r.begin(closing)
-	for limit := r.Now() + 5e6; r.Now() < limit; {
-		r.poll(limit)
+	for _, end := range []string{"to", "from"} {
+		from, w := r.pipe(0)
+		_, to := r.pipe(0)
+		splice := r.op(backends.Op{Code: backends.OpSplice, FD: to, Off: backends.Stream, Args: &backends.Args{FD: from, Off: backends.Stream, Len: 10}})
+		closing := r.op(backends.Op{Code: backends.OpClose, FD: to})
+		if end == "from" {
+			closing.FD = from
+		}
+		r.begin(splice)
+		r.untilBegun(splice)
+		r.begin(closing)
+		for limit := r.Now() + 5e6; r.Now() < limit; {
+			r.poll(limit)
+		}
+		r.waits(splice, closing)
+		r.write(w, "x")
+		r.want(splice, 1)
+		r.want(closing, 0)
 	}
-	r.waits(splice, closing)
-	r.write(w, "x")
-	r.want(splice, 1)
-	r.want(closing, 0)
 }
 
 // blocker is an operation that keeps a goroutine of the pool until it is released: opening a FIFO that nobody writes to.

@@ -340,6 +340,10 @@ func (b *Backend) offload(e *entry) {
 	if e.d != nil {
 		e.d.busy++
 	}
+	if c := e.c; (c.Code == backends.OpSplice || c.Code == backends.OpTee) && c.Args.FD >= 0 {
+		e.from = b.desc(c.Args.FD)
+		e.from.busy++
+	}
 	e.state = working
 	b.pool.run(e)
 }
@@ -357,6 +361,11 @@ func (b *Backend) collect() {
 func (b *Backend) back(e *entry, res int32, done bool) {
 	d, q := e.d, e.q
 	e.state = waiting
+	if from := e.from; from != nil {
+		e.from = nil
+		from.busy--
+		b.tryClose(from)
+	}
 	if d == nil {
 		b.finish(e, res)
 		return
