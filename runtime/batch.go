@@ -272,7 +272,8 @@ func (l *Loop) startMember(b *Batch, c *Completion) {
 		l.conclude(c, res)
 		return
 	case backends.OpEventClose:
-		for _, w := range c.event.shut() {
+		waiters, _ := c.event.shut()
+		for _, w := range waiters {
 			w.nudgeFrom(l)
 		}
 		l.conclude(c, 0)

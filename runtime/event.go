@@ -45,23 +45,37 @@ func (e *Event) pass() (c *Completion, ok bool) {
 }
 
 // Close ends every wait, and every later one at once, with an error that is net.ErrClosed. Notifications in store are
-// lost. A second Close does nothing.
-func (e *Event) Close() {
-	for _, c := range e.shut() {
+// lost. It reports false if the Event was closed already.
+func (e *Event) Close() bool {
+	waiters, first := e.shut()
+	for _, c := range waiters {
 		c.nudge()
 	}
+	return first
 }
 
-func (e *Event) shut() []*Completion {
+// TryTake takes a notification that is in store, and reports false if there is none.
+func (e *Event) TryTake() bool {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	waiters := e.waiters
+	if e.stored == 0 {
+		return false
+	}
+	e.stored--
+	return true
+}
+
+// shut is Close but for telling the waiters' loops.
+func (e *Event) shut() (waiters []*Completion, first bool) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	first, waiters = !e.closed, e.waiters
 	e.closed, e.stored, e.waiters = true, 0, nil
 	for _, c := range waiters {
 		c.passed = false
 		c.signal.Store(true)
 	}
-	return waiters
+	return waiters, first
 }
 
 // enter has c wait, or reports that it need not: it got a notification, or the Event is closed.

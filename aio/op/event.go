@@ -14,8 +14,12 @@ type Event struct{ e aiort.Event }
 // closed. It does not block.
 func (e *Event) Notify() bool { return e.e.Notify() }
 
-// Close ends every EventWait, and every later one at once, with net.ErrClosed. A second Close does nothing.
-func (e *Event) Close() { e.e.Close() }
+// TryWait takes a notification that is in store, and reports false if there is none. It does not block, and does not get
+// past those who wait.
+func (e *Event) TryWait() bool { return e.e.TryTake() }
+
+// Close ends every EventWait, and every later one at once, with net.ErrClosed. It reports false if e was closed already.
+func (e *Event) Close() bool { return e.e.Close() }
 
 // EventWait waits for a notification of e, first come first served. If it is cancelled, and yet was let pass before, it
 // has no error; no notification is lost. net.ErrClosed: e was closed.
