@@ -521,3 +521,49 @@ func TestOtherLoops(t *testing.T) {
 		})
 	}
 }
+
+// Many splices wait for one pipe, and what arrives is enough for one of them. The others go on waiting, and none of them
+// holds a thread that others need.
+func TestSpliceHerd(t *testing.T) {
+	each(t, func(t *testing.T, r *on) {
+		p := op.Pipe(0) // in blocking mode: the mode must not keep a thread
+		r.ok(p)
+		rd, wr := p.Ends()
+		defer unix.Close(rd)
+		defer unix.Close(wr)
+		rd2, wr2 := r.pipe()
+		to, _ := r.file("")
+		var herd []*op.Op
+		for range 150 {
+			herd = append(herd, op.Splice(rd, op.Stream, to, 0, 1, 0))
+		}
+		flying := op.Start(r.l, herd...)
+		for range 3 {
+			if _, err := unix.Write(wr, []byte("x")); err != nil {
+				t.Fatal(err)
+			}
+			r.ok(op.Write(wr2, []byte("y"), op.Stream).Link(), op.Splice(rd2, op.Stream, to, 0, 1, 0).Link(), op.Fsync(to).Link(), op.Ftruncate(to, 0))
+		}
+		for limit := time.Now().Add(patience); ; time.Sleep(time.Millisecond) { // the three bytes are taken
+			if n, err := unix.IoctlGetInt(rd, unix.TIOCINQ); err != nil || time.Now().After(limit) {
+				t.Fatal("still in the pipe:", n, err)
+			} else if n == 0 {
+				break
+			}
+		}
+		flying.Cancel()
+		<-flying.Done()
+		moved := 0
+		for _, o := range herd {
+			switch {
+			case o.Err == nil && o.N == 1:
+				moved++
+			case o.Err != op.ErrCanceled:
+				t.Errorf("%d, %v", o.N, o.Err)
+			}
+		}
+		if moved != 3 {
+			t.Errorf("%d of 3 bytes were moved", moved)
+		}
+	})
+}
