@@ -7,6 +7,7 @@ import (
 	"errors"
 	"net"
 	"os"
+	"runtime"
 	"sync"
 	"testing"
 	"time"
@@ -99,6 +100,18 @@ func TestSideLate(t *testing.T) {
 	if got := c.deadline(); !got.IsZero() {
 		t.Errorf("the deadline is %v after the operation", got)
 	}
+	for range 2000 {
+		s, c := newSide()
+		ctx, cancel := context.WithCancel(context.Background())
+		s.do(ctx, func() error {
+			cancel()
+			return nil
+		})
+		runtime.Gosched()
+		if got := c.deadline(); !got.IsZero() {
+			t.Fatalf("the deadline is %v after the operation", got)
+		}
+	}
 }
 
 // TestSideEnds guards the end of an IO while a context ends too: the deadline stays in the past.
@@ -148,10 +161,11 @@ func TestDialEnds(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	under := make(chan struct{}, 10)
+	under, ended := make(chan struct{}, 10), make(chan error, 10)
 	d := Dialer{IO: lib, Resolver: &net.Resolver{PreferGo: true, Dial: func(ctx context.Context, _, _ string) (net.Conn, error) {
 		under <- struct{}{}
 		<-ctx.Done()
+		ended <- ctx.Err()
 		return nil, ctx.Err()
 	}}}
 	got := make(chan error, 1)
@@ -166,6 +180,9 @@ func TestDialEnds(t *testing.T) {
 	}
 	if err := lib.Close(); err != nil {
 		t.Error(err)
+	}
+	if err := <-ended; err != context.Canceled { // and not the resolver's time that is up
+		t.Errorf("resolving the name ended with %v", err)
 	}
 	var op *net.OpError
 	if err := <-got; !errors.Is(err, net.ErrClosed) || !errors.As(err, &op) || op.Op != "dial" {

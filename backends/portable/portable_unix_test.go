@@ -413,3 +413,66 @@ func TestNoPollerWithoutDescriptors(t *testing.T) {
 		t.Error("the backend has nothing to say about itself")
 	}
 }
+
+// TestCloseEndsWaiting guards that OpClose ends what waits for its descriptor: the number may be another file's soon.
+func TestCloseEndsWaiting(t *testing.T) {
+	r := newRig(t, Config{})
+	var p [2]int
+	if err := unix.Pipe(p[:]); err != nil {
+		t.Fatal(err)
+	}
+	defer unix.Close(p[1])
+	ids := []backends.ID{
+		r.submit(readOp(p[0], 1)), r.submit(readOp(p[0], 1)),
+		r.submit(backends.Op{Code: backends.OpPoll, FD: p[0], Flags: unix.POLLIN}),
+	}
+	r.quiet(time.Millisecond)
+	r.want("close", r.submit(backends.Op{Code: backends.OpClose, FD: p[0]}), 0)
+	for _, id := range ids {
+		r.want("an operation on the descriptor", id, -int32(unix.EBADF))
+	}
+}
+
+// TestTurns guards that operations on one direction of a descriptor take their turns, and do not hold up the other.
+func TestTurns(t *testing.T) {
+	r := newRig(t, Config{})
+	p, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer unix.Close(p[0])
+	defer unix.Close(p[1])
+	const n = 20
+	var ids []backends.ID
+	bufs := make([][]byte, n)
+	for i := range n {
+		op := readOp(p[0], 1)
+		bufs[i] = op.Buf
+		ids = append(ids, r.submit(op))
+	}
+	r.quiet(time.Millisecond)
+	for i := range n {
+		r.want("write", r.submit(writeOp(p[1], []byte{byte(i)})), 1)
+		r.want("a write the other way", r.submit(writeOp(p[0], []byte("x"))), 1)
+	}
+	for i, id := range ids {
+		r.want("read", id, 1)
+		if bufs[i][0] != byte(i) {
+			t.Errorf("read %d has byte %d", i, bufs[i][0])
+		}
+	}
+	for range 200 { // one that comes when there is data does not overtake one that waits for it
+		early, late := readOp(p[0], 1), readOp(p[0], 1)
+		first := r.submit(early)
+		r.quiet(100 * time.Microsecond)
+		if _, err := unix.Write(p[1], []byte("12")); err != nil {
+			t.Fatal(err)
+		}
+		second := r.submit(late)
+		r.want("read", first, 1)
+		r.want("read", second, 1)
+		if got := string(early.Buf) + string(late.Buf); got != "12" {
+			t.Fatalf("the reads brought %q, in the order in which they were submitted", got)
+		}
+	}
+}
