@@ -98,11 +98,13 @@ const sendChunk = 4 << 20
 // sendOwnFile sends up to limit bytes of a regular file from its position. done is false if nothing was sent because the
 // kernel cannot do it.
 func (h *handle) sendOwnFile(f *File, limit int64) (n int64, err error, done bool) {
-	if err := f.h.begin(&f.h.r); err != nil {
-		return 0, f.pathError("read", err), true
-	}
-	defer f.h.end(&f.h.r)
-	return h.sendFile(f.h.fd, limit)
+	return h.sendFile(limit, func(max int) (int, error) {
+		if err := f.h.begin(&f.h.r); err != nil {
+			return 0, f.pathError("read", err)
+		}
+		defer f.h.end(&f.h.r)
+		return sys.Sendfile(h.fd, f.h.fd, max)
+	})
 }
 
 // stdFile is an *os.File, which package os wraps when it is the source of io.Copy.
@@ -112,26 +114,34 @@ type stdFile interface {
 	syscall.Conn
 }
 
+// sendStdFile is sendOwnFile for one of package os's.
 func (h *handle) sendStdFile(f stdFile, limit int64) (n int64, err error, done bool) {
 	raw, err := f.SyscallConn()
 	if err != nil {
 		return 0, nil, false
 	}
-	err2 := raw.Read(func(fd uintptr) bool {
-		var st unix.Stat_t
-		if unix.Fstat(int(fd), &st) == nil && st.Mode&unix.S_IFMT == unix.S_IFREG {
-			n, err, done = h.sendFile(int(fd), limit)
+	return h.sendFile(limit, func(max int) (moved int, err error) {
+		closed := raw.Read(func(fd uintptr) bool {
+			var st unix.Stat_t
+			if err = unix.Fstat(int(fd), &st); err == nil && st.Mode&unix.S_IFMT != unix.S_IFREG {
+				err = unix.EINVAL // it might make the call wait
+			}
+			if err == nil {
+				moved, err = sys.Sendfile(h.fd, int(fd), max)
+			}
+			return true
+		})
+		if closed != nil {
+			return 0, closed
 		}
-		return true
+		return moved, err
 	})
-	if err2 != nil { // closed: let Read say so
-		return 0, nil, false
-	}
-	return n, err, done
 }
 
-// sendFile is sendfile(2) from the position of fd until limit bytes are sent or the file ends.
-func (h *handle) sendFile(fd int, limit int64) (n int64, err error, done bool) {
+// sendFile calls send, a sendfile(2) of some bytes at most, until limit bytes are sent or the file ends. It has the turn
+// of writing all the time; send takes the file's for each call, so that nobody who wants to close the file waits for the
+// socket.
+func (h *handle) sendFile(limit int64, send func(max int) (int, error)) (n int64, err error, done bool) {
 	s := &h.w
 	if err := h.begin(s); err != nil {
 		return 0, err, true
@@ -141,7 +151,7 @@ func (h *handle) sendFile(fd int, limit int64) (n int64, err error, done bool) {
 		if err := h.check(s); err != nil {
 			return n, err, true
 		}
-		moved, err := sys.Sendfile(h.fd, fd, int(min(limit-n, sendChunk)))
+		moved, err := send(int(min(limit-n, sendChunk)))
 		switch err {
 		case nil:
 			if moved == 0 {
@@ -159,7 +169,7 @@ func (h *handle) sendFile(fd int, limit int64) (n int64, err error, done bool) {
 			}
 			return n, os.NewSyscallError("sendfile", err), true
 		default:
-			return n, os.NewSyscallError("sendfile", err), true
+			return n, syscallError("sendfile", err), true
 		}
 	}
 	return n, nil, true
@@ -175,16 +185,12 @@ func (h *handle) poll(ctx context.Context, s *side, events uint32) error {
 // because there is no pipe to be had, or the kernel cannot do it.
 //
 // No call waits in the kernel, which would hold a thread for each: the pipe is empty whenever the source is asked, so
-// EAGAIN then means that it has nothing, and the destination has no room when it says so.
+// EAGAIN then means that it has nothing, and the destination has no room when it says so. Whoever waits holds the turn of
+// the side that he waits for, and not the other's: closing that waits for nobody.
 func splice(to, from *handle, limit int64) (n int64, err error, done bool) {
-	if err := from.begin(&from.r); err != nil {
-		return 0, err, true
+	if to.closing() { // before the wait for something to send there
+		return 0, to.errClosed, true
 	}
-	defer from.end(&from.r)
-	if err := to.begin(&to.w); err != nil {
-		return 0, err, true
-	}
-	defer to.end(&to.w)
 	p, err := to.io.pipes.get()
 	if err != nil {
 		return 0, nil, false
@@ -192,42 +198,61 @@ func splice(to, from *handle, limit int64) (n int64, err error, done bool) {
 	held := 0 // bytes in the pipe
 	defer func() { to.io.pipes.put(p, held == 0) }()
 	for n < limit {
-		if err := from.check(&from.r); err != nil {
-			return n, err, true
-		}
-		moved, err := sys.Splice(from.fd, -1, p.w, -1, int(min(limit-n, sendChunk)))
-		switch {
-		case err == unix.EAGAIN:
-			if err := from.poll(context.Background(), &from.r, unix.POLLIN); err != nil {
-				return n, err, true
-			}
-			continue
-		case err == unix.EINVAL && n == 0:
+		held, err = from.fill(p, int(min(limit-n, sendChunk)))
+		if err == unix.EINVAL && n == 0 {
 			return 0, nil, false
-		case err != nil:
-			return n, os.NewSyscallError("splice", err), true
-		case moved == 0:
-			return n, nil, true
 		}
-		for held = moved; held > 0; {
-			if err := to.check(&to.w); err != nil {
-				return n, err, true
-			}
-			moved, err := sys.Splice(p.r, -1, to.fd, -1, held)
-			switch {
-			case err == unix.EAGAIN:
-				err = to.poll(context.Background(), &to.w, unix.POLLOUT)
-			case err != nil:
-				err = os.NewSyscallError("splice", err)
-			default:
-				held -= moved
-				n += int64(moved)
-			}
-			if err != nil {
-				return n, err, true
-			}
+		if err != nil || held == 0 {
+			return n, syscallError("splice", err), true
+		}
+		var moved int
+		moved, err = to.drain(p, held)
+		n += int64(moved)
+		if held -= moved; err != nil {
+			return n, syscallError("splice", err), true
 		}
 		to.loop.Direct()
 	}
 	return n, nil, true
+}
+
+// fill moves what there is, up to limit bytes, from the socket to an empty pipe: none at the end of the stream.
+func (h *handle) fill(p pipeFDs, limit int) (int, error) {
+	s := &h.r
+	if err := h.begin(s); err != nil {
+		return 0, err
+	}
+	defer h.end(s)
+	for {
+		moved, err := sys.Splice(h.fd, -1, p.w, -1, limit)
+		if err != unix.EAGAIN {
+			return moved, err
+		}
+		if err := h.poll(context.Background(), s, unix.POLLIN); err != nil {
+			return 0, err
+		}
+	}
+}
+
+// drain moves the n bytes in the pipe to the socket, or fewer and an error.
+func (h *handle) drain(p pipeFDs, n int) (done int, err error) {
+	s := &h.w
+	if err := h.begin(s); err != nil {
+		return 0, err
+	}
+	defer h.end(s)
+	for done < n {
+		if err := h.check(s); err != nil {
+			return done, err
+		}
+		moved, err := sys.Splice(p.r, -1, h.fd, -1, n-done)
+		if err == unix.EAGAIN {
+			err = h.poll(context.Background(), s, unix.POLLOUT)
+		}
+		if err != nil {
+			return done, err
+		}
+		done += moved
+	}
+	return done, nil
 }

@@ -152,10 +152,11 @@ func (h *handle) end(s *side) {
 
 // check reports why an operation must not go on.
 func (h *handle) check(s *side) error {
+	d := s.c.Deadline() // before the look at closing: it is in the past, too, when Close has retired it
 	if h.closing() {
 		return h.errClosed
 	}
-	if d := s.c.Deadline(); d != 0 && d <= h.loop.Now() {
+	if d != 0 && d <= h.loop.Now() {
 		return os.ErrDeadlineExceeded
 	}
 	return nil
