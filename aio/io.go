@@ -40,6 +40,10 @@ type Options struct {
 	// KernelWorkers bounds the kernel threads that do what can neither be done at once nor polled, of each of
 	// their two kinds, for each loop; or else the goroutines that do it. 0: 64. Backends: io_uring, portable.
 	KernelWorkers int
+
+	// PoolSize bounds the goroutines that do what blocks: functions that coroutines give to their pool, and operations
+	// that a backend cannot do. 0: 64.
+	PoolSize int
 }
 
 // Info says what an IO runs on: see aiort.Info.
@@ -56,7 +60,7 @@ func New(o Options) (*IO, error) {
 	rt, err := aiort.New(aiort.Options{
 		Backend: o.Backend, Loops: o.Loops, Drive: o.Drive, Logger: o.Logger,
 		MaxInFlight: o.MaxInFlight, QueueEntries: o.QueueEntries, CompletionEntries: o.CompletionEntries,
-		KernelWorkers: o.KernelWorkers,
+		KernelWorkers: o.KernelWorkers, PoolSize: o.PoolSize,
 	})
 	if err != nil {
 		return nil, err

@@ -66,7 +66,10 @@ func waits(r *rig) map[string]func(t *Task) error {
 			_, err := Select(t, IsSet(new(Event)), RecvFrom(NewQueue[int](0), new(int), nil), SendTo(full, 1, nil), Ended(never), DoneOf(never.Task()))
 			return err
 		},
-		"select op":   func(t *Task) error { _, err := Select(t, Done(op.Read(rd, make([]byte, 1), op.Stream))); return err },
+		"select op": func(t *Task) error {
+			_, err := Select(t, Done(nil, op.Read(rd, make([]byte, 1), op.Stream)))
+			return err
+		},
 		"select none": func(t *Task) error { _, err := Select(t); return err },
 		"race": func(t *Task) error {
 			_, err := Race(t, func(t *Task) (int, error) { return 0, forever(t) })
@@ -395,7 +398,7 @@ func TestCancelStorm(t *testing.T) {
 					task.Timeout(time.Duration(rng.IntN(1000)), func() error { _, err := q.Recv(task); return err })
 				case 10:
 					var v int
-					Select(task, RecvFrom(q, &v, nil), After(time.Duration(rng.IntN(100))), Done(op.Read(rd, make([]byte, 1), op.Stream)))
+					Select(task, RecvFrom(q, &v, nil), After(time.Duration(rng.IntN(100))), Done(nil, op.Read(rd, make([]byte, 1), op.Stream)))
 				case 11:
 					task.Mask(func() { task.Sleep(time.Duration(rng.IntN(100))) })
 				case 12, 13:

@@ -171,7 +171,7 @@ func (c *afterCase) enter(t *Task, w *waiter) (again bool) {
 	return false
 }
 
-func (c *afterCase) end(*Task) {}
+func (c *afterCase) end(*Task) { c.until = time.Time{} }
 
 func (c *afterCase) leave(t *Task, _ *waiter) {
 	if t == nil {
@@ -204,11 +204,13 @@ func (c *contextCase) end(*Task) {}
 
 func (c *contextCase) leave(*Task, *waiter) { c.stop() }
 
-// Done is the case that operations are over: see Task.Do. If another case happens they are cancelled and Select waits
-// for their end; they may have been done all the same, as they tell. It is for coroutines: a goroutine's Select panics.
-func Done(ops ...*op.Op) Case { return &opCase{ops: ops} }
+// Done is the case that operations are over: see Task.Do, whose error goes to *err; err may be nil. If another case happens
+// they are cancelled and Select waits for their end; they may have been done all the same, as they and *err tell. It is for
+// coroutines: a goroutine's Select panics.
+func Done(err *error, ops ...*op.Op) Case { return &opCase{err: err, ops: ops} }
 
 type opCase struct {
+	err *error
 	ops []*op.Op
 	h   *Handle[struct{}] // of the task that waits for them
 }
@@ -232,9 +234,15 @@ func (c *opCase) leave(_ *Task, w *waiter) {
 }
 
 func (c *opCase) end(t *Task) {
-	if c.h == nil || c.h.Over() {
+	h := c.h
+	if c.h = nil; h == nil {
 		return
 	}
-	c.h.task.cancel(ErrCanceled)
-	t.Mask(func() { c.h.task.ended.wait(t, t) })
+	if !h.Over() {
+		h.task.cancel(ErrCanceled)
+		t.Mask(func() { h.task.ended.wait(t, t) })
+	}
+	if c.err != nil {
+		*c.err = h.task.failed
+	}
 }

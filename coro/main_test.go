@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"runtime"
 	"runtime/pprof"
 	"testing"
 	"time"
@@ -172,3 +173,6 @@ func scale(rounds int) int {
 	}
 	return rounds
 }
+
+//go:noinline
+func goexit() { runtime.Goexit() }

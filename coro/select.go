@@ -2,7 +2,7 @@ package coro
 
 import "context"
 
-// Case is one of the things that a Select waits for.
+// Case is one of the things that a Select waits for. It may be used again when that is over.
 type Case interface {
 	// try makes the case happen if it can without waiting, and reports whether it has.
 	try(t *Task) bool

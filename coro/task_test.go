@@ -543,7 +543,7 @@ func TestMisuse(t *testing.T) {
 		for what, f := range methods {
 			mustPanic("task is over: "+what, outside, func() { f(h.Task()) })
 		}
-		mustPanic("no backend", "Select with operations", func() { Select(context.Background(), Done()) })
+		mustPanic("no backend", "Select with operations", func() { Select(context.Background(), Done(nil)) })
 	})
 }
 

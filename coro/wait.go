@@ -139,9 +139,6 @@ func taskOf(ctx context.Context) *Task {
 		t.mine()
 		return t
 	}
-	if ctx.Done() == nil && ctx.Value(taskKey{}) == nil { // context.Background
-		return nil
-	}
 	if t, ok := ctx.Value(taskKey{}).(*Task); ok && t.s.current.Load() == t && t.s.onThread() {
 		return t
 	}

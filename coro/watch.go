@@ -73,16 +73,10 @@ func stackOf(goid int64) []byte {
 	for size := 1 << 16; size <= maxDump; size *= 4 {
 		buf := make([]byte, size)
 		n := runtime.Stack(buf, true)
-		head := fmt.Appendf(nil, "goroutine %d [", goid)
-		i := bytes.Index(buf[:n], head)
-		if i > 0 && buf[i-1] != '\n' {
-			i = -1
-		}
-		if i >= 0 {
-			stack := buf[i:n]
-			if end := bytes.Index(stack, []byte("\n\n")); end >= 0 {
-				return bytes.Clone(stack[:end])
-			}
+		_, after, found := bytes.Cut(append([]byte("\n"), buf[:n]...), fmt.Appendf(nil, "\ngoroutine %d [", goid))
+		stack, _, whole := bytes.Cut(after, []byte("\n\n"))
+		if found && (whole || n < size) {
+			return fmt.Appendf(nil, "goroutine %d [%s", goid, bytes.TrimSpace(stack))
 		}
 		if n < size {
 			return nil
