@@ -9,9 +9,11 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/weirgo/weir/aio"
+	"github.com/weirgo/weir/backends/uring/uringtest"
 )
 
 func TestMain(m *testing.M) {
+	uringtest.FromEnv()
 	goleak.VerifyTestMain(m)
 }
 

@@ -190,6 +190,7 @@ func TestShutdownStuck(t *testing.T) {
 		s.cancel = func(id backends.ID) bool { return deaf.Load() || s.Backend.Cancel(id) }
 	})
 	eachDrive(t, o, func(t *testing.T, r *rig) {
+		r.wantsBackend()
 		rd, wr := r.pipe()
 		release, running := make(chan struct{}), make(chan struct{})
 		ended := make(chan error, 1)

@@ -111,7 +111,8 @@ func (l *Loop) turn() (over bool) {
 // maxRounds bounds how long a caller who came to submit one operation works for everybody.
 const maxRounds = 4
 
-// tickAll runs ticks until the backend has nothing pending. The caller holds mu. It reports whether the loop is over.
+// tickAll runs ticks until the backend has nothing pending, or until there is something to resolve: then turn comes
+// back for the rest. The caller holds mu. It reports whether the loop is over.
 func (l *Loop) tickAll() (over bool) {
 	if l.sched.over {
 		return true
@@ -120,6 +121,10 @@ func (l *Loop) tickAll() (over bool) {
 		l.tick(backends.NoWait)
 		l.setAlarm() // what the tick reaped may have been the alarm itself; if the queue is full it is pending
 		if len(l.batch) == 0 && len(l.cancels) == 0 && (l.lost != nil || !l.be.Pending()) {
+			break
+		}
+		if len(l.done) > 0 {
+			l.sched.more.Store(true)
 			break
 		}
 	}

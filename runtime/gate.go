@@ -25,7 +25,7 @@ func (l *Loop) enterGate(s *slot) {
 		s.gated = true
 		l.gate.in++
 	}
-	l.batch = append(l.batch, &s.rec)
+	l.submit(s)
 }
 
 // leaveGate lets the next one in.
@@ -37,7 +37,7 @@ func (l *Loop) leaveGate() {
 	s := l.gate.queue[0]
 	l.gate.queue = slices.Delete(l.gate.queue, 0, 1)
 	s.gated = true
-	l.batch = append(l.batch, &s.rec)
+	l.submit(s)
 }
 
 // leaveQueue ends an operation that waits at the gate, and reports whether c does.

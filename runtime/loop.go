@@ -44,6 +44,9 @@ type Loop struct {
 	started  tally     // what has not been added to stats.ops yet
 	spare    sync.Pool // of *Completion
 
+	partial bool                    // the backend may lack operations
+	lacks   [backends.NumCodes]bool // and these it does
+
 	spareBatches sync.Pool
 	linked       []*Completion // over, and others of their chains wait for it
 	closers      []closer
@@ -81,6 +84,14 @@ func newLoop(be backends.Backend, d drive, maxInFlight int64, p *pool) *Loop {
 		events: make([]backends.Event, eventBatch),
 	}
 	l.ended = make(chan struct{})
+	if b, ok := be.(partialBackend); ok {
+		l.partial = true
+		for code := range backends.NumCodes {
+			if c := backends.Code(code); !b.Supports(c) {
+				l.fallBack(c)
+			}
+		}
+	}
 	return l
 }
 

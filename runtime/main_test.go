@@ -7,10 +7,13 @@ import (
 	"time"
 
 	"go.uber.org/goleak"
+
+	"github.com/weirgo/weir/backends/uring/uringtest"
 )
 
 // TestMain guards that the tests leave nothing behind: no goroutine, no descriptor, no thread of the kernel's.
 func TestMain(m *testing.M) {
+	uringtest.FromEnv()
 	if r, w, err := os.Pipe(); err == nil { // starts Go's netpoller, whose descriptors stay; WASI has no pipes
 		r.Close()
 		w.Close()

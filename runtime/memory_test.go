@@ -147,6 +147,7 @@ func TestKernelWritesLate(t *testing.T) {
 		}
 	})
 	eachDrive(t, o, func(t *testing.T, r *rig) {
+		r.wantsBackend()
 		rd, wr := r.pipe()
 		buf := make([]byte, 1)
 		ctx, cancel := context.WithCancel(context.Background())

@@ -5,12 +5,25 @@ import (
 	"sync"
 )
 
-// pool runs functions that block, on at most max goroutines at a time; idle ones leave.
+// pool runs functions and system calls that block, on at most max goroutines at a time; idle ones leave.
 type pool struct {
 	mu      sync.Mutex
-	queue   []*Completion
+	queue   []job
 	running int
 	max     int
+	worker  func() // serve
+}
+
+func newPool(limit int) *pool {
+	p := &pool{max: limit}
+	p.worker = p.serve
+	return p
+}
+
+// job is an OpBlocking, or an operation that is done as a system call.
+type job struct {
+	c *Completion
+	s *slot // nil for an OpBlocking
 }
 
 // Blocking runs f on the loop's pool for blocking calls, at most Options.PoolSize at a time, and then c.Callback
@@ -23,13 +36,13 @@ func (l *Loop) Blocking(c *Completion, f func()) error {
 	return l.Submit(c)
 }
 
-func (p *pool) run(c *Completion) {
+func (p *pool) run(j job) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.queue = append(p.queue, c)
+	p.queue = append(p.queue, j)
 	if p.running < p.max {
 		p.running++
-		go p.serve()
+		go p.worker()
 	}
 }
 
@@ -41,10 +54,16 @@ func (p *pool) serve() {
 			p.mu.Unlock()
 			return
 		}
-		c := p.queue[0]
+		j := p.queue[0]
 		p.queue = slices.Delete(p.queue, 0, 1)
 		p.mu.Unlock()
-		p.work(c)
+		if j.s == nil {
+			p.work(j.c)
+			continue
+		}
+		j.s.sub.do(&j.s.rec.Op)
+		j.c.signal.Store(true)
+		j.c.nudge()
 	}
 }
 
@@ -67,7 +86,7 @@ func (p *pool) work(c *Completion) {
 func (p *pool) withdraw(c *Completion) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	i := slices.Index(p.queue, c)
+	i := slices.IndexFunc(p.queue, func(j job) bool { return j.c == c })
 	if i < 0 {
 		return false
 	}

@@ -220,6 +220,7 @@ func TestLibxev233CancelNamesActivation(t *testing.T) {
 		}
 	})
 	eachLoop(t, o, func(t *testing.T, r *rig) {
+		r.wantsBackend()
 		rd, wr := r.pipe()
 		var errs []error
 		c := r.submit(read(rd, make([]byte, 1)), func(c *Completion) Action {
@@ -471,6 +472,7 @@ func TestTokio8185SubmitFails(t *testing.T) {
 		}
 	})
 	eachLoop(t, o, func(t *testing.T, r *rig) {
+		r.wantsBackend()
 		r.keep = true
 		rd, wr := r.pipe()
 		r.run(NoWait)
@@ -562,6 +564,7 @@ func TestCloseInterrupted(t *testing.T) {
 		}
 	})
 	eachLoop(t, o, func(t *testing.T, r *rig) {
+		r.wantsBackend()
 		rd, _ := r.pipe()
 		delete(r.fds, rd)
 		c := r.submit(backends.Op{Code: backends.OpClose, FD: rd}, func(*Completion) Action { return Disarm })

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"slices"
 	"strings"
 	"sync"
 
@@ -32,6 +33,11 @@ type Info struct {
 	Drive   string // "auto", "thread", "scheduler"
 	Loops   int    // loops of each drive
 	Detail  string // what the backend has to say about itself: set-up flags, ...
+	Kernel  string // the system and its version, "linux 6.12.1", or its name alone
+
+	// Fallbacks are the kinds of operations that the backend cannot do here, because the kernel lacks them or a
+	// filter denies them, and that are done as system calls. A denial shows when the first of its kind fails.
+	Fallbacks []string
 }
 
 // New starts a runtime. If Options.Backend forces one that cannot start, or none can, the error says why and what to
@@ -41,10 +47,10 @@ func New(o Options) (*Runtime, error) {
 		return nil, err
 	}
 	r := &Runtime{
-		opts: o, place: sched.NewPlacement(o.Loops), pool: &pool{max: o.PoolSize},
+		opts: o, place: sched.NewPlacement(o.Loops), pool: newPool(o.PoolSize),
 		threads: make([]*Loop, o.Loops),
 	}
-	r.info = Info{Drive: o.Drive, Loops: o.Loops}
+	r.info = Info{Drive: o.Drive, Loops: o.Loops, Kernel: osRelease()}
 	var err error
 	if o.Drive == DriveThread {
 		_, err = r.threadLoop(0)
@@ -70,7 +76,7 @@ func NewLoop(o Options) (*Loop, error) {
 	}
 	var l *Loop
 	_, _, err := choose(&o, true, func(be backends.Backend) error {
-		l = newLoop(be, driveThread, int64(o.MaxInFlight), &pool{max: o.PoolSize})
+		l = newLoop(be, driveThread, int64(o.MaxInFlight), newPool(o.PoolSize))
 		l.gate.max = hangs(&o)
 		return prove(&o, be)
 	})
@@ -162,7 +168,15 @@ func (r *Runtime) Place() (*Loop, int, error) {
 func (r *Runtime) Release(i int) { r.place.Leave(i) }
 
 // Info says what the runtime runs on.
-func (r *Runtime) Info() Info { return r.info }
+func (r *Runtime) Info() Info {
+	info := r.info
+	for _, l := range r.loops() {
+		info.Fallbacks = append(info.Fallbacks, l.fallbacks()...)
+	}
+	slices.Sort(info.Fallbacks)
+	info.Fallbacks = slices.Compact(info.Fallbacks)
+	return info
+}
 
 func (r *Runtime) loops() []*Loop {
 	r.mu.Lock()

@@ -10,6 +10,7 @@ type slot struct {
 	gen   uint32
 	polls uint8  // rec is a poll that stands in until the operation is worth trying again: how many are to come, with it
 	gated bool   // it has passed Loop.gate
+	sub   stand  // how it fares as a system call
 	next  uint32 // of the free list
 }
 
@@ -67,7 +68,7 @@ func (t *slots) lookup(id backends.ID) *slot {
 // put frees a slot and lets go of everything its operation pointed to.
 func (t *slots) put(s *slot) {
 	i := s.rec.ID.Slot()
-	s.rec = backends.Completion{}
+	s.rec, s.sub = backends.Completion{}, stand{}
 	s.c, s.polls, s.gated = nil, 0, false
 	s.next, t.free = t.free, i+1
 	t.live--

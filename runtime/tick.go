@@ -71,23 +71,34 @@ func (l *Loop) attendStarted(c *Completion) {
 	if c.aborted() {
 		l.stop(c, causeCancel)
 	}
-	switch c.Op.Code {
-	case backends.OpAsync, backends.OpBlocking:
-		if c.signal.Swap(false) {
-			if s := l.slots.lookup(c.id); s != nil {
-				l.finish(s, 0)
-			}
-			return
+	if c.signal.Load() && c.signal.Swap(false) {
+		if s := l.slots.lookup(c.id); s != nil {
+			l.signalled(s)
 		}
-	case backends.OpEventWait:
-		if c.signal.Swap(false) {
-			if s := l.slots.lookup(c.id); s != nil {
-				l.endWait(s)
-			}
-			return
-		}
+		return
 	}
 	l.retime(c)
+}
+
+// signalled ends what somebody else has done: who notifies, the pool.
+func (l *Loop) signalled(s *slot) {
+	switch code := s.c.Op.Code; {
+	case s.sub.pooled:
+		l.called(s)
+	case code == backends.OpAsync, code == backends.OpBlocking:
+		l.finish(s, 0)
+	case code == backends.OpEventWait:
+		l.endWait(s)
+	}
+}
+
+// submit gives the operation of a slot to the backend, or does it in another way if that cannot.
+func (l *Loop) submit(s *slot) {
+	if l.lacks[s.rec.Code] || s.sub.doubt != 0 {
+		l.substitute(s)
+		return
+	}
+	l.batch = append(l.batch, &s.rec)
 }
 
 // start gives a queued Completion a slot and puts its operation into the batch, or settles it at once.
@@ -125,7 +136,7 @@ func (l *Loop) start(c *Completion) {
 			l.finish(s, 0)
 		}
 	case backends.OpBlocking:
-		l.pool.run(c)
+		l.pool.run(job{c: c})
 	case backends.OpEventWait:
 		if c.event.enter(c) {
 			l.endWait(s)
@@ -134,7 +145,7 @@ func (l *Loop) start(c *Completion) {
 		if c.Op.Flags&backends.CloseAll != 0 {
 			l.closeAll(s)
 		} else {
-			l.batch = append(l.batch, &s.rec)
+			l.submit(s)
 		}
 	case backends.OpOpen:
 		l.enterGate(s)
@@ -142,10 +153,10 @@ func (l *Loop) start(c *Completion) {
 		if pollFirst(&c.Op) != 0 {
 			l.wait(s)
 		} else {
-			l.batch = append(l.batch, &s.rec)
+			l.submit(s)
 		}
 	default:
-		l.batch = append(l.batch, &s.rec)
+		l.submit(s)
 	}
 }
 
@@ -174,6 +185,12 @@ func (l *Loop) stop(c *Completion, why cause) {
 			}
 		}
 	default:
+		if s := l.slots.lookup(c.id); s != nil && s.sub.pooled {
+			if l.pool.withdraw(c) {
+				l.finish(s, -int32(sys.ECANCELED))
+			}
+			return
+		}
 		if c.Op.Code == backends.OpOpen && l.leaveQueue(c) {
 			return
 		}
@@ -262,7 +279,7 @@ func (l *Loop) absorb(ev *backends.Event) {
 	if s.polls > 0 { // what became of the poll is not the operation's result
 		switch s.polls--; {
 		case c.cause != causeNone:
-			l.finish(s, -int32(sys.ECANCELED))
+			l.finish(s, s.partial(-int32(sys.ECANCELED)))
 		case s.polls > 0: // of a splice: now the other end
 			l.pollEnd(s, c.Op.FD, pollOut)
 		default:
@@ -270,15 +287,30 @@ func (l *Loop) absorb(ev *backends.Event) {
 		}
 		return
 	}
-	if c.cause == causeNone && c.tries < maxTries {
-		switch errno := errnoOf(ev.Res); {
+	l.settle(s, ev.Res)
+}
+
+// settle finishes an operation with a result, unless that means that it is to be tried again.
+func (l *Loop) settle(s *slot, res int32) {
+	c := s.c
+	if (res < 0 || s.rec.Multi) && c.cause == causeNone && c.tries < maxTries && l.lost == nil {
+		switch errno := errnoOf(res); {
 		case errno == sys.EINTR && s.rec.Code == backends.OpClose:
-			ev.Res = 0 // it is closed, and the number may already be another's
+			res = 0 // it is closed, and the number may already be another's
 		case errno == sys.EINTR, errno == sys.ECANCELED:
-			// Nobody asked for this. The kernel cancels what a thread had in flight when the thread ends.
+			// Nobody asked for this. The kernel cancels what a thread had in flight when the thread ends, and what it
+			// finds no worker thread for.
 			c.tries++
 			l.stats.resubmitted.Add(1)
-			l.again(s)
+			if c.tries > 3 && l.canSubstitute(&s.rec.Op) {
+				l.substitute(s)
+			} else {
+				l.again(s)
+			}
+			return
+		case s.sub.doubt == 0 && l.doubtful(&s.rec.Op, errno):
+			s.sub.doubt = errno
+			l.substitute(s)
 			return
 		case errno == sys.EAGAIN && pollFirst(&c.Op) != 0:
 			c.tries++
@@ -288,12 +320,15 @@ func (l *Loop) absorb(ev *backends.Event) {
 		case errno == 0 && s.rec.Multi:
 			// A multishot ends when the completion queue overflows. Its operation has not failed: go on.
 			l.stats.rearmed.Add(1)
-			l.done = append(l.done, outcome{c, ev.Res, true})
+			l.done = append(l.done, outcome{c, res, true})
 			l.again(s)
 			return
 		}
 	}
-	l.finish(s, ev.Res)
+	if s.sub.doubt != 0 && errnoOf(res) != s.sub.doubt {
+		l.fallBack(s.rec.Code)
+	}
+	l.finish(s, res)
 }
 
 // again submits the operation of a slot once more, under a new generation.
@@ -303,7 +338,7 @@ func (l *Loop) again(s *slot) {
 	if twoEnds(s.rec.Op.Code) {
 		s.rec.Op.Flags |= spliceNonblock
 	}
-	l.batch = append(l.batch, &s.rec)
+	l.submit(s)
 }
 
 // wait puts a poll in the place of an operation for which the kernel did not wait by itself, or would hold a thread of
@@ -332,6 +367,7 @@ const (
 	pollIn      = 1
 	pollOut     = 4
 	msgDontWait = sys.MsgDontWait
+	msgWaitAll  = 0x100
 	rwfNoWait   = 8
 
 	spliceNonblock = 2
@@ -387,7 +423,7 @@ func (l *Loop) lose(err error) {
 	l.batch, l.cancels, l.gate.queue = nil, nil, nil
 	l.slots.each(func(s *slot) {
 		if c := s.c; c.state() == stateStarted && c.id == s.rec.ID && c.cause != causeLost {
-			if c.Op.Code == backends.OpBlocking && !l.pool.withdraw(c) {
+			if (c.Op.Code == backends.OpBlocking || s.sub.pooled) && !l.pool.withdraw(c) {
 				return // it runs, and ends without the backend
 			}
 			if c.Op.Code == backends.OpEventWait && !c.event.withdraw(c) {

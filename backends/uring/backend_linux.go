@@ -6,7 +6,6 @@ import (
 	"runtime"
 	"sync/atomic"
 	"syscall"
-	"time"
 
 	"github.com/weirgo/weir/backends"
 	"github.com/weirgo/weir/internal/sys"
@@ -69,6 +68,9 @@ func (b *Backend) PollFD() int { return b.ring.FD() }
 // Open sets a ring up: it tries the newest flags first and drops some on EINVAL. The error names what stood in
 // the way and, where there is one, the remedy.
 func Open(cfg Config) (*Backend, error) {
+	if Adjust != nil {
+		Adjust(&cfg)
+	}
 	if cfg.Entries == 0 {
 		cfg.Entries = defaultEntries
 	}
@@ -91,6 +93,7 @@ func Open(cfg Config) (*Backend, error) {
 		r.Close()
 		return nil, fmt.Errorf("io_uring: this kernel lacks features %#x that weir needs (Linux 5.13): %w", missing, errors.ErrUnsupported)
 	}
+	r.Hide(cfg.Hide)
 	b := &Backend{cfg: cfg, ring: r, rung: name, thread: cfg.Thread}
 	b.pollFirst = r.Flags()&(sys.SetupCoopTaskrun|sys.SetupSingleIssuer) != 0 // which are as old, or younger
 	if err := b.wake.open(); err != nil {
@@ -101,11 +104,16 @@ func Open(cfg Config) (*Backend, error) {
 	return b, nil
 }
 
-// Bind enables the ring, on a thread loop for the calling thread alone, and checks that it works: a NOP must
-// come back within a second, since set-up can succeed where a filter denies entering.
+// Bind enables the ring, on a thread loop for the calling thread alone, and checks that it works, since set-up can
+// succeed where a filter denies entering, or what no loop can do without.
 func (b *Backend) Bind(thread bool) error {
 	if thread != b.thread {
 		return errors.New("uring: Bind does not match Config.Thread")
+	}
+	if len(b.cfg.Deny) > 0 {
+		if err := b.deny(); err != nil {
+			return err
+		}
 	}
 	if b.ring.Flags()&sys.SetupRDisabled != 0 {
 		b.counters.syscalls.Add(1)
@@ -118,25 +126,6 @@ func (b *Backend) Bind(thread bool) error {
 		return explain(err)
 	}
 	return b.selfTest()
-}
-
-func (b *Backend) selfTest() error {
-	e := b.sqe()
-	e.Opcode, e.UserData = sys.OpNop, slotProbe
-	deadline := b.Now() + int64(time.Second)
-	for b.Now() < deadline {
-		if _, errno := b.enter(true, deadline); errno != 0 {
-			return explain(fmt.Errorf("io_uring_enter: %w", errno))
-		}
-		for n := b.ring.CQReady(); n > 0; n-- {
-			cqe := *b.ring.CQE(0)
-			b.ring.CQAdvance(1)
-			if cqe.UserData == slotProbe {
-				return nil
-			}
-		}
-	}
-	return errors.New("io_uring: the self-test got no completion within a second")
 }
 
 // Submit encodes operations until the queue is full.

@@ -1,5 +1,10 @@
 package uring
 
+import (
+	"github.com/weirgo/weir/backends"
+	"github.com/weirgo/weir/internal/sys"
+)
+
 // Config says how to set a ring up. The zero value is what package runtime uses.
 type Config struct {
 	// Entries is the size of the submission queue; 0 means 256. It is at least 2 and at most 32768, and the kernel
@@ -17,7 +22,17 @@ type Config struct {
 	Workers uint32
 	// Rung starts the set-up ladder at that rung: 0 is the newest. Tests use it to run on the older ones.
 	Rung int
+	// Without makes the ring look as if its kernel did not have these operations, and Deny has the kernel refuse
+	// these opcodes with EACCES (IORING_REGISTER_RESTRICTIONS, Linux 5.10), as a filter would. For tests.
+	Without []backends.Code
+	Deny    []sys.Opcode
+	// Hide are optional features of the kernel (IORING_FEAT_*) that are not used. For tests.
+	Hide uint32
 }
+
+// Adjust, if not nil, is applied to the Config of every Open. It is for tests of what stands above this package: it
+// makes the kernel look older or stricter than it is.
+var Adjust func(*Config)
 
 const (
 	defaultEntries = 256

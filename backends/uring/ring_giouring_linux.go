@@ -66,15 +66,16 @@ func (g *ring) Close() error {
 	return nil
 }
 
-func (g *ring) FD() int           { return g.r.RingFd() }
-func (g *ring) Flags() uint32     { return g.flags }
-func (g *ring) Features() uint32  { return g.features }
-func (g *ring) SQEntries() uint32 { return g.sqEntries }
-func (g *ring) CQEntries() uint32 { return g.cqEntries }
-func (g *ring) SQFlags() uint32   { return atomic.LoadUint32(g.sqFlags) }
-func (g *ring) Overflow() uint32  { return atomic.LoadUint32(g.overflow) }
-func (g *ring) Queued() uint32    { return g.r.SQReady() }
-func (g *ring) CQReady() uint32   { return g.r.CQReady() }
+func (g *ring) FD() int              { return g.r.RingFd() }
+func (g *ring) Flags() uint32        { return g.flags }
+func (g *ring) Features() uint32     { return g.features }
+func (g *ring) Hide(features uint32) { g.features &^= features }
+func (g *ring) SQEntries() uint32    { return g.sqEntries }
+func (g *ring) CQEntries() uint32    { return g.cqEntries }
+func (g *ring) SQFlags() uint32      { return atomic.LoadUint32(g.sqFlags) }
+func (g *ring) Overflow() uint32     { return atomic.LoadUint32(g.overflow) }
+func (g *ring) Queued() uint32       { return g.r.SQReady() }
+func (g *ring) CQReady() uint32      { return g.r.CQReady() }
 
 func (g *ring) SQE() *sys.SQE {
 	e := (*sys.SQE)(unsafe.Pointer(g.r.GetSQE()))

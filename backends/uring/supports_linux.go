@@ -34,6 +34,9 @@ func (b *Backend) Supports(code backends.Code) bool {
 func (b *Backend) probe() {
 	b.counters.syscalls.Add(1)
 	has, err := sys.Opcodes(b.ring.FD())
+	for _, code := range b.cfg.Without {
+		b.lacks[code] = true
+	}
 	for code, needs := range younger {
 		for _, opcode := range needs {
 			if err != nil || !has[opcode] {

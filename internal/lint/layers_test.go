@@ -24,6 +24,8 @@ var layers = []layer{
 		"how the calls of aio wait when coro makes them: it speaks of loops and operations, and only those two need it"},
 	{"runtime", 4, []string{"sched", "backends", "backends/*", "internal/..."},
 		"the one place that knows every backend, because it holds the table of candidates"},
+	{"backends/uring/uringtest", 4, []string{"backends", "backends/uring", "internal/..."},
+		"it changes what uring.Open does, for the tests of all that stands on that"},
 	{"sched", 3, nil,
 		"queues, timers and parkers have no I/O, no syscall and no clock of their own, so they need nothing of this module"},
 	{"backends/*", 3, []string{"backends", "internal/..."},
@@ -35,7 +37,7 @@ var layers = []layer{
 }
 
 // testSupport are packages for tests: no program may link them.
-var testSupport = []string{"backends/backendtest", "internal/sys/systest", "internal/sys/systest/confine"}
+var testSupport = []string{"backends/backendtest", "internal/sys/systest", "internal/sys/systest/confine", "backends/uring/uringtest"}
 
 type layer struct {
 	pkg   string   // a directory; name/* stands for those in it, name/... for those in and below it

@@ -9,6 +9,7 @@ type Errno = syscall.Errno
 
 // The error numbers that weir knows by name everywhere.
 const (
+	EACCES    = syscall.EACCES
 	EAGAIN    = syscall.EAGAIN
 	EBADF     = syscall.EBADF
 	ECANCELED = syscall.ECANCELED

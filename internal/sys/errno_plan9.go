@@ -11,7 +11,8 @@ type Errno uintptr
 
 // The error numbers that weir knows by name everywhere.
 const (
-	EAGAIN Errno = iota + 1
+	EACCES Errno = iota + 1
+	EAGAIN
 	EBADF
 	ECANCELED
 	EINTR
@@ -21,7 +22,7 @@ const (
 )
 
 var errnoTexts = [...]string{
-	EAGAIN: "resource temporarily unavailable", EBADF: "bad file descriptor", ECANCELED: "operation canceled",
+	EACCES: "permission denied", EAGAIN: "resource temporarily unavailable", EBADF: "bad file descriptor", ECANCELED: "operation canceled",
 	EINTR: "interrupted system call", EINVAL: "invalid argument",
 	ENOENT: "file does not exist", ENOSYS: "function not implemented",
 }

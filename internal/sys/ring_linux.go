@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 	"sync/atomic"
 	"syscall"
 	"unsafe"
@@ -115,6 +116,9 @@ func (r *Ring) FD() int { return r.fd }
 // Flags are the setup flags in force; Features the kernel's feature bits.
 func (r *Ring) Flags() uint32    { return r.flags }
 func (r *Ring) Features() uint32 { return r.features }
+
+// Hide makes the ring go without optional features that the kernel has.
+func (r *Ring) Hide(features uint32) { r.features &^= features }
 
 // SQEntries and CQEntries are the sizes of the queues, as the kernel rounded them.
 func (r *Ring) SQEntries() uint32 { return r.sqEntries }
@@ -228,6 +232,22 @@ func Register(fd int, op uint32, arg unsafe.Pointer, n uint32) (int, error) {
 		return 0, fmt.Errorf("io_uring_register %d: %w", op, errno)
 	}
 	return int(v), nil
+}
+
+// Restrict makes a ring that has not been enabled refuse the opcodes given, and all register operations but those
+// given, with EACCES.
+func Restrict(fd int, deny []Opcode, registers []uint8) error {
+	var list []Restriction
+	for op := range OpLast {
+		if !slices.Contains(deny, op) {
+			list = append(list, Restriction{Opcode: RestrictionSQEOp, Arg: op})
+		}
+	}
+	for _, op := range registers {
+		list = append(list, Restriction{Opcode: RestrictionRegisterOp, Arg: op})
+	}
+	_, err := Register(fd, RegisterRestrictions, unsafe.Pointer(unsafe.SliceData(list)), uint32(len(list)))
+	return err
 }
 
 // Enable starts a ring that was made with SetupRDisabled; with SetupSingleIssuer the calling thread becomes the

@@ -1,0 +1,178 @@
+package runtime
+
+import (
+	"time"
+
+	"github.com/weirgo/weir/backends"
+	"github.com/weirgo/weir/internal/sys"
+)
+
+// partialBackend is implemented by backends that may be unable to do some operations: the kernel is too old for them.
+// Those, and operations that a filter denies, fall back alone: the loop does them as system calls. So a backend that has
+// this method works on the system's own descriptors.
+type partialBackend interface{ Supports(backends.Code) bool }
+
+// stand is how an operation fares that is done as a system call in the backend's stead. The pool has it while pooled is
+// set.
+type stand struct {
+	pooled  bool      // it is with the pool
+	pausing bool      // which only waits a little
+	vain    uint8     // polls in a row after which the system call found nothing
+	doubt   sys.Errno // whose the refusal was, the backend's or the system's, the system call is to show
+	part    int32     // what the system calls so far have done: see backends.Try
+	res     int32     // the pool's result
+}
+
+// do is the pool's part.
+func (st *stand) do(op *backends.Op) {
+	if st.pausing {
+		time.Sleep(time.Millisecond)
+		return
+	}
+	st.res = perform(op)
+}
+
+// fallBack notes that the backend cannot do operations of this kind here.
+func (l *Loop) fallBack(code backends.Code) {
+	l.lacks[code] = true
+	l.stats.fellBack[code].Store(true)
+}
+
+// canSubstitute reports whether there is another way to do op than the backend's.
+func (l *Loop) canSubstitute(op *backends.Op) bool {
+	return l.partial && op.Code != backends.OpPoll && op.Code != backends.OpNop
+}
+
+// doubtful reports whether an operation's failure may be the backend's and not the operation's own: a filter denied it, or
+// the kernel is too old for a multishot accept (5.19).
+func (l *Loop) doubtful(op *backends.Op, errno sys.Errno) bool {
+	switch errno {
+	case sys.EACCES:
+		return l.canSubstitute(op)
+	case sys.EINVAL:
+		return l.partial && op.Multi && op.Code == backends.OpAccept
+	}
+	return false
+}
+
+// substitute does the operation of a slot as a system call. What waits for readiness is tried, and tried again after a
+// poll, so that it can be cancelled as ever; the rest goes to the pool, unless it takes no time.
+func (l *Loop) substitute(s *slot) {
+	op := &s.rec.Op
+	ready := readiness(op)
+	if ready == 0 {
+		if quick(op) {
+			l.settle(s, perform(op))
+		} else {
+			l.call(s, false)
+		}
+		return
+	}
+	res, sure := try(op, int(s.sub.part))
+	switch {
+	case !sure:
+		l.call(s, false)
+	case res == -int32(sys.EAGAIN) && op.Flags&msgDontWait == 0:
+		if op.Code == backends.OpConnect {
+			s.sub.part = 1 // it has begun
+		}
+		l.waitFor(s, ready)
+	case res >= 0 && op.Multi:
+		if s.sub.doubt != 0 {
+			l.fallBack(op.Code)
+		}
+		l.done = append(l.done, outcome{s.c, res, true})
+		s.polls = 1
+		l.pollEnd(s, op.FD, ready) // the others get their turn between two
+	case res > 0 && waitsForAll(op) && int(s.sub.part)+int(res) < size(op):
+		s.sub.part, s.sub.vain = s.sub.part+res, 0
+		l.waitFor(s, ready)
+	default:
+		l.settle(s, s.partial(res))
+	}
+}
+
+// waitFor has the operation tried again when its descriptor is ready.
+func (l *Loop) waitFor(s *slot, ready uint32) {
+	s.sub.vain++
+	switch {
+	case s.sub.vain > 1 && onFile(s.rec.Op.Code):
+		// A disk's file is always ready, and what is not in memory takes a thread that may block.
+		l.call(s, false)
+	case s.sub.vain > maxVain:
+		// Ready, and not ready: the kernel is short of memory for sockets, say. It would itself sleep now.
+		s.sub.vain = 0
+		l.call(s, true)
+	default:
+		s.polls = 1
+		l.pollEnd(s, s.rec.Op.FD, ready)
+	}
+}
+
+// maxVain is after how many polls in vain there is a pause.
+const maxVain = 4
+
+// call hands the operation to the pool.
+func (l *Loop) call(s *slot, pause bool) {
+	s.sub.pooled, s.sub.pausing = true, pause
+	l.pool.run(job{s.c, s})
+}
+
+// called is the end of that.
+func (l *Loop) called(s *slot) {
+	st := &s.sub
+	st.pooled = false
+	switch pause := st.pausing; {
+	case !pause:
+		l.settle(s, st.res)
+	case s.c.cause != causeNone:
+		l.finish(s, s.partial(-int32(sys.ECANCELED)))
+	default:
+		st.pausing = false
+		l.again(s)
+	}
+}
+
+// partial is the result of an operation of which a part had been done as a system call before it ended with res.
+func (s *slot) partial(res int32) int32 {
+	if s.sub.part == 0 || !waitsForAll(&s.c.Op) {
+		return res
+	}
+	return s.sub.part + max(res, 0)
+}
+
+// waitsForAll reports whether an operation is over only when it has moved all it can: to and from a ring MSG_WAITALL
+// means that.
+func waitsForAll(op *backends.Op) bool {
+	switch op.Code {
+	case backends.OpRecv, backends.OpRecvMsg, backends.OpSend, backends.OpSendMsg, backends.OpSendZC, backends.OpSendMsgZC:
+		return op.Flags&msgWaitAll != 0
+	}
+	return false
+}
+
+func onFile(code backends.Code) bool {
+	return code == backends.OpRead || code == backends.OpReadv || code == backends.OpWrite || code == backends.OpWritev
+}
+
+func size(op *backends.Op) int {
+	if op.Msg == nil {
+		return min(len(op.Buf), backends.MaxTransfer)
+	}
+	n := 0
+	for _, b := range op.Msg.Bufs {
+		n += len(b)
+	}
+	return min(n, backends.MaxTransfer)
+}
+
+// fallbacks lists the operations that a loop does as system calls.
+func (l *Loop) fallbacks() []string {
+	var names []string
+	for code := range l.stats.fellBack {
+		if l.stats.fellBack[code].Load() {
+			names = append(names, backends.Code(code).String())
+		}
+	}
+	return names
+}

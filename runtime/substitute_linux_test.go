@@ -1,0 +1,149 @@
+package runtime
+
+import (
+	"context"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"slices"
+	"testing"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/weirgo/weir/backends"
+	"github.com/weirgo/weir/backends/uring"
+	"github.com/weirgo/weir/internal/sys"
+)
+
+// TestFault45OneOperationDenied: an operation that a filter denies, or that the kernel lacks, falls back alone, with
+// the same results; Info names it, and those that failed by themselves it does not name.
+func TestFault45OneOperationDenied(t *testing.T) {
+	all := []struct {
+		code   backends.Code
+		opcode sys.Opcode
+	}{
+		{backends.OpRecv, sys.OpRecv}, {backends.OpSend, sys.OpSend}, {backends.OpRecvMsg, sys.OpRecvmsg}, {backends.OpSendMsg, sys.OpSendmsg},
+		{backends.OpRead, sys.OpRead}, {backends.OpWrite, sys.OpWrite}, {backends.OpReadv, sys.OpReadv}, {backends.OpWritev, sys.OpWritev},
+		{backends.OpAccept, sys.OpAccept}, {backends.OpConnect, sys.OpConnect}, {backends.OpShutdown, sys.OpShutdown},
+		{backends.OpFsync, sys.OpFsync}, {backends.OpClose, sys.OpClose},
+	}
+	for _, d := range picked(systemDrives()) {
+		if d.drive == "" || d.name[:2] != "io" {
+			continue
+		}
+		t.Run(d.name, func(t *testing.T) {
+			for _, op := range all {
+				for _, denied := range []bool{false, true} {
+					cfg := uring.Config{Without: []backends.Code{op.code}}
+					if denied {
+						cfg = uring.Config{Deny: []sys.Opcode{op.opcode}}
+					}
+					o := Options{OpenBackend: func(thread bool) (backends.Backend, error) {
+						cfg.Thread = thread
+						return uring.Open(cfg)
+					}}
+					r := startRuntime(t, lane{d.name, d.drive, func(testing.TB) kernel { return linuxKernel{} }}, o)
+					everyOperation(r)
+					got := r.rt.Info().Fallbacks
+					want := []string{op.code.String()}
+					if env := os.Getenv("WEIR_URING"); env == "" && !slices.Equal(got, want) {
+						t.Errorf("without %s, denied %v: fallbacks are %q", op.code, denied, got)
+					}
+				}
+			}
+		})
+	}
+}
+
+// everyOperation does one of each kind, on files, pipes and sockets, some of which have to wait.
+func everyOperation(r *rig) {
+	r.Helper()
+	do := func(want int, op backends.Op) {
+		r.Helper()
+		if n, err := r.do(context.Background(), op); err != nil || n != want {
+			r.Errorf("%s: %d, %v, want %d", op.Code, n, err, want)
+		}
+	}
+	later := func(f func()) chan struct{} {
+		done := make(chan struct{})
+		go func() { defer close(done); f() }()
+		r.settled(1)
+		return done
+	}
+	buf := make([]byte, 8)
+	a, b := r.socketPair()
+	waiting := later(func() { do(3, backends.Op{Code: backends.OpRecv, FD: b, Buf: buf}) })
+	do(3, backends.Op{Code: backends.OpSend, FD: a, Buf: []byte("abc")})
+	<-waiting
+	waiting = later(func() { do(6, backends.Op{Code: backends.OpRecv, FD: b, Buf: buf[:6], Flags: unix.MSG_WAITALL}) })
+	do(3, backends.Op{Code: backends.OpSend, FD: a, Buf: []byte("def")})
+	do(3, backends.Op{Code: backends.OpSendMsg, FD: a, Msg: &backends.Msg{Bufs: [][]byte{[]byte("gh"), []byte("i")}}})
+	<-waiting
+	if string(buf[:6]) != "defghi" {
+		r.Errorf("received %q", buf[:6])
+	}
+	do(1, backends.Op{Code: backends.OpSend, FD: a, Buf: []byte("x")})
+	do(1, backends.Op{Code: backends.OpRecvMsg, FD: b, Msg: &backends.Msg{Bufs: [][]byte{buf}}})
+
+	ctx, cancel := context.WithCancel(context.Background())
+	waiting = later(func() {
+		if _, err := r.do(ctx, backends.Op{Code: backends.OpRecv, FD: b, Buf: buf}); err != context.Canceled {
+			r.Errorf("a receive that was cancelled: %v", err)
+		}
+	})
+	cancel()
+	<-waiting
+	do(0, backends.Op{Code: backends.OpShutdown, FD: a, Flags: unix.SHUT_WR})
+	do(0, backends.Op{Code: backends.OpRecv, FD: b, Buf: buf})
+
+	l, addr := r.listener()
+	s := r.socket()
+	var fd int
+	waiting = later(func() {
+		fd, _ = r.do(context.Background(), backends.Op{Code: backends.OpAccept, FD: l, Flags: unix.SOCK_CLOEXEC})
+	})
+	do(0, backends.Op{Code: backends.OpConnect, FD: s, Addr: addr})
+	<-waiting
+	if fd == 0 {
+		r.Error("accept failed")
+	}
+	do(0, backends.Op{Code: backends.OpClose, FD: fd})
+	if _, err := r.do(context.Background(), backends.Op{Code: backends.OpClose, FD: fd}); err != unix.EBADF {
+		r.Errorf("a second close: %v", err)
+	}
+
+	f, err := os.Create(filepath.Join(r.TB.(interface{ TempDir() string }).TempDir(), "file"))
+	if err != nil {
+		r.Fatal(err)
+	}
+	defer f.Close()
+	file := int(f.Fd())
+	do(3, backends.Op{Code: backends.OpWrite, FD: file, Buf: []byte("abc"), Off: 0})
+	do(3, backends.Op{Code: backends.OpWrite, FD: file, Buf: []byte("ABC"), Off: backends.Stream})
+	do(2, backends.Op{Code: backends.OpWritev, FD: file, Bufs: [][]byte{{'d'}, {'e'}}, Off: 3})
+	do(0, backends.Op{Code: backends.OpFsync, FD: file})
+	do(5, backends.Op{Code: backends.OpRead, FD: file, Buf: buf, Off: 0})
+	do(2, backends.Op{Code: backends.OpReadv, FD: file, Bufs: [][]byte{buf}, Off: 3})
+	do(2, backends.Op{Code: backends.OpRead, FD: file, Buf: buf, Off: backends.Stream})
+	do(0, backends.Op{Code: backends.OpRead, FD: file, Buf: buf, Off: backends.Stream})
+	dgram, err := unix.Socket(unix.AF_INET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		r.Fatal(err)
+	}
+	defer unix.Close(dgram)
+	if _, err := r.do(context.Background(), backends.Op{Code: backends.OpConnect, FD: dgram, Addr: broadcast(r)}); err != unix.EACCES {
+		r.Errorf("connecting to a broadcast address: %v, want EACCES", err) // its own, and nobody falls back for that
+	}
+	do(0, backends.Op{Code: backends.OpNop})
+	do(unix.POLLOUT, backends.Op{Code: backends.OpPoll, FD: a, Flags: unix.POLLOUT})
+}
+
+// broadcast is an address that connect(2) refuses with EACCES.
+func broadcast(r *rig) *backends.Sockaddr {
+	r.Helper()
+	a := new(backends.Sockaddr)
+	if err := sys.PutInet(a, unix.AF_INET, netip.MustParseAddrPort("127.255.255.255:9")); err != nil {
+		r.Fatal(err)
+	}
+	return a
+}
