@@ -9,6 +9,7 @@ import (
 	"sync"
 
 	"github.com/weirgo/weir/backends"
+	"github.com/weirgo/weir/internal/sys"
 	"github.com/weirgo/weir/sched"
 )
 
@@ -50,7 +51,7 @@ func New(o Options) (*Runtime, error) {
 		opts: o, place: sched.NewPlacement(o.Loops), pool: newPool(o.PoolSize),
 		threads: make([]*Loop, o.Loops),
 	}
-	r.info = Info{Drive: o.Drive, Loops: o.Loops, Kernel: osRelease()}
+	r.info = Info{Drive: o.Drive, Loops: o.Loops, Kernel: sys.Release()}
 	var err error
 	if o.Drive == DriveThread {
 		_, err = r.threadLoop(0)

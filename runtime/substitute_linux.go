@@ -1,21 +1,8 @@
 package runtime
 
-import (
-	"golang.org/x/sys/unix"
-
-	"github.com/weirgo/weir/backends"
-)
+import "github.com/weirgo/weir/backends"
 
 func perform(op *backends.Op) int32               { return backends.Perform(op) }
 func try(op *backends.Op, done int) (int32, bool) { return backends.Try(op, done) }
 func readiness(op *backends.Op) uint32            { return backends.Readiness(op) }
 func quick(op *backends.Op) bool                  { return backends.Quick(op) }
-
-// osRelease is the system and its version.
-func osRelease() string {
-	var u unix.Utsname
-	if unix.Uname(&u) != nil {
-		return "linux"
-	}
-	return "linux " + unix.ByteSliceToString(u.Release[:])
-}

@@ -13,8 +13,3 @@ func perform(*backends.Op) int32          { return -int32(sys.ENOSYS) }
 func try(*backends.Op, int) (int32, bool) { return -int32(sys.ENOSYS), true }
 func readiness(*backends.Op) uint32       { return 0 }
 func quick(*backends.Op) bool             { return true }
-
-func osRelease() string {
-	goos, _ := osArch()
-	return goos
-}
