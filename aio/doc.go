@@ -14,5 +14,8 @@
 // the kernel has let go of the buffer, also when its deadline or context ended; what had been transferred by then is
 // reported, never dropped.
 //
-// This version runs on Linux: with io_uring, or with epoll where that is not to be had.
+// On Linux it runs with io_uring, or with epoll where that is not to be had. On other systems the types are those of net
+// and os with what this package adds to them: their calls are exactly net's and os's, while sleeps, timers and calls on
+// descriptors run on loops of the portable backend. The API is the same everywhere; what a system cannot do is
+// errors.ErrUnsupported.
 package aio

@@ -1,5 +1,3 @@
-//go:build linux
-
 // Command echo is an echo server: a goroutine and a 4 KiB buffer for each connection, plain blocking code.
 //
 //	go run ./examples/echo [-backend NAME] [-drive auto|thread|scheduler] [-loops N] [-stats] [ADDRESS or PORT]

@@ -1,5 +1,3 @@
-//go:build linux
-
 // Command tour shows in a few seconds what weir does: many connections, a file, ten thousand sleepers, a read that
 // is given up without losing a byte, and an end that leaves nothing behind.
 //
