@@ -77,7 +77,7 @@ func (t *Task) deliver() {
 // Mask calls f, whose waits no cancellation from outside ends: for what must be done to the end, like saying goodbye
 // to a peer. The task as a context may be done all the same; pass on context.WithoutCancel of it where that matters.
 func (t *Task) Mask(f func()) {
-	t.mine()
+	t.mineSurely()
 	sc := scope{up: t.scope, shield: true}
 	t.scope = &sc
 	defer func() { t.leave(&sc) }()
@@ -98,7 +98,7 @@ func (t *Task) leave(sc *scope) {
 // before f has returned, and f fails, the error is ErrTimeout, whatever f says; if f succeeds all the same, it is nil.
 // With d <= 0 every wait in f fails.
 func (t *Task) Timeout(d time.Duration, f func() error) (err error) {
-	t.mine()
+	t.mineSurely()
 	sc := &timeoutScope{t: t, scope: scope{up: t.scope}}
 	t.scope = &sc.scope
 	if d <= 0 {

@@ -18,13 +18,13 @@ type Group struct {
 
 // NewGroup returns a group of children of t.
 func NewGroup(t *Task) *Group {
-	t.mine()
+	t.mineSurely()
 	return &Group{t: t}
 }
 
 // SetLimit bounds how many tasks of the group run at one time: Go waits until there is room. 0 or less: no bound.
 func (g *Group) SetLimit(n int) {
-	g.t.mine()
+	g.t.mineSurely()
 	g.limit = max(n, 0)
 }
 
@@ -33,7 +33,7 @@ func (g *Group) SetLimit(n int) {
 // the start.
 func (g *Group) Go(f func(t *Task) error, options ...Option) error {
 	t := g.t
-	t.mine()
+	t.mineSurely()
 	for g.limit > 0 && g.n >= g.limit {
 		if err := t.cancelled(); err != nil {
 			return err
@@ -62,7 +62,7 @@ func (g *Group) Go(f func(t *Task) error, options ...Option) error {
 // their end, and returns the cause if none of them has another error.
 func (g *Group) Wait() error {
 	t := g.t
-	t.mine()
+	t.mineSurely()
 	for g.n > 0 {
 		g.await(1, nil)
 	}
@@ -132,7 +132,7 @@ func (g *Group) cancel() {
 
 // Cancel cancels the tasks of the group, newest first. Wait still waits for them.
 func (g *Group) Cancel() {
-	g.t.mine()
+	g.t.mineSurely()
 	g.cancel()
 }
 
@@ -140,7 +140,7 @@ func (g *Group) Cancel() {
 // cancelled, and Race waits until they are over, too. A panic of any is raised again, as a *PanicError. With no function
 // it waits until t is cancelled.
 func Race[T any](t *Task, fs ...func(t *Task) (T, error)) (T, error) {
-	t.mine()
+	t.mineSurely()
 	hs := make([]*Handle[T], len(fs))
 	cases := make([]Case, len(fs))
 	for i, f := range fs {

@@ -63,7 +63,7 @@ func (w *laneWait) abort(t *Task) {
 // are those of the connection, whoever sets them. The view is of the same type as c, is for this task alone, and of no
 // more use when the task is over; the connection stays open. Conn panics if c is not a connection of package aio.
 func (t *Task) Conn(c net.Conn) net.Conn {
-	t.mine()
+	t.mineSurely()
 	if v, ok := t.view(c).(net.Conn); ok {
 		return v
 	}
@@ -73,7 +73,7 @@ func (t *Task) Conn(c net.Conn) net.Conn {
 // Listener is Conn for listeners. The connections that it accepts are plain ones: whoever serves one, in this task or
 // another, in this scheduler or another, makes a view of it.
 func (t *Task) Listener(l net.Listener) net.Listener {
-	t.mine()
+	t.mineSurely()
 	if v, ok := t.view(l).(net.Listener); ok {
 		return v
 	}
@@ -83,7 +83,7 @@ func (t *Task) Listener(l net.Listener) net.Listener {
 // File is Conn for files. Reads of what the page cache holds are done at once; all other reads, and all writes but those
 // to a file system in memory, go through the loop.
 func (t *Task) File(f *aio.File) *aio.File {
-	t.mine()
+	t.mineSurely()
 	return t.view(f).(*aio.File)
 }
 

@@ -60,7 +60,7 @@ func (s *Scheduler) spawn(t *Task, b body) {
 }
 
 func (p *Task) spawn(t *Task, b body) {
-	p.mine()
+	p.mineSurely()
 	t.setUp(p.s, b)
 	t.values, t.parent, t.born = p.values, p, p.scope
 	p.s.begin(t, &p.family)

@@ -77,8 +77,20 @@ func (t *Task) Scheduler() *Scheduler { return t.s }
 // mine panics if the caller is not the task's own code.
 func (t *Task) mine() {
 	if t.s.current.Load() != t || t.s.check && !t.s.onThread() {
-		panic(fmt.Sprintf("coro: task %s, or a view that belongs to it, used from outside its coroutine", t.Name()))
+		t.notMine()
 	}
+}
+
+// mineSurely is mine where the caller is about to change what belongs to the loop's thread, without a switch by which
+// Go's runtime would find him out.
+func (t *Task) mineSurely() {
+	if t.mine(); !t.s.check && !t.s.onThread() {
+		t.notMine()
+	}
+}
+
+func (t *Task) notMine() {
+	panic(fmt.Sprintf("coro: task %s, or a view that belongs to it, used from outside its coroutine", t.Name()))
 }
 
 // Yield lets the other tasks that are ready run first. It returns nil, or why the task must not go on waiting: see
@@ -93,7 +105,7 @@ func (t *Task) Yield() error {
 
 // Sleep waits for d, or until the task is cancelled: then it returns the cause. With d <= 0 it is a Yield.
 func (t *Task) Sleep(d time.Duration) error {
-	t.mine()
+	t.mineSurely()
 	if d <= 0 {
 		return t.Yield()
 	}
