@@ -119,7 +119,7 @@ func messageIn(op *Op) uint32 {
 }
 
 // doRead and doWrite ask, without waiting, for RWF_NOWAIT, which since Linux 6.4 or so all know that can be polled. What
-// does not know it is non-blocking itself, or may block.
+// does not know it is a socket, which has a flag of its own, or is non-blocking itself, or may block.
 func doRead(op *Op, a attempt) int32 {
 	one := [1][]byte{op.Buf}
 	bufs := one[:]
@@ -137,6 +137,12 @@ func doRead(op *Op, a attempt) int32 {
 		switch {
 		case errno == syscall.EINTR:
 		case flags != op.Flags && unknown(errno):
+			if n, errno = sys.RecvMsg(op.FD, &sys.Message{Bufs: bufs}, a.done, msgDontWait); errno != syscall.ENOTSOCK {
+				if errno == syscall.EINTR {
+					continue
+				}
+				return resultOf(n, errno)
+			}
 			if mode, errno := sys.Access(op.FD); errno == 0 && mode != syscall.O_WRONLY { // or else it fails at once
 				if res := settle(op, pollIn); res != 0 {
 					return res
@@ -166,6 +172,12 @@ func doWrite(op *Op, a attempt) int32 {
 		switch {
 		case errno == syscall.EINTR:
 		case flags != op.Flags && unknown(errno):
+			if n, errno = sys.SendMsg(op.FD, &sys.Message{Bufs: bufs}, a.done, msgDontWait|msgNoSignal); errno != syscall.ENOTSOCK {
+				if errno == syscall.EINTR {
+					continue
+				}
+				return resultOf(n, errno)
+			}
 			if mode, errno := sys.Access(op.FD); errno == 0 && mode != syscall.O_RDONLY { // or else it fails at once
 				if res := settle(op, pollOut); res != 0 {
 					return res

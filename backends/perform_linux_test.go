@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/weirgo/weir/internal/sys/systest"
 )
 
 // Every Code that a backend sees has a meaning as a system call, and no other.
@@ -203,7 +205,7 @@ func TestTryConnect(t *testing.T) {
 		}
 		unix.Close(l)
 	}
-	l, addr = f.listener(0)
+	_, addr = f.listener(0)
 	connected := &Op{Code: OpConnect, FD: f.socket(unix.SOCK_NONBLOCK), Addr: addr}
 	f.want(*connected, 0)
 	if res, sure := Try(connected, 0); res != -int32(unix.EISCONN) || !sure {
@@ -296,6 +298,48 @@ func TestTry(t *testing.T) {
 			}
 		}
 	}
+}
+
+// Try does without preadv2 and pwritev2: the kernel before 6.4 has no RWF_NOWAIT for what can be polled, and filters deny
+// the calls.
+func TestTryDenied(t *testing.T) {
+	f := fds{t}
+	a, b := f.pair(unix.SOCK_STREAM)
+	c, d := f.pair(unix.SOCK_DGRAM)
+	r, w := f.pipe(0)
+	file := f.file("content")
+	systest.Deny(t, systest.Rule{Call: unix.SYS_PREADV2, Errno: unix.EPERM}, systest.Rule{Call: unix.SYS_PWRITEV2, Errno: unix.ENOSYS})
+	buf := make([]byte, 8)
+	read := func(fd int) Op { return Op{Code: OpRead, FD: fd, Buf: buf, Off: Stream} }
+	write := func(fd int) Op { return Op{Code: OpWrite, FD: fd, Buf: make([]byte, 1<<20), Off: Stream} }
+	f.try(read(a), eagain)
+	f.try(read(c), eagain)
+	f.try(read(r), eagain)
+	f.try(read(w), -int32(unix.EBADF))
+	f.try(Op{Code: OpReadv, FD: a, Bufs: [][]byte{buf[:1], buf[1:]}, Off: Stream}, eagain)
+	for _, fd := range []int{a, c} {
+		op := write(fd)
+		if fd == c {
+			op.Buf = op.Buf[:1000]
+		}
+		for sent := 0; ; {
+			res, sure := Try(&op, 0)
+			if res == eagain && sure {
+				break
+			}
+			if sent += int(res); res <= 0 || fd == c && res != 1000 || sent > 64<<20 {
+				t.Fatalf("Try(write) = %d, %v", res, sure)
+			}
+		}
+	}
+	f.try(read(b), 8)
+	f.try(read(d), 8)
+	op := write(w)
+	if res, sure := Try(&op, 0); sure {
+		t.Errorf("Try(write) to a pipe with room, in blocking mode: %d, sure", res)
+	}
+	f.try(Op{Code: OpRead, FD: file, Buf: buf, Off: 1}, 6)
+	f.try(Op{Code: OpWrite, FD: file, Buf: buf, Off: 1}, 8)
 }
 
 // Where there is nothing to wait for Try says so at once, also on descriptors in blocking mode.

@@ -78,7 +78,7 @@ func (p *pool) loop() {
 		p.todo.remove(e)
 		e.work.begun = true
 		p.mu.Unlock()
-		e.res = backends.Perform(&e.c.Op)
+		e.res = e.perform()
 		p.mu.Lock()
 		first := p.done.head == nil
 		p.done.push(e)
@@ -90,6 +90,25 @@ func (p *pool) loop() {
 		}
 	}
 	p.running--
+}
+
+// perform does the operation, or as much of it as does not wait for others.
+func (e *entry) perform() int32 {
+	op := &e.c.Op
+	if !e.ready || op.Code != backends.OpWrite && op.Code != backends.OpWritev {
+		return backends.Perform(op)
+	}
+	// A blocking descriptor takes all or waits. What is ready to be written to takes a page at least: pipe(7).
+	const page = 4096
+	brief := *op
+	brief.Code, brief.Bufs = backends.OpWrite, nil
+	for _, buf := range op.Bufs {
+		if brief.Buf = buf; len(buf) > 0 {
+			break
+		}
+	}
+	brief.Buf = brief.Buf[:min(len(brief.Buf), page)]
+	return backends.Perform(&brief)
 }
 
 // withdraw takes e back; false: it has been begun.

@@ -170,6 +170,7 @@ func (b *Backend) waitable(e *entry, w way) {
 		d = b.desc(op.FD)
 		e.d = d
 		d.wait[w].push(e)
+		e.ready = true
 		b.offload(e)
 	}
 }
@@ -321,6 +322,7 @@ func (b *Backend) serveWay(d *desc, w way) (helped bool) {
 		case stays:
 			return helped
 		case blocks:
+			e.ready = true
 			b.offload(e)
 		case over:
 			b.finish(e, e.res)

@@ -16,25 +16,31 @@ import (
 // Preadv and Pwritev are preadv2(2) and pwritev2(2), at off or, with off -1, at the file's position, or where the file
 // has none; flags are RWF_*. Without flags they are the older calls, which no filter denies.
 func Preadv(fd int, bufs [][]byte, skip int, off int64, flags uint32) (int, syscall.Errno) {
-	trap := uintptr(unix.SYS_PREADV2)
-	switch {
-	case flags == 0 && off == -1:
-		trap = unix.SYS_READV
-	case flags == 0:
-		trap = unix.SYS_PREADV
-	}
-	return transfer(trap, fd, bufs, skip, off, flags)
+	return transfer(readTrap(off, flags), fd, bufs, skip, off, flags)
 }
 
 func Pwritev(fd int, bufs [][]byte, skip int, off int64, flags uint32) (int, syscall.Errno) {
-	trap := uintptr(unix.SYS_PWRITEV2)
+	return transfer(writeTrap(off, flags), fd, bufs, skip, off, flags)
+}
+
+func readTrap(off int64, flags uint32) uintptr {
 	switch {
-	case flags == 0 && off == -1:
-		trap = unix.SYS_WRITEV
-	case flags == 0:
-		trap = unix.SYS_PWRITEV
+	case flags != 0:
+		return unix.SYS_PREADV2
+	case off == -1:
+		return unix.SYS_READV
 	}
-	return transfer(trap, fd, bufs, skip, off, flags)
+	return unix.SYS_PREADV
+}
+
+func writeTrap(off int64, flags uint32) uintptr {
+	switch {
+	case flags != 0:
+		return unix.SYS_PWRITEV2
+	case off == -1:
+		return unix.SYS_WRITEV
+	}
+	return unix.SYS_PWRITEV
 }
 
 // transfer makes any of these calls: the kernel ignores the arguments that one does not have.

@@ -64,9 +64,10 @@ func TryAccept(fd int, sa *Sockaddr) (int, syscall.Errno) {
 }
 
 // ReadAt and WriteAt are preadv2(2) and pwritev2(2) of one buffer, at off or, with off -1, at the file's position;
-// flags are RWF_*.
+// flags are RWF_*. Where these calls are denied, flags are EOPNOTSUPP, as where the file does not know them, and there is
+// no difference without.
 func ReadAt(fd int, p []byte, off int64, flags int) (int, syscall.Errno) {
-	n, errno := vector(unix.SYS_PREADV2, fd, p, off, flags)
+	n, errno := vector(readTrap(off, uint32(flags)), fd, p, off, flags)
 	if errno == 0 {
 		RaceReceived(p[:n])
 	}
@@ -75,7 +76,7 @@ func ReadAt(fd int, p []byte, off int64, flags int) (int, syscall.Errno) {
 
 func WriteAt(fd int, p []byte, off int64, flags int) (int, syscall.Errno) {
 	RaceSending(p)
-	return vector(unix.SYS_PWRITEV2, fd, p, off, flags)
+	return vector(writeTrap(off, uint32(flags)), fd, p, off, flags)
 }
 
 func vector(trap uintptr, fd int, p []byte, off int64, flags int) (int, syscall.Errno) {
@@ -86,6 +87,9 @@ func vector(trap uintptr, fd int, p []byte, off int64, flags int) (int, syscall.
 		n, _, errno := syscall.Syscall6(trap, uintptr(fd), uintptr(unsafe.Pointer(&iov)), 1, uintptr(off), uintptr(uint64(off)>>32), uintptr(flags))
 		if errno == 0 {
 			return int(n), 0
+		}
+		if flags != 0 && (errno == unix.ENOSYS || errno == unix.EPERM) {
+			return 0, unix.EOPNOTSUPP // by the kernel, or by a filter in front of it
 		}
 		if errno != unix.EINTR {
 			return 0, errno

@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/weirgo/weir/internal/sys/systest"
 )
 
 func socketPair(t testing.TB) (a, b int) {
@@ -147,6 +149,36 @@ func TestReadAtWriteAt(t *testing.T) {
 	read(1, 1<<33-1, "\x00", 0)
 	if n, errno := ReadAt(-1, make([]byte, 1), 0, 0); n != 0 || errno != unix.EBADF {
 		t.Errorf("ReadAt without a descriptor = %d, %v", n, errno)
+	}
+}
+
+// Where preadv2 and pwritev2 are denied there is no difference without flags, and flags are not supported.
+func TestReadAtWriteAtDenied(t *testing.T) {
+	f, err := os.Create(filepath.Join(t.TempDir(), "file"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	fd := int(f.Fd())
+	systest.Deny(t, systest.Rule{Call: unix.SYS_PREADV2, Errno: unix.EPERM}, systest.Rule{Call: unix.SYS_PWRITEV2, Errno: unix.ENOSYS})
+	if n, errno := WriteAt(fd, []byte("0123456789"), 5, 0); n != 10 || errno != 0 {
+		t.Errorf("WriteAt: %d, %v", n, errno)
+	}
+	if n, errno := WriteAt(fd, []byte("abc"), -1, 0); n != 3 || errno != 0 {
+		t.Errorf("WriteAt the position: %d, %v", n, errno)
+	}
+	buf := make([]byte, 20)
+	if n, errno := ReadAt(fd, buf, 0, 0); errno != 0 || string(buf[:n]) != "abc\x00\x000123456789" {
+		t.Errorf("ReadAt: %q, %v", buf[:n], errno)
+	}
+	if n, errno := ReadAt(fd, buf, -1, 0); errno != 0 || string(buf[:n]) != "\x00\x000123456789" {
+		t.Errorf("ReadAt the position: %q, %v", buf[:n], errno)
+	}
+	if _, errno := ReadAt(fd, buf, 0, unix.RWF_NOWAIT); errno != unix.EOPNOTSUPP {
+		t.Errorf("ReadAt with a flag: %v", errno)
+	}
+	if _, errno := WriteAt(fd, buf, 0, unix.RWF_DSYNC); errno != unix.EOPNOTSUPP {
+		t.Errorf("WriteAt with a flag: %v", errno)
 	}
 }
 
