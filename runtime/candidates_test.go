@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"testing"
 
@@ -18,7 +19,7 @@ type fake struct {
 	backends.Backend
 	name   string
 	bind   error
-	closed *int
+	closed *atomic.Int32
 }
 
 func (f *fake) Name() string { return f.name }
@@ -30,12 +31,12 @@ func (f *fake) Bind(thread bool) error {
 	return f.Backend.Bind(thread)
 }
 
-func (f *fake) Close() error { *f.closed++; return f.Backend.Close() }
+func (f *fake) Close() error { f.closed.Add(1); return f.Backend.Close() }
 
 // machine is what the candidates of a test do.
 type machine struct {
 	open, bind     map[string]error
-	opened, closed int
+	opened, closed atomic.Int32
 }
 
 // among puts candidates of the given names in the place of the system's.
@@ -52,7 +53,7 @@ func (w *machine) among(t *testing.T, names ...string) {
 			if err := w.open[name]; err != nil {
 				return nil, err
 			}
-			w.opened++
+			w.opened.Add(1)
 			return &fake{sim.New(sim.Config{Trace: -1}), name, w.bind[name], &w.closed}, nil
 		}})
 	}
@@ -126,11 +127,12 @@ func TestChoice(t *testing.T) {
 			if lines := strings.Count(log.String(), "\n"); lines > 1 || (lines == 1) != tt.warns {
 				t.Errorf("logged %q", log.String())
 			}
-			if w.opened != w.closed {
-				t.Errorf("%d backends were opened, %d closed", w.opened, w.closed)
+			if w.opened.Load() != w.closed.Load() {
+				t.Errorf("%d backends were opened, %d closed", w.opened.Load(), w.closed.Load())
 			}
 
-			w.opened, w.closed = 0, 0
+			w.opened.Store(0)
+			w.closed.Store(0)
 			l, err := NewLoop(o)
 			if tt.want == "" {
 				if err == nil || !strings.Contains(err.Error(), tt.says) || tt.is != nil && !errors.Is(err, tt.is) {
@@ -147,8 +149,8 @@ func TestChoice(t *testing.T) {
 					t.Error(err)
 				}
 			}
-			if w.opened != w.closed {
-				t.Errorf("NewLoop: %d backends were opened, %d closed", w.opened, w.closed)
+			if w.opened.Load() != w.closed.Load() {
+				t.Errorf("NewLoop: %d backends were opened, %d closed", w.opened.Load(), w.closed.Load())
 			}
 		})
 	}
@@ -162,14 +164,14 @@ func TestProvenOnce(t *testing.T) {
 		if i == 2 {
 			w.bind = nil
 		}
-		w.opened = 0
+		w.opened.Store(0)
 		if l, err := NewLoop(Options{}); err == nil {
 			l.Close()
 		} else if !slices.Contains([]int{0, 1}, i) {
 			t.Error(err)
 		}
-		if w.opened != want {
-			t.Errorf("loop %d: %d backends were opened, want %d", i, w.opened, want)
+		if int(w.opened.Load()) != want {
+			t.Errorf("loop %d: %d backends were opened, want %d", i, w.opened.Load(), want)
 		}
 	}
 }
