@@ -8,6 +8,9 @@
 // also looks whether something is ready already, and it finds out when the number has come to mean another file: then it
 // fails with ENOENT. So nobody has to tell the backend when a descriptor is closed.
 //
+// What the pool has begun cannot be cancelled: it is done anyway. That holds for files, and for connect(2) and accept4(2) on
+// sockets in blocking mode, for which there is no non-blocking form.
+//
 // Where it differs from io_uring, which holds on to files and not to numbers: when a descriptor is closed behind the
 // backend's back, by close(2), while operations wait on it, they end with EBADF as soon as the number is used again, and
 // can be cancelled until then. When OpClose closes it they end with EBADF at once.
