@@ -2,6 +2,7 @@ package aio_test
 
 import (
 	"fmt"
+	"net"
 	"os"
 	"testing"
 	"time"
@@ -14,6 +15,9 @@ import (
 
 func TestMain(m *testing.M) {
 	uringtest.FromEnv()
+	if c, err := net.ListenPacket("udp4", "127.0.0.1:0"); err == nil {
+		c.Close() // Go's own poller keeps two descriptors, from its first use on
+	}
 	goleak.VerifyTestMain(m)
 }
 

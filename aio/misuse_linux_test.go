@@ -43,16 +43,18 @@ func TestDescriptorReuse(t *testing.T) {
 					ended("Read", n, err)
 				}()
 			}
-			wg.Add(1)
-			go func() {
-				defer wg.Done()
-				for {
-					if _, err := a.Write([]byte("from the closed one")); err != nil {
-						ended("Write", 0, err)
-						return
+			for range 4 {
+				wg.Add(1)
+				go func() {
+					defer wg.Done()
+					for {
+						if _, err := a.Write([]byte("from the closed one")); err != nil {
+							ended("Write", 0, err)
+							return
+						}
 					}
-				}
-			}()
+				}()
+			}
 			wg.Add(1)
 			go func() { // room for the writes
 				defer wg.Done()
