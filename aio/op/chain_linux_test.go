@@ -21,7 +21,6 @@ func TestChains(t *testing.T) {
 		rd, wr int // an empty pipe
 		a, b   int // a socket pair
 		file   int // of 4 bytes: "data"
-		buf    []byte
 	}
 	nop, sleep, limit := op.Nop, op.Timeout, op.LinkTimeout
 	bad := func() *op.Op { return op.Fsync(-1) }

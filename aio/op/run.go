@@ -16,7 +16,6 @@ var (
 	errLoose      = errors.New("is linked, and nothing follows")
 	errNoGuarded  = errors.New("has no linked operation before it")
 	errFromBehind = errors.New("takes its descriptor From an operation that is neither over nor earlier in its chain")
-	errAimSelf    = errors.New("cancels itself")
 )
 
 // Do submits ops to l, all of them or none, in their order, and blocks until all are over. Chains, which Link makes, run
@@ -39,8 +38,11 @@ func Do(ctx context.Context, l *aiort.Loop, ops ...*Op) error {
 		l.FreeBatch(b)
 		return Refuse(err, ops...)
 	}
-	err = collect(ctx, ops)
+	err = collect(ops)
 	l.FreeBatch(b)
+	if e, ok := err.(*Error); ok && e.Err == ErrCanceled && ctx.Err() != nil {
+		e.Err = context.Cause(ctx)
+	}
 	return err
 }
 
@@ -123,17 +125,13 @@ func precedes(source *Op, before []*Op) bool {
 	return !source.c.InFlight() && source.ran
 }
 
-// collect stores the results of ops, which are over. Its error is that of Do.
-func collect(ctx context.Context, ops []*Op) (failed error) {
+// collect stores the results of ops, which are over. Its error is an *Error with the first that failed, or nil.
+func collect(ops []*Op) (failed error) {
 	for i, o := range ops {
 		o.N, o.Err, o.ran = o.c.N(), o.c.Err(), true
 		if o.Err != nil {
 			if failed == nil {
-				err := o.Err
-				if err == ErrCanceled && ctx != nil && ctx.Err() != nil {
-					err = context.Cause(ctx)
-				}
-				failed = &Error{i, o.String(), err}
+				failed = &Error{i, o.String(), o.Err}
 			}
 			continue
 		}
@@ -181,7 +179,7 @@ func Failed(err error, ops ...*Op) *Batch {
 }
 
 func (b *Batch) end(*aiort.Batch) {
-	b.err = collect(nil, b.ops)
+	b.err = collect(b.ops)
 	b.b.Reset()
 	b.over.Store(true)
 	close(b.done)
@@ -219,7 +217,6 @@ func (b *Batch) Cancel() {
 // between turns. It allocates nothing for each list. The zero value is ready.
 type Runner struct {
 	b    *aiort.Batch
-	l    *aiort.Loop
 	ops  []*Op
 	over func(error)
 	end  func(*aiort.Batch)
@@ -232,7 +229,7 @@ func (r *Runner) Start(l *aiort.Loop, over func(error), ops ...*Op) error {
 	if r.b == nil {
 		r.b = aiort.NewBatch()
 		r.end = func(b *aiort.Batch) {
-			err := collect(nil, r.ops)
+			err := collect(r.ops)
 			over := r.over
 			r.ops, r.over = r.ops[:0], nil
 			b.Reset()
