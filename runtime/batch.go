@@ -322,11 +322,10 @@ func (l *Loop) attendBatch(b *Batch) {
 		b.stopping = true
 	}
 	for _, c := range b.ops {
-		switch {
-		case c.id == 0: // has not started, or is over
-		case b.stopping:
+		if c.id != 0 && b.stopping {
 			l.stop(c, causeCancel)
-		default:
+		}
+		if c.id != 0 { // else it has not started, or is over
 			l.attendStarted(c)
 		}
 	}

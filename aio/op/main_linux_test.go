@@ -15,6 +15,8 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/weirgo/weir/aio/op"
+	"github.com/weirgo/weir/backends"
+	"github.com/weirgo/weir/backends/uring"
 	aiort "github.com/weirgo/weir/runtime"
 )
 
@@ -49,9 +51,28 @@ func each(t *testing.T, f func(t *testing.T, r *on)) {
 			t.Run(backend+"/"+drive, func(t *testing.T) {
 				f(t, start(t, aiort.Options{Backend: backend, Drive: drive, Loops: 1}))
 			})
+			if backend == "io_uring" {
+				t.Run("io_uring of old/"+drive, func(t *testing.T) {
+					f(t, start(t, aiort.Options{OpenBackend: openOld, Drive: drive, Loops: 1}))
+				})
+			}
 		}
 	}
 }
+
+// old is a ring that has none of the operations that came after Linux 5.13, nor any on files: the loop does them in
+// another way.
+type old struct{ *uring.Backend }
+
+func openOld(thread bool) (backends.Backend, error) {
+	b, err := uring.Open(uring.Config{Thread: thread})
+	if err != nil {
+		return nil, err
+	}
+	return old{b}, nil
+}
+
+func (old) Supports(code backends.Code) bool { return code < backends.OpSocket }
 
 // backendsHere are those that start on this machine, or the one that WEIR_BACKEND forces.
 func backendsHere() []string {
