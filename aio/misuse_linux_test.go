@@ -307,15 +307,15 @@ func TestPeerEnds(t *testing.T) {
 			t.Errorf("CloseRead: %v", err)
 		}
 
-		a, b = tcpPair(t, lib) // reset under a read that waits
-		time.AfterFunc(5*time.Millisecond, func() { b.SetLinger(0); b.Close() })
-		if err := readOne(a); !errors.Is(err, unix.ECONNRESET) {
+		c, d := tcpPair(t, lib) // reset under a read that waits
+		time.AfterFunc(5*time.Millisecond, func() { d.SetLinger(0); d.Close() })
+		if err := readOne(c); !errors.Is(err, unix.ECONNRESET) {
 			t.Errorf("reset: %v", err)
 		}
 
-		a, b = tcpPair(t, lib) // and under a write that waits
-		time.AfterFunc(5*time.Millisecond, func() { b.SetLinger(0); b.Close() })
-		if n, err := a.Write(make([]byte, 64<<20)); !errors.Is(err, unix.ECONNRESET) && !errors.Is(err, unix.EPIPE) || n == 64<<20 {
+		e, f := tcpPair(t, lib) // and under a write that waits
+		time.AfterFunc(5*time.Millisecond, func() { f.SetLinger(0); f.Close() })
+		if n, err := e.Write(make([]byte, 64<<20)); !errors.Is(err, unix.ECONNRESET) && !errors.Is(err, unix.EPIPE) || n == 64<<20 {
 			t.Errorf("reset: %d, %v", n, err)
 		}
 	})

@@ -7,6 +7,8 @@ import (
 	"net/netip"
 	"strconv"
 	"strings"
+	"sync"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -101,20 +103,61 @@ func Unix(sa *Sockaddr) (path string, ok bool) {
 // Family is the address family in sa.
 func Family(sa *Sockaddr) int { return int(binary.NativeEndian.Uint16(sa.Data[:])) }
 
-func zoneID(zone string) uint32 {
-	if zone == "" {
+// zones remembers the names of interfaces for a minute: a lookup asks the kernel for all of them, and an address with a
+// zone comes with every packet from the local link.
+var zones struct {
+	sync.RWMutex
+	ids   map[string]uint32
+	names map[uint32]string
+	until time.Time
+}
+
+// askZones asks the kernel.
+func askZones() {
+	ifis, err := net.Interfaces()
+	if err != nil {
+		return
+	}
+	zones.Lock()
+	defer zones.Unlock()
+	zones.until = time.Now().Add(time.Minute)
+	zones.ids, zones.names = make(map[string]uint32, len(ifis)), make(map[uint32]string, len(ifis))
+	for _, ifi := range ifis {
+		zones.ids[ifi.Name], zones.names[uint32(ifi.Index)] = uint32(ifi.Index), ifi.Name
+	}
+}
+
+func zoneID(name string) uint32 {
+	if name == "" {
 		return 0
 	}
-	if ifi, err := net.InterfaceByName(zone); err == nil {
-		return uint32(ifi.Index)
+	for asked := false; ; asked = true {
+		zones.RLock()
+		id, ok := zones.ids[name]
+		fresh := time.Now().Before(zones.until)
+		zones.RUnlock()
+		if ok && fresh || asked {
+			return id
+		}
+		if n, err := strconv.ParseUint(name, 10, 32); err == nil && !ok {
+			return uint32(n)
+		}
+		askZones()
 	}
-	n, _ := strconv.ParseUint(zone, 10, 32)
-	return uint32(n)
 }
 
 func zoneName(id uint32) string {
-	if ifi, err := net.InterfaceByIndex(int(id)); err == nil {
-		return ifi.Name
+	for asked := false; ; asked = true {
+		zones.RLock()
+		name, ok := zones.names[id]
+		fresh := time.Now().Before(zones.until)
+		zones.RUnlock()
+		switch {
+		case ok && (fresh || asked):
+			return name
+		case asked:
+			return strconv.FormatUint(uint64(id), 10)
+		}
+		askZones()
 	}
-	return strconv.FormatUint(uint64(id), 10)
 }

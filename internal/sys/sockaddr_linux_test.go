@@ -2,6 +2,7 @@ package sys
 
 import (
 	"encoding/binary"
+	"net"
 	"net/netip"
 	"path/filepath"
 	"strings"
@@ -326,4 +327,34 @@ func unixSockaddr(t testing.TB, path string) []byte {
 		t.Fatal(err)
 	}
 	return sa.Data[:sa.Len]
+}
+
+// Zones have the names of interfaces. Once known, those cost no system call and, but for the address itself, no memory.
+func TestZones(t *testing.T) {
+	ifis, err := net.Interfaces()
+	if err != nil || len(ifis) == 0 {
+		t.Skip("no interfaces:", err)
+	}
+	for _, ifi := range ifis {
+		var sa Sockaddr
+		ap := netip.AddrPortFrom(netip.MustParseAddr("fe80::1%"+ifi.Name), 5)
+		if err := PutInet(&sa, unix.AF_INET6, ap); err != nil {
+			t.Fatal(err)
+		}
+		if got, ok := Inet(&sa); !ok || got != ap {
+			t.Errorf("%v became %v", ap, got)
+		}
+		if n := testing.AllocsPerRun(100, func() { zoneName(uint32(ifi.Index)); zoneID(ifi.Name) }); n > 0 {
+			t.Errorf("%v allocations to name an interface", n)
+		}
+	}
+	var sa Sockaddr
+	for zone, want := range map[string]string{"1000000": "%1000000", "none of these": ""} {
+		if err := PutInet(&sa, unix.AF_INET6, netip.AddrPortFrom(netip.MustParseAddr("fe80::1").WithZone(zone), 5)); err != nil {
+			t.Fatal(err)
+		}
+		if got, _ := Inet(&sa); got.String() != "[fe80::1"+want+"]:5" {
+			t.Errorf("zone %q became %v", zone, got)
+		}
+	}
 }
