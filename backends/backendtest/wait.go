@@ -2,6 +2,7 @@ package backendtest
 
 import (
 	"math/rand/v2"
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -206,6 +207,7 @@ func testWakeAfterOverflow(t *testing.T, env Env) {
 		wg.Go(func() {
 			for !stop.Load() {
 				r.b.Wake()
+				runtime.Gosched() // where there are no threads nobody else runs otherwise
 			}
 		})
 		r.submit(r.write(wr, []byte("x")))
