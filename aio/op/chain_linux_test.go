@@ -222,13 +222,14 @@ func TestCancelList(t *testing.T) {
 	each(t, func(t *testing.T, r *on) {
 		rd, wr := r.pipe()
 		for _, how := range []string{"context", "Cancel"} {
-			first := op.Write(wr, []byte("x"), op.Stream)
+			e := new(op.Event)
 			ops := []*op.Op{
-				first.Link(), op.Read(rd, make([]byte, 1), op.Stream).Link(), op.Read(rd, make([]byte, 1), op.Stream).Link(), op.Nop(),
+				op.Write(wr, []byte("x"), op.Stream).Link(), op.Read(rd, make([]byte, 1), op.Stream).Link(),
+				op.EventNotify(e).Link(), op.Read(rd, make([]byte, 1), op.Stream).Link(), op.Nop(),
 				op.Timeout(long).HardLink(), op.Nop().HardLink(), op.Nop(),
 				op.Poll(rd, unix.POLLPRI),
 			}
-			const want = "1 1 cancelled cancelled cancelled cancelled cancelled cancelled"
+			const want = "1 1 0 cancelled cancelled cancelled cancelled cancelled cancelled"
 			switch how {
 			case "context":
 				ctx, cancel := context.WithCancelCause(bg)
@@ -242,7 +243,7 @@ func TestCancelList(t *testing.T) {
 				}
 			case "Cancel":
 				b := op.Start(r.l, ops...)
-				<-time.After(short)
+				r.ok(op.EventWait(e))
 				select {
 				case <-b.Done():
 					t.Error("over before it was cancelled:", results(ops...))
