@@ -2,10 +2,12 @@ package runtime
 
 import (
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"os"
 	"slices"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -43,11 +45,34 @@ func uringLanes(all []lane) []lane {
 type linuxKernel struct{ candidate }
 
 func (k linuxKernel) open(o *Options, thread bool) (backends.Backend, error) {
-	be, err := k.candidate.open(o, thread)
-	if err != nil {
+	if err := k.starts(thread); err != nil {
 		return nil, unavailable{err}
 	}
-	return be, nil
+	return k.candidate.open(o, thread)
+}
+
+var starts sync.Map // of how a lane is driven: the error
+
+// starts tries once in a process whether the backend works here: it may be denied, or what it needs.
+func (k linuxKernel) starts(thread bool) error {
+	key := fmt.Sprint(k.name, thread)
+	if err, ok := starts.Load(key); ok {
+		return err.(unavailable).error
+	}
+	failed := make(chan error)
+	go func() {
+		if thread {
+			lockThread() // and never unlocked: a ring leaves traces on it
+		}
+		be, err := k.candidate.open(&Options{}, thread)
+		if err == nil {
+			err = errors.Join(be.Bind(thread), be.Close())
+		}
+		failed <- err
+	}()
+	err := <-failed
+	starts.Store(key, unavailable{err})
+	return err
 }
 
 func (linuxKernel) pipe(t testing.TB) (r, w int) {

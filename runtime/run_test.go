@@ -256,8 +256,10 @@ func TestCallbackPanics(t *testing.T) {
 		}
 		r.run(UntilDone)
 		rd, wr := r.pipe()
+		once := true
 		multi := r.submit(poll(rd, pollIn, true), func(c *Completion) Action {
-			if c.More() {
+			if c.More() && once {
+				once = false
 				panic("multi")
 			}
 			return Disarm
@@ -392,7 +394,7 @@ func TestMultishot(t *testing.T) {
 			r.runUntil("the poll reports", func() bool { return events > i })
 		}
 		r.run(UntilDone)
-		if events != 5 || ends != 1 {
+		if events < 5 || ends != 1 { // more if it had some to tell before the cancel reached it
 			t.Errorf("%d events, %d ends", events, ends)
 		}
 
