@@ -312,6 +312,13 @@ func (l *Loop) settle(s *slot, res int32) {
 			s.sub.doubt = errno
 			l.substitute(s)
 			return
+		case errno == sys.EOPNOTSUPP && withCopy(s.rec.Code) != s.rec.Code:
+			code := withCopy(s.rec.Code) // this socket knows no other way
+			l.slots.renew(s, s.rec.ID.Slot())
+			s.rec.Op = c.Op
+			s.rec.Code = code
+			l.submit(s)
+			return
 		case errno == sys.EAGAIN && pollFirst(&c.Op) != 0:
 			c.tries++
 			l.stats.resubmitted.Add(1)
@@ -358,6 +365,17 @@ func (l *Loop) pollEnd(s *slot, fd int, mask uint32) {
 	l.slots.renew(s, s.rec.ID.Slot())
 	s.rec.Op = backends.Op{Code: backends.OpPoll, FD: fd, Flags: mask}
 	l.batch = append(l.batch, &s.rec)
+}
+
+// withCopy is the send that a send without a copy turns into where the socket has none.
+func withCopy(code backends.Code) backends.Code {
+	switch code {
+	case backends.OpSendZC:
+		return backends.OpSend
+	case backends.OpSendMsgZC:
+		return backends.OpSendMsg
+	}
+	return code
 }
 
 // twoEnds reports whether an operation waits for two descriptors.

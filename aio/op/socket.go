@@ -26,8 +26,8 @@ func Send(fd int, p []byte, flags int) *Op {
 
 // SendZC is Send that does not copy p where the kernel and the socket can do without: it is over when the kernel has let
 // go of p, which may be when the peer has acknowledged the data. It pays from about 10 KiB on, and never on loopback.
-// EOPNOTSUPP: the socket is of a kind that has no such send (unix sockets). Linux 6.0; where the ring lacks it, and on other
-// backends, Send.
+// Where the socket is of a kind that has no such send (unix sockets), where the ring lacks it, and on other backends, it is
+// Send. Linux 6.0.
 func SendZC(fd int, p []byte, flags int) *Op {
 	return of(backends.Op{Code: backends.OpSendZC, FD: fd, Buf: p, Flags: uint32(flags)})
 }

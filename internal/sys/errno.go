@@ -17,4 +17,6 @@ const (
 	EINVAL    = syscall.EINVAL
 	ENOENT    = syscall.ENOENT
 	ENOSYS    = syscall.ENOSYS
+
+	EOPNOTSUPP = syscall.EOPNOTSUPP
 )

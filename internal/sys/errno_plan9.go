@@ -18,13 +18,15 @@ const (
 	EINTR
 	EINVAL
 	ENOENT
+	EOPNOTSUPP
 	ENOSYS
 )
 
 var errnoTexts = [...]string{
 	EACCES: "permission denied", EAGAIN: "resource temporarily unavailable", EBADF: "bad file descriptor", ECANCELED: "operation canceled",
 	EINTR: "interrupted system call", EINVAL: "invalid argument",
-	ENOENT: "file does not exist", ENOSYS: "function not implemented",
+	ENOENT: "file does not exist", EOPNOTSUPP: "operation not supported",
+	ENOSYS: "function not implemented",
 }
 
 func (e Errno) Error() string {
