@@ -72,10 +72,6 @@ func (h *handle) view(l lane.Lane, of *handle) (detach func()) {
 	d.handles = append(d.handles, h)
 	h.r.c.SetDeadline(translate(of.r.c.Deadline(), of.loop, h.loop))
 	h.w.c.SetDeadline(translate(of.w.c.Deadline(), of.loop, h.loop))
-	if h.closing() {
-		h.r.c.Retire()
-		h.w.c.Retire()
-	}
 	return h.detach
 }
 

@@ -80,18 +80,8 @@ func (t *Task) Mask(f func()) {
 	t.mineSurely()
 	sc := scope{up: t.scope, shield: true}
 	t.scope = &sc
-	defer func() { t.leave(&sc) }()
+	defer func() { t.scope = sc.up }()
 	f()
-}
-
-// leave ends a scope. Children that were spawned in it go on in the one around it.
-func (t *Task) leave(sc *scope) {
-	t.scope = sc.up
-	for c := t.youngest; c != nil; c = c.older {
-		if c.born == sc {
-			c.born = sc.up
-		}
-	}
 }
 
 // Timeout calls f and cancels its waits, and the children it spawns, when it is not over after d. If the time is over
@@ -108,7 +98,7 @@ func (t *Task) Timeout(d time.Duration, f func() error) (err error) {
 	}
 	defer func() {
 		sc.timer.Stop()
-		t.leave(&sc.scope)
+		t.scope = sc.up // of which the children are that were spawned in it and go on
 		if err != nil && sc.cause == ErrTimeout && t.cancelled() == nil {
 			err = ErrTimeout
 		}

@@ -229,8 +229,8 @@ func TestCancelOrder(t *testing.T) {
 			if _, err := inside.Wait(task); err != ErrCanceled {
 				t.Errorf("a child of the Timeout: %v", err)
 			}
-			task.Timeout(time.Hour, func() error { adopted = failing(task, forever); return nil })
-			task.Sleep(time.Microsecond)
+			task.Timeout(time.Millisecond, func() error { adopted = failing(task, forever); return nil })
+			task.Sleep(3 * time.Millisecond)
 			if before.Over() || adopted.Over() {
 				t.Error("a Timeout has cancelled children that are not of it")
 			}

@@ -402,6 +402,22 @@ func TestNoRoom(t *testing.T) {
 					t.Errorf("%d: %v", i, err)
 				}
 			}
+			// Who comes later does not overtake one who waits for more room.
+			var order []int
+			one := failing(task, func(task *Task) error { return task.Do(op.Read(rd, make([]byte, 1), op.Stream)) })
+			waiting(task, one)
+			task.Sleep(time.Microsecond)
+			first := failing(task, func(task *Task) error { err := task.Do(op.Nop(), op.Nop()); order = append(order, 1); return err })
+			waiting(task, first)
+			second := failing(task, func(task *Task) error { err := task.Do(op.Nop()); order = append(order, 2); return err })
+			waiting(task, second)
+			task.Sleep(time.Microsecond)
+			one.task.cancel(ErrCanceled)
+			first.Wait(task)
+			second.Wait(task)
+			if len(order) != 2 || order[0] != 1 {
+				t.Errorf("served in the order %v", order)
+			}
 			if err := task.Do(op.Nop(), op.Nop(), op.Nop()); !errors.Is(err, aiort.ErrBusy) {
 				t.Errorf("three where there is room for two: %v", err)
 			}
