@@ -20,7 +20,8 @@ import (
 )
 
 // Accepts returns the connections as they come, until ctx ends, the listener is closed, or the consumer breaks off. An
-// error comes with a nil connection: that of ctx and net.ErrClosed are the last, others (EMFILE, the deadline) are not.
+// error comes with a nil connection: that of ctx, net.ErrClosed, and that of a coroutine which has been cancelled are the
+// last, others (EMFILE, the deadline) are not.
 // Several goroutines may accept at the same time.
 //
 // On a loop with a thread (Options.Drive "thread", coroutines) one operation stays with the kernel for all of that time
@@ -63,7 +64,7 @@ func (l *listener) accepts(ctx context.Context, accept func(context.Context) (ne
 			default:
 				err = l.localError("accept", syscallError("accept4", err))
 			}
-			if !yield(c, err) || err != nil && (errors.Is(err, net.ErrClosed) || ctx.Err() != nil) {
+			if !yield(c, err) || err != nil && (errors.Is(err, net.ErrClosed) || ctx.Err() != nil || a.h.enter() != nil) {
 				return
 			}
 		}
