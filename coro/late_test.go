@@ -23,12 +23,15 @@ func TestLateContext(t *testing.T) {
 				stop := task.follow(old)
 				wait := task.waits
 				task.unfollow(stop)
-				late := child(task, func(*Task) { // as if the report had been on its way
+				var e Event
+				child(task, func(late *Task) { // as if the report had been on its way
 					task.watch.Store(wait)
 					task.contextEnded()
+					late.Yield()
+					e.Set()
 				})
-				if _, err := late.Wait(task); err != nil {
-					t.Errorf("a wait without a context of its own: %v", err)
+				if err := e.Wait(task); err != nil || !e.IsSet() {
+					t.Errorf("a wait without a context of its own: %v, and what it waits for is there: %v", err, e.IsSet())
 				}
 
 				task.follow(old) // as if it could not be stopped any more
