@@ -166,6 +166,7 @@ func TestDialerLimits(t *testing.T) {
 			"deadline":         func(a *aio.Dialer, n *net.Dialer) { a.Deadline, n.Deadline = time.Unix(1, 0), time.Unix(1, 0) },
 			"cancel": func(a *aio.Dialer, n *net.Dialer) {
 				ch := make(chan struct{})
+				//lint:ignore SA1019 it is deprecated, and there
 				a.Cancel, n.Cancel = ch, ch
 				time.AfterFunc(5*time.Millisecond, func() { close(ch) })
 			},

@@ -123,7 +123,8 @@ func TestRWMutexReaders(t *testing.T) {
 	each(t, Options{}, func(t *testing.T, r *rig) {
 		r.do(func(task *Task) {
 			var m RWMutex
-			if m.RLock(task) != nil || m.RLock(task) != nil || !m.TryRLock() || m.TryLock() {
+			first, second := m.RLock(task), m.RLock(task)
+			if first != nil || second != nil || !m.TryRLock() || m.TryLock() {
 				t.Fatal("readers do not share, or a writer joins them")
 			}
 			writer := failing(task, func(task *Task) error { return m.Lock(task) })

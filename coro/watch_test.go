@@ -66,7 +66,7 @@ func spin(c chan bool) {
 		select {
 		case <-c:
 			return
-		default:
+		default: //lint:ignore SA5004 it is to spin
 		}
 	}
 }
