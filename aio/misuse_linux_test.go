@@ -183,7 +183,7 @@ func TestWritesDoNotMix(t *testing.T) {
 	each(t, func(t *testing.T, lib *aio.IO) {
 		a, b := tcpPair(t, lib)
 		a.SetWriteBuffer(4096) // so that they come in parts
-		const size, writers, each = 100_000, 6, 10
+		const size, writers, each = 50_000, 6, 6
 		var wg sync.WaitGroup
 		for i := range writers {
 			wg.Add(1)
@@ -221,7 +221,7 @@ func TestWritesDoNotMix(t *testing.T) {
 func TestAbortRead(t *testing.T) {
 	each(t, func(t *testing.T, lib *aio.IO) {
 		a, b := tcpPair(t, lib)
-		const total = 2000
+		const total = 600
 		go func() {
 			for i := range total {
 				if i%7 == 0 {
