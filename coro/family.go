@@ -56,6 +56,9 @@ func (t *Task) finish() {
 		t.joining = false
 	}
 	for _, c := range t.panics {
+		if c.detached.Load() {
+			continue // the loop is about to pass it on
+		}
 		if p := c.unseenPanic(); p != nil && t.panicked == nil {
 			t.panicked = p
 		}

@@ -225,7 +225,7 @@ func (s *Scheduler) left(t *Task) {
 	s.raise(t)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if t.panicked != nil && !t.detached {
+	if t.panicked != nil && !t.detached.Load() {
 		s.panickers = append(slices.DeleteFunc(s.panickers, (*Task).panicSeen), t)
 	}
 	if s.live--; s.live == 0 {
@@ -235,7 +235,7 @@ func (s *Scheduler) left(t *Task) {
 
 // raise passes on the panic of a task that nobody is going to wait for.
 func (s *Scheduler) raise(t *Task) {
-	if !t.detached {
+	if !t.detached.Load() {
 		return
 	}
 	if p := t.unseenPanic(); p != nil {
@@ -320,7 +320,7 @@ func (s *Scheduler) begin(t *Task, of *family) {
 
 // detach makes a task one of the scheduler's own.
 func (s *Scheduler) detach(t *Task) {
-	if t.detached = true; t.state == stateDone {
+	if t.state == stateDone {
 		s.raise(t)
 		return
 	}
@@ -375,6 +375,9 @@ func (s *Scheduler) unseenPanic() *PanicError {
 	for len(s.panickers) > 0 {
 		t := s.panickers[0]
 		s.panickers = s.panickers[1:]
+		if t.detached.Load() {
+			continue // the loop is about to pass it on
+		}
 		if p := t.unseenPanic(); p != nil {
 			return p
 		}

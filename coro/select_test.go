@@ -69,6 +69,7 @@ func TestSelect(t *testing.T) {
 				t.Errorf("closed: case %d, %v, %v", i, err, ok)
 			}
 			cases[5] = IsSet(new(Event))
+			cases[7] = IsSet(new(Event)) // a simulated clock does not wait for what another thread does
 			do(4, func() { cancel(errors.New("x")) })
 			cases[4] = IsSet(new(Event))
 			do(2, func() { e.Set() })

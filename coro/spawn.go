@@ -102,7 +102,10 @@ func (h *Handle[T]) Cancel() { h.task.s.ask(&h.task, askCancel) }
 
 // Detach has the task go on without anybody to wait for it: it has no parent any more, its result is dropped, and a
 // panic goes to Options.OnPanic.
-func (h *Handle[T]) Detach() { h.task.s.ask(&h.task, askDetach) }
+func (h *Handle[T]) Detach() {
+	h.task.detached.Store(true)
+	h.task.s.ask(&h.task, askDetach)
+}
 
 // Over reports whether the task is over, so that Wait would not wait.
 func (h *Handle[T]) Over() bool { return h.task.ended.IsSet() }

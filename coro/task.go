@@ -41,7 +41,6 @@ type Task struct {
 	lane     taskLane
 	views    []func() // that are to be detached
 	group    *Group
-	detached bool
 	failed   error
 	panicked *PanicError
 
@@ -50,6 +49,7 @@ type Task struct {
 	asks     atomic.Uint32
 	employer atomic.Pointer[worker] // as the watchdog sees it
 	reported atomic.Bool            // as a hog
+	detached atomic.Bool            // nobody is going to wait for it
 	watch    atomic.Uint64          // the wait whose context has ended
 	ended    Event
 

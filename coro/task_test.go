@@ -149,7 +149,10 @@ func TestDetach(t *testing.T) {
 		if err := r.Run(context.Background()); err != nil {
 			t.Error(err)
 		}
-		if e := got.Swap(nil); e == nil || e.Value != "detached" {
+		for got.Load() == nil {
+			time.Sleep(10 * time.Microsecond)
+		}
+		if e := got.Swap(nil); e.Value != "detached" {
 			t.Errorf("OnPanic got %v", e)
 		}
 		p = r.spawn(func(*Task) { panic("late") })
