@@ -348,11 +348,11 @@ func TestScratchLetsGo(t *testing.T) {
 // The kernel starts no more threads than Workers for operations that it can only do by blocking, also for a thread
 // other than the one that called Bind, and they end with the thread they work for.
 func TestWorkers(t *testing.T) {
-	if os.Getenv(childEnv) == "" { // threads that have made another ring keep what that one's limit was
+	if !systest.InChild(t) { // threads that have made another ring keep what that one's limit was
 		openOrSkip(t, Config{}).Close()
 	}
 	forKinds(t, func(t *testing.T, cfg Config) {
-		child(t, func() {
+		systest.Child(t, func() {
 			runtime.LockOSThread()
 			defer runtime.UnlockOSThread()
 			cfg.Workers = 3

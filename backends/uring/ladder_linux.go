@@ -101,7 +101,7 @@ func explain(err error) error {
 	case errors.Is(err, syscall.EACCES):
 		why = "a security module such as SELinux denies it"
 	case errors.Is(err, syscall.ENOMEM):
-		why = "out of memory, or over RLIMIT_MEMLOCK on Linux before 5.12 (ulimit -l)"
+		why = "out of memory, or over RLIMIT_MEMLOCK (ulimit -l), against which Linux counts rings before 5.12 and again on 6.18"
 	case errors.Is(err, syscall.EMFILE), errors.Is(err, syscall.ENFILE):
 		why = "no file descriptor left (ulimit -n)"
 	case errors.Is(err, syscall.EINVAL):

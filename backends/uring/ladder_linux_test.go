@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"runtime"
 	"strings"
@@ -230,29 +229,6 @@ func TestForeignThread(t *testing.T) {
 	<-done
 }
 
-// childEnv is set in the processes that child starts.
-const childEnv = "WEIR_TEST_CHILD"
-
-// child runs the calling test again in a process of its own, and inside there.
-func child(t *testing.T, inside func()) {
-	t.Helper()
-	if os.Getenv(childEnv) == t.Name() {
-		inside()
-		return
-	}
-	cmd := exec.Command(os.Args[0], "-test.run=^"+strings.ReplaceAll(t.Name(), "/", "$/^")+"$", "-test.v", "-test.timeout=30s")
-	cmd.Env = append(os.Environ(), childEnv+"="+t.Name())
-	out, err := cmd.CombinedOutput()
-	switch {
-	case err != nil:
-		t.Errorf("%v\n%s", err, out)
-	case strings.Contains(string(out), "--- SKIP: "+t.Name()):
-		t.Skipf("%s", out)
-	case !strings.Contains(string(out), "--- PASS: "+t.Name()):
-		t.Errorf("the child did not run the test:\n%s", out)
-	}
-}
-
 // What container runtimes do to a whole process.
 func TestBlocked(t *testing.T) {
 	openOrSkip(t, Config{}).Close()
@@ -286,7 +262,7 @@ func TestBlocked(t *testing.T) {
 		{name: "EnterNothing", rule: systest.Rule{Call: enter}, bind: true, want: "self-test", least: 900 * time.Millisecond},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			child(t, func() {
+			systest.Child(t, func() {
 				systest.DenyAll(t, tt.rule)
 				fds := systest.Descriptors(t)
 				for i, kind := range kinds {
@@ -327,7 +303,7 @@ func TestBlocked(t *testing.T) {
 // A process without descriptors to spare is told so, and loses none.
 func TestNoDescriptors(t *testing.T) {
 	openOrSkip(t, Config{}).Close()
-	child(t, func() {
+	systest.Child(t, func() {
 		var was unix.Rlimit
 		if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &was); err != nil {
 			t.Fatal(err)
