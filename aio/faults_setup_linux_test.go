@@ -269,6 +269,7 @@ func TestFault47Descriptors(t *testing.T) {
 			}
 			for range 3 {
 				c, err := ln.Accept()
+				//lint:ignore SA1019 what callers of net still ask
 				if e := (net.Error)(nil); !errors.Is(err, syscall.EMFILE) || !errors.As(err, &e) || !e.Temporary() || c != nil {
 					t.Errorf("Accept: %v, %v: want a temporary EMFILE", c, err)
 				}
