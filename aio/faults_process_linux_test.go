@@ -14,6 +14,7 @@ import (
 	"os/exec"
 	"os/signal"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -488,6 +489,69 @@ func TestFault63Credentials(t *testing.T) {
 				if err := os.Chmod(cmd.Dir, 0o755); err != nil {
 					t.Fatal(err)
 				}
+			})
+		})
+	}
+}
+
+// TestFault59TimeNamespace: the clock that deadlines are on is far from the kernel's own, as in a container that was
+// moved here from another machine. A wait is as long as it is elsewhere.
+func TestFault59TimeNamespace(t *testing.T) {
+	const nsFile, outer = "/proc/self/ns/time", "WEIR_TEST_TIME_NS"
+	for name, seconds := range map[string]int{"later": 10 * 24 * 3600, "earlier": -60} {
+		t.Run(name, func(t *testing.T) {
+			if !systest.InChild(t) {
+				ns, err := os.Readlink(nsFile)
+				if err != nil {
+					t.Skip("this kernel has no time namespaces: ", err)
+				}
+				t.Setenv(outer, ns)
+				runtime.LockOSThread() // for good: the thread's children will be elsewhere
+				if err := unix.Unshare(unix.CLONE_NEWTIME); err != nil {
+					t.Skip("no time namespace can be made: ", err)
+				}
+				offset := fmt.Appendf(nil, "monotonic %d 0\n", seconds)
+				if err := os.WriteFile(fmt.Sprintf("/proc/%d/timens_offsets", unix.Gettid()), offset, 0); err != nil {
+					t.Skip("the clock cannot be moved: ", err)
+				}
+			}
+			systest.Child(t, func() {
+				if ns, err := os.Readlink(nsFile); err != nil || ns == os.Getenv(outer) {
+					t.Skip("this kernel does not change the namespace of a program that it starts: ", ns, err)
+				}
+				each(t, func(t *testing.T, lib *aio.IO) {
+					const d = 20 * time.Millisecond
+					a, b := pipe(t, "tcp", lib.Dial, lib.Listen)
+					defer a.Close()
+					defer b.Close()
+					begin := time.Now()
+					over := make(chan error, 2)
+					go func() { over <- lib.Sleep(context.Background(), d) }()
+					a.SetReadDeadline(begin.Add(d))
+					go func() {
+						_, err := a.Read(make([]byte, 1))
+						if errors.Is(err, os.ErrDeadlineExceeded) {
+							err = nil
+						}
+						over <- err
+					}()
+					for range 2 {
+						select {
+						case err := <-over:
+							if err != nil {
+								t.Error(err)
+							}
+						case <-time.After(20 * time.Second):
+							panic("waits that end never")
+						}
+					}
+					if took := time.Since(begin); took < d {
+						t.Errorf("waits of %v took %v", d, took)
+					}
+					if n := lib.Stats().Syscalls; n > 1000 {
+						t.Errorf("they took %d system calls: the loop spins", n)
+					}
+				})
 			})
 		})
 	}

@@ -31,6 +31,8 @@ type Backend struct {
 	alarmID uint32
 	alarmTS sys.Timespec
 
+	moved bool // deadlines are given to the kernel as times from now: see sys.MovedClock
+
 	counters struct {
 		syscalls, enters, sqes, cqes, overflows, rearms atomic.Uint64
 	}
@@ -94,7 +96,10 @@ func Open(cfg Config) (*Backend, error) {
 		return nil, fmt.Errorf("io_uring: this kernel lacks features %#x that weir needs (Linux 5.13): %w", missing, errors.ErrUnsupported)
 	}
 	r.Hide(cfg.Hide)
-	b := &Backend{cfg: cfg, ring: r, rung: name, thread: cfg.Thread}
+	b := &Backend{cfg: cfg, ring: r, rung: name, thread: cfg.Thread, moved: sys.MovedClock()}
+	if b.moved {
+		r.Hide(sys.FeatMinTimeout) // and with it absolute deadlines of waits
+	}
 	b.pollFirst = r.Flags()&(sys.SetupCoopTaskrun|sys.SetupSingleIssuer) != 0 // which are as old, or younger
 	if err := b.wake.open(); err != nil {
 		r.Close()
@@ -176,6 +181,11 @@ func (b *Backend) Alarm(deadline int64) bool {
 		encodeTimeout(e, &b.alarmTS, b.alarmUserData())
 	} else {
 		encodeTimeoutUpdate(e, &b.alarmTS, b.alarmUserData(), slotCancel)
+	}
+	if b.moved {
+		left := max(deadline-b.Now(), 0)
+		b.alarmTS = sys.Timespec{Sec: left / 1e9, Nsec: left % 1e9}
+		e.OpFlags &^= sys.TimeoutAbs
 	}
 	b.alarm = deadline
 	return true

@@ -1,6 +1,7 @@
 package sys
 
 import (
+	"sync"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -27,3 +28,14 @@ var clockBase, monotonicBase = func() (base time.Time, monotonic int64) {
 // is ahead of the kernel by the nanoseconds between the two readings: a wait that the kernel ends at a deadline
 // finds that deadline passed.
 func Monotonic() int64 { return monotonicBase + int64(time.Since(clockBase)) }
+
+// firstTimeNamespace is the inode of the time namespace that the system started with (TIME_NS_INIT_INO, linux/nsfs.h).
+const firstTimeNamespace = 0xEFFFFFFA
+
+// MovedClock reports whether the process is in a time namespace of its own (Linux 5.6): its CLOCK_MONOTONIC may be far
+// from the kernel's, and io_uring compares absolute deadlines with the latter (seen on Linux 6.18). What cannot be found
+// out, without /proc, counts as no.
+var MovedClock = sync.OnceValue(func() bool {
+	var st unix.Stat_t
+	return unix.Stat("/proc/self/ns/time", &st) == nil && st.Ino != firstTimeNamespace
+})

@@ -32,7 +32,7 @@ func Command(t testing.TB) *exec.Cmd {
 		args = append(args, "-test.short")
 	}
 	cmd := exec.Command(exe, args...)
-	cmd.Env = append(os.Environ(), childEnv+"="+t.Name())
+	cmd.Env = append(os.Environ(), childEnv+"="+t.Name(), "GORACE=atexit_sleep_ms=0") // or each takes a second
 	return cmd
 }
 
