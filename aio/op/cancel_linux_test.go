@@ -54,6 +54,10 @@ func TestCancelPending(t *testing.T) {
 				}
 				ctx, cancel := context.WithTimeout(bg, short/5)
 				err := op.Do(ctx, r.l, o)
+				if errors.Is(err, unix.EOPNOTSUPP) {
+					cancel()
+					break
+				}
 				late := o.Err == context.DeadlineExceeded // it was over before anything was submitted
 				if !errors.Is(err, context.DeadlineExceeded) || o.Err != op.ErrCanceled && !late {
 					t.Errorf("%v with a context: %v, Do: %v", o, o.Err, err)
