@@ -153,6 +153,7 @@ type Args struct {
 	Info    Siginfo
 	Word    *atomic.Uint32 // of a futex
 	Val     uint64
+	Region  *Region // of OpRead, OpWrite: memory that Buf lies in, and that the backend may know: see Registrar
 }
 
 // AtCWD in the place of a directory's descriptor means the working directory (AT_FDCWD).

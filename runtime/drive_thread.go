@@ -25,6 +25,9 @@ func (l *Loop) serve(ready chan<- error) {
 		close(l.ended)
 		return
 	}
+	for _, p := range l.known() {
+		l.registerHere(p)
+	}
 	l.drain()
 }
 

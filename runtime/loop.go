@@ -53,7 +53,9 @@ type Loop struct {
 	gate         gate
 	peers        func() []*Loop // of the same Runtime; nil: there are none
 
-	asks struct { // of inLoop on the thread drive
+	known func() []*Buffers // of the same Runtime; nil: there are none
+	asked atomic.Bool       // asks has something
+	asks  struct {          // of inLoop on the thread drive
 		sync.Mutex
 		list []func()
 	}
@@ -233,8 +235,8 @@ func (l *Loop) Post(f func()) error {
 	return l.Submit(c)
 }
 
-// inLoop runs f between ticks of a loop that is closing and waits for it. It returns false, without having run it, if
-// the loop has ended.
+// inLoop runs f between ticks and waits for it. It returns false, without having run it, if the loop has ended; on the
+// scheduler drive it may run after the end. The loop must be one that somebody runs.
 func (l *Loop) inLoop(f func()) bool {
 	if l.drive == driveScheduler {
 		l.mu.Lock()
@@ -246,6 +248,7 @@ func (l *Loop) inLoop(f func()) bool {
 	ran := make(chan struct{})
 	l.asks.Lock()
 	l.asks.list = append(l.asks.list, func() { f(); close(ran) })
+	l.asked.Store(true)
 	l.asks.Unlock()
 	l.be.Wake()
 	select {
@@ -266,6 +269,7 @@ func (l *Loop) answer() {
 	l.asks.Lock()
 	list := l.asks.list
 	l.asks.list = nil
+	l.asked.Store(false)
 	l.asks.Unlock()
 	for _, f := range list {
 		f()

@@ -21,6 +21,8 @@ type Runtime struct {
 	place *sched.Placement
 	pool  *pool
 
+	regions regions
+
 	mu      sync.Mutex
 	closed  bool
 	sched   []*Loop // on the scheduler drive
@@ -92,7 +94,7 @@ func (r *Runtime) open(d drive) (*Loop, error) {
 	var l *Loop
 	name, why, err := choose(&r.opts, d == driveThread, func(be backends.Backend) error {
 		l = newLoop(be, d, int64(r.opts.MaxInFlight), r.pool)
-		l.peers = r.loops
+		l.peers, l.known = r.loops, r.regions.list
 		l.gate.max = hangs(&r.opts)
 		if d == driveScheduler {
 			err := l.startScheduler()

@@ -34,7 +34,7 @@ func (l *Loop) takeIntake() {
 	if l.closeIt.Load() && !l.closing {
 		l.beginClose()
 	}
-	if l.closing {
+	if l.asked.Load() {
 		l.answer()
 	}
 	for n := l.intake.Take(); n != nil; {

@@ -40,9 +40,26 @@
 // constructors. Names and addresses are copied when the Op is made. All of it is kept alive until then, whatever
 // becomes of the caller.
 //
+// # Registered buffers
+//
+// aio.RegisterBuffers makes Buffers, which the kernel is told of once, where it can be; ReadFixed and WriteFixed use them. What
+// that saves is to find and pin the pages of each read and write past the page cache. Nothing can be got wrong that is not an
+// error:
+//
+//	Get                 lends a Buffer
+//	Bytes               is its memory; panics after Release
+//	ReadFixed           keeps it from being released until the whole list is over; ErrReleased after Release
+//	Release             ErrInUse while an operation is in flight on it; ErrReleased the second time
+//	Close of the pool   ErrInUse while a Buffer has not been released
+//	Close of the IO     ends what is in flight, and the registration; Buffers are released as ever
+//
+// A Buffer that was released is worth nothing also when its memory has been lent to somebody else. The memory is Go's, kept by
+// the pool, by who was lent it and by each operation in flight: a slice of it that is used too late reads or writes what others
+// do, and never faults.
+//
 // # What is missing, and why
 //
-// Registered buffers and files: they save little, and buffers must not be Go memory. Operations on memory maps (madvise),
-// on the ring itself (msg_ring, files_update, fixed descriptors) and on devices (uring_cmd). Waiting for an epoll descriptor
+// Registered files: a ring holds them open, so that a Close that nobody undoes there closes nothing, and what they save
+// the kernel is one look-up. Operations on memory maps (madvise), on the ring itself (msg_ring, files_update, fixed descriptors) and on devices (uring_cmd). Waiting for an epoll descriptor
 // is Poll. Operations that report more than once (multishot): package runtime has them, Op.Multi.
 package op

@@ -37,7 +37,8 @@ const patience = 20 * time.Second
 // on is a loop to run operations on.
 type on struct {
 	testing.TB
-	l *aiort.Loop
+	l  *aiort.Loop
+	rt *aiort.Runtime
 }
 
 // each runs f on a loop of each backend and drive there is.
@@ -123,7 +124,7 @@ func start(t testing.TB, o aiort.Options) *on {
 			t.Errorf("descriptors leaked:\nbefore %v\nafter  %v", before, after)
 		}
 	})
-	return &on{TB: t, l: l}
+	return &on{TB: t, l: l, rt: rt}
 }
 
 func openFDs(t testing.TB) []string {

@@ -26,6 +26,7 @@ type Op struct {
 	invalid error // it cannot be submitted at all
 	source  *Op   // see From
 	ran     bool  // it has a result
+	hold    *hold // of a ReadFixed or WriteFixed
 }
 
 // Errors of operations besides errnos.
@@ -99,9 +100,12 @@ func (o *Op) SetFD(fd int) *Op {
 	return o
 }
 
-// SetBuf changes the buffer. It returns o.
+// SetBuf changes the buffer, but not to or from a Buffer. It returns o.
 func (o *Op) SetBuf(p []byte) *Op {
 	o.mayChange()
+	if o.hold != nil {
+		panic("op: SetBuf of an operation on a Buffer: SetBuffer and SetRange change that")
+	}
 	o.c.Op.Buf = p
 	return o
 }

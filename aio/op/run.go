@@ -52,6 +52,9 @@ func Refuse(err error, ops ...*Op) error {
 	for _, o := range ops {
 		if o != nil && !o.c.InFlight() {
 			o.N, o.Err, o.ran = 0, err, false
+			if o.hold != nil {
+				o.hold.drop()
+			}
 		}
 	}
 	return err
@@ -113,6 +116,9 @@ func (o *Op) check(before []*Op, linked bool) error {
 	if o.source != nil && !precedes(o.source, before) {
 		return errFromBehind
 	}
+	if o.hold != nil { // last: what has not been taken cannot be forgotten
+		return o.hold.take()
+	}
 	return nil
 }
 
@@ -129,6 +135,9 @@ func precedes(source *Op, before []*Op) bool {
 func collect(ops []*Op) (failed error) {
 	for i, o := range ops {
 		o.N, o.Err, o.ran = o.c.N(), o.c.Err(), true
+		if o.hold != nil {
+			o.hold.drop()
+		}
 		if o.Err != nil {
 			if failed == nil {
 				failed = &Error{i, o.String(), o.Err}

@@ -23,6 +23,7 @@ type Backend struct {
 	scratch []*scratch // by slot
 	lengthy bool       // what is queued may take the kernel a while to submit
 	lacks   [backends.NumCodes]bool
+	regions []*backends.Region // by index, what the ring's table of buffers holds; nil: it has none
 
 	wake   wake
 	glance glance
@@ -39,8 +40,9 @@ type Backend struct {
 }
 
 var (
-	_ backends.Backend  = (*Backend)(nil)
-	_ backends.Pollable = (*Backend)(nil)
+	_ backends.Backend   = (*Backend)(nil)
+	_ backends.Pollable  = (*Backend)(nil)
+	_ backends.Registrar = (*Backend)(nil)
 )
 
 // What the kernel says inside of itself for EINTR, and lets out where a worker that is opening a FIFO is interrupted:

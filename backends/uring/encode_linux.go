@@ -22,9 +22,15 @@ func (b *Backend) encode(e *sys.SQE, c *backends.Completion) {
 	case backends.OpRead:
 		e.Opcode, e.Off, e.OpFlags = sys.OpRead, uint64(op.Off), op.Flags
 		setBuf(e, op.Buf)
+		if op.Args != nil {
+			b.fix(e, op)
+		}
 	case backends.OpWrite:
 		e.Opcode, e.Off, e.OpFlags = sys.OpWrite, uint64(op.Off), op.Flags
 		setBuf(e, op.Buf)
+		if op.Args != nil {
+			b.fix(e, op)
+		}
 	case backends.OpReadv, backends.OpWritev:
 		s := b.scratchFor(c)
 		s.iov = appendIovecs(s.iov[:0], op.Bufs)

@@ -68,5 +68,7 @@ func (b *Backend) await(id backends.ID, deadline int64) (int32, error) {
 // deny has the kernel refuse what Config.Deny says.
 func (b *Backend) deny() error {
 	b.counters.syscalls.Add(1)
-	return sys.Restrict(b.ring.FD(), b.cfg.Deny, []uint8{sys.RegisterEnableRings, sys.RegisterIOWQMaxWorkers})
+	return sys.Restrict(b.ring.FD(), b.cfg.Deny, []uint8{
+		sys.RegisterEnableRings, sys.RegisterIOWQMaxWorkers, sys.RegisterBuffers2, sys.RegisterBuffersUpdate,
+	})
 }

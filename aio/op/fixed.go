@@ -1,0 +1,89 @@
+package op
+
+import (
+	"sync/atomic"
+
+	"github.com/weirgo/weir/backends"
+	"github.com/weirgo/weir/internal/fixed"
+	aiort "github.com/weirgo/weir/runtime"
+)
+
+// Buffer is memory that was lent by aio.Buffers, which aio.RegisterBuffers makes.
+type Buffer = aiort.Buffer
+
+// Errors of Buffers.
+var (
+	// ErrReleased: an operation was submitted on a Buffer that has been released. Nothing was submitted.
+	ErrReleased = aiort.ErrReleased
+
+	// ErrInUse: a Buffer cannot be released while an operation is in flight on it, nor its pool be closed before all
+	// have been.
+	ErrInUse = aiort.ErrInUse
+)
+
+// ReadFixed is Read into the whole of b: the kernel, where it knows b, need not look up and pin its pages for this read.
+// That pays for reads that bypass the page cache (O_DIRECT). While the operation is in flight b cannot be released. It is a
+// plain Read on an IO that b was not made by, in coroutines, and wherever the buffers could not be registered. Errors: those
+// of Read, and ErrReleased for a b that has been released. io_uring READ_FIXED, Linux 5.1, registered with 5.19.
+func ReadFixed(fd int, b Buffer, off int64) *Op { return onBuffer(backends.OpRead, fd, b, off) }
+
+// WriteFixed is Write of the whole of b, or of a part with SetRange, in the way of ReadFixed. Errors: those of Write, and
+// ErrReleased. io_uring WRITE_FIXED, Linux 5.1, registered with 5.19.
+func WriteFixed(fd int, b Buffer, off int64) *Op { return onBuffer(backends.OpWrite, fd, b, off) }
+
+func onBuffer(code backends.Code, fd int, b Buffer, off int64) *Op {
+	o := of(backends.Op{Code: code, FD: fd, Off: off, Args: new(backends.Args)})
+	o.hold = new(hold)
+	return o.SetBuffer(b)
+}
+
+// SetBuffer changes the Buffer of a ReadFixed or WriteFixed, of which it is to use the whole again. It returns o.
+func (o *Op) SetBuffer(b Buffer) *Op {
+	o.mayChange()
+	o.onlyFixed("SetBuffer")
+	op := &o.c.Op
+	o.hold.b = b
+	op.Args.Region, op.Buf, o.invalid = fixed.Memory(b)
+	return o
+}
+
+// SetRange makes a ReadFixed or WriteFixed use the bytes from up to to, without that, of its Buffer. It panics if there are
+// none such. It returns o.
+func (o *Op) SetRange(from, to int) *Op {
+	o.mayChange()
+	o.onlyFixed("SetRange")
+	_, mem, err := fixed.Memory(o.hold.b)
+	if o.invalid = err; err == nil {
+		o.c.Op.Buf = mem[from:to]
+	}
+	return o
+}
+
+func (o *Op) onlyFixed(what string) {
+	if o.hold == nil {
+		panic("op: " + what + " of an operation that is not on a Buffer: " + o.c.Op.Code.String())
+	}
+}
+
+// hold keeps the Buffer of an operation from being released between its submission and the end of its list.
+type hold struct {
+	b  Buffer
+	on atomic.Bool
+}
+
+func (h *hold) take() error {
+	if h.on.Swap(true) {
+		return nil // it is twice in the list, which is found out
+	}
+	err := fixed.Hold(h.b)
+	if err != nil {
+		h.on.Store(false)
+	}
+	return err
+}
+
+func (h *hold) drop() {
+	if h.on.Swap(false) {
+		fixed.Drop(h.b)
+	}
+}

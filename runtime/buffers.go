@@ -1,0 +1,143 @@
+package runtime
+
+import (
+	"errors"
+	"fmt"
+	"sync"
+
+	"github.com/weirgo/weir/backends"
+	"github.com/weirgo/weir/internal/fixed"
+	"github.com/weirgo/weir/internal/sys"
+)
+
+// Buffers is memory that is lent in buffers of one size and that the kernel knows in advance, where it can.
+type Buffers = fixed.Pool
+
+// Buffer is one of them, for whom it was lent to.
+type Buffer = fixed.Buffer
+
+// Errors of buffers.
+var (
+	// ErrReleased: the Buffer has been released.
+	ErrReleased = fixed.ErrReleased
+
+	// ErrInUse: an operation is in flight on the Buffer, or some Buffers have not been released.
+	ErrInUse = fixed.ErrInUse
+)
+
+// maxRegion is how much memory the kernel takes at one place of its table.
+const maxRegion = 1 << 30
+
+// regions are what the loops of a Runtime have been told of.
+type regions struct {
+	mu    sync.Mutex // never held while waiting for a loop
+	taken [backends.MaxRegions]struct {
+		p       *Buffers
+		leaving bool // loops that start now are not to be told
+	}
+}
+
+// take makes a pool and gives it a place.
+func (t *regions) take(n, size int, gone func(*Buffers)) *Buffers {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	i := 0
+	for i < len(t.taken) && t.taken[i].p != nil {
+		i++
+	}
+	var p *Buffers
+	p = fixed.New(sys.NewRegion(i, n*size), size, func() { gone(p) })
+	if i == len(t.taken) {
+		fixed.Fail(p, fmt.Errorf("weir: %d pools are registered already", i))
+	} else {
+		t.taken[i].p = p
+	}
+	return p
+}
+
+// list returns those that loops are to know.
+func (t *regions) list() (all []*Buffers) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for i := range t.taken {
+		if e := &t.taken[i]; e.p != nil && !e.leaving {
+			all = append(all, e.p)
+		}
+	}
+	return all
+}
+
+// leave takes the place at index off the list, where it stays taken until vacate.
+func (t *regions) leave(index int) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.taken[index].leaving = true
+}
+
+func (t *regions) vacate(index int) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.taken[index].p, t.taken[index].leaving = nil, false
+}
+
+// RegisterBuffers makes n buffers of size bytes each, 1 GiB in all at most, and has every loop register their memory with
+// its backend; a loop that starts later does so when it starts. Where that cannot be done the buffers work all the same:
+// Buffers.Registered tells. It waits for the loops: not for use in callbacks. Errors: ErrClosed, or sizes that make no sense.
+func (r *Runtime) RegisterBuffers(n, size int) (*Buffers, error) {
+	if n <= 0 || size <= 0 || size > maxRegion/n {
+		return nil, fmt.Errorf("weir: RegisterBuffers of %d times %d bytes: want at least one of each, and 1 GiB in all at most", n, size)
+	}
+	if r.Closed() {
+		return nil, ErrClosed
+	}
+	p := r.regions.take(n, size, r.unregister)
+	if !p.Registered() {
+		return p, nil
+	}
+	// A loop that starts now finds p in the list, or is among the loops here, or both.
+	for _, l := range r.loops() {
+		l.register(p)
+	}
+	return p, nil
+}
+
+// unregister is the end of a pool: nobody has a buffer of it.
+func (r *Runtime) unregister(p *Buffers) {
+	region := fixed.Region(p)
+	if region.Index == backends.MaxRegions {
+		return
+	}
+	r.regions.leave(region.Index)
+	for _, l := range r.loops() {
+		if b, ok := l.be.(backends.Registrar); ok {
+			l.inLoop(func() {
+				if !l.finished() {
+					b.Unregister(region)
+				}
+			})
+		}
+	}
+	r.regions.vacate(region.Index) // when no loop has it any more
+}
+
+// register has the loop know the memory of p, or notes why it cannot.
+func (l *Loop) register(p *Buffers) {
+	if !l.inLoop(func() { l.registerHere(p) }) {
+		fixed.Fail(p, ErrClosed)
+	}
+}
+
+// registerHere is register for the loop's thread, between ticks.
+func (l *Loop) registerHere(p *Buffers) {
+	b, ok := l.be.(backends.Registrar)
+	switch {
+	case !ok:
+		fixed.Fail(p, fmt.Errorf("weir: backend %s registers no buffers: %w", l.be.Name(), errors.ErrUnsupported))
+	case l.finished():
+		fixed.Fail(p, ErrClosed)
+	default:
+		if err := b.Register(fixed.Region(p)); err != nil {
+			fixed.Fail(p, fmt.Errorf("weir: registering buffers with %s: %w", l.be.Name(), err))
+		}
+	}
+}
