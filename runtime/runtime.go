@@ -38,6 +38,9 @@ type Info struct {
 	Detail  string // what the backend has to say about itself: set-up flags, ...
 	Kernel  string // the system and its version, "linux 6.12.1", or its name alone
 
+	// Features are what the kernel has of the optional parts of the backend's interface, by the kernel's names.
+	Features []string
+
 	// Fallbacks are the kinds of operations that the backend cannot do here, because the kernel lacks them or a
 	// filter denies them, and that are done as system calls. A denial shows when the first of its kind fails.
 	Fallbacks []string
@@ -118,6 +121,9 @@ func (r *Runtime) open(d drive) (*Loop, error) {
 		r.info.Backend, r.info.Reason, r.opts.Backend = name, why, name
 		if d, ok := l.be.(interface{ Detail() string }); ok {
 			r.info.Detail = d.Detail()
+		}
+		if f, ok := l.be.(interface{ Features() []string }); ok {
+			r.info.Features = f.Features()
 		}
 		if r.opts.Logger != nil && strings.HasPrefix(why, fallback) {
 			r.opts.Logger.Warn("weir: "+why, slog.String("backend", name))

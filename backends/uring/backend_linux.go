@@ -66,6 +66,9 @@ func (b *Backend) Now() int64 { return sys.Monotonic() }
 // Detail names the set-up flags that the kernel accepted.
 func (b *Backend) Detail() string { return b.rung }
 
+// Features names what the kernel says it has beyond the first io_uring (IORING_FEAT_*).
+func (b *Backend) Features() []string { return featureNames(b.ring.Features()) }
+
 // PollFD is the ring's descriptor: it is readable while completions wait.
 func (b *Backend) PollFD() int { return b.ring.FD() }
 
@@ -86,10 +89,14 @@ func Open(cfg Config) (*Backend, error) {
 	if cfg.Workers == 0 {
 		cfg.Workers = defaultWorkers
 	}
-	rungs := ladder(cfg)
-	r, name, err := climb(rungs[min(cfg.Rung, len(rungs)-1):], func(flags uint32) (*ring, error) {
-		return newRing(cfg.Entries, cfg.CQEntries, flags)
-	})
+	r, name, err := setUp(cfg)
+	for range 2 { // less may be had; what does not fit waits a little longer
+		if !errors.Is(err, syscall.ENOMEM) || cfg.Entries < 2*minEntries {
+			break
+		}
+		cfg.Entries, cfg.CQEntries = cfg.Entries/2, cfg.CQEntries/2
+		r, name, err = setUp(cfg)
+	}
 	if err != nil {
 		return nil, explain(err)
 	}

@@ -45,6 +45,14 @@ func ladder(cfg Config) []uint32 {
 	return sharedLadder
 }
 
+// setUp makes the best ring of this size that the kernel knows.
+func setUp(cfg Config) (*ring, string, error) {
+	rungs := ladder(cfg)
+	return climb(rungs[min(cfg.Rung, len(rungs)-1):], func(flags uint32) (*ring, error) {
+		return newRing(cfg.Entries, cfg.CQEntries, flags)
+	})
+}
+
 // climb goes down the rungs until open works on one.
 func climb(rungs []uint32, open func(flags uint32) (*ring, error)) (*ring, string, error) {
 	err := error(syscall.EINVAL)
@@ -78,6 +86,23 @@ func flagNames(flags uint32) string {
 		return "plain"
 	}
 	return strings.Join(names, "|")
+}
+
+// features are the names of IORING_FEAT_*, by bit.
+var features = [...]string{
+	"SINGLE_MMAP", "NODROP", "SUBMIT_STABLE", "RW_CUR_POS", "CUR_PERSONALITY", "FAST_POLL", "POLL_32BITS", "SQPOLL_NONFIXED",
+	"EXT_ARG", "NATIVE_WORKERS", "RSRC_TAGS", "CQE_SKIP", "LINKED_FILE", "REG_REG_RING", "RECVSEND_BUNDLE", "MIN_TIMEOUT",
+	"RW_ATTR", "NO_IOWAIT",
+}
+
+func featureNames(bits uint32) []string {
+	var names []string
+	for i, name := range features {
+		if bits&(1<<i) != 0 {
+			names = append(names, name)
+		}
+	}
+	return names
 }
 
 // disabledSysctl is kernel.io_uring_disabled (Linux 6.6). Tests put something else in its place.

@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -123,7 +124,7 @@ func TestRungs(t *testing.T) {
 // When no rung holds, Open says why; and the lowest is what is left to those who ask for less.
 func TestClimb(t *testing.T) {
 	openOrSkip(t, Config{}).Close()
-	for _, errno := range []syscall.Errno{syscall.EPERM, syscall.ENOMEM, syscall.EINVAL} {
+	for _, errno := range []syscall.Errno{syscall.EPERM, syscall.EMFILE, syscall.EINVAL} {
 		t.Run(unix.ErrnoName(errno), func(t *testing.T) {
 			systest.Deny(t, systest.Rule{Call: unix.SYS_IO_URING_SETUP, Errno: errno, If: []systest.Arg{{N: 0, Value: 16}}})
 			for _, kind := range kinds {
@@ -141,6 +142,43 @@ func TestClimb(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// Where the kernel has no memory for a ring there may be some for one of half or a quarter of the size.
+func TestSmaller(t *testing.T) {
+	openOrSkip(t, Config{}).Close()
+	var rules []systest.Rule
+	for _, tt := range []struct{ denied, got uint32 }{{64, 32}, {32, 16}, {16, 0}} {
+		rules = append(rules, systest.Rule{Call: unix.SYS_IO_URING_SETUP, Errno: syscall.ENOMEM, If: []systest.Arg{{N: 0, Value: tt.denied}}})
+		t.Run(fmt.Sprint(tt.denied), func(t *testing.T) {
+			systest.Deny(t, rules...)
+			b, err := Open(Config{Entries: 64, CQEntries: 1024})
+			if tt.got == 0 {
+				if !errors.Is(err, syscall.ENOMEM) {
+					t.Errorf("Open: %v, want ENOMEM", err)
+				}
+				return
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer b.Close()
+			if sq, cq := b.ring.SQEntries(), b.ring.CQEntries(); sq != tt.got || cq != 16*tt.got {
+				t.Errorf("the ring has %d and %d entries, want %d and %d", sq, cq, tt.got, 16*tt.got)
+			}
+		})
+	}
+}
+
+func TestFeatureNames(t *testing.T) {
+	if got := featureNames(sys.FeatNoDrop | sys.FeatExtArg | sys.FeatNoIowait); !slices.Equal(got, []string{"NODROP", "EXT_ARG", "NO_IOWAIT"}) {
+		t.Errorf("%q", got)
+	}
+	b := openOrSkip(t, Config{Hide: sys.FeatNoIowait})
+	defer b.Close()
+	if got := b.Features(); !slices.Contains(got, "EXT_ARG") || slices.Contains(got, "NO_IOWAIT") {
+		t.Errorf("%q", got)
 	}
 }
 
