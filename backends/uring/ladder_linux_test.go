@@ -164,7 +164,7 @@ func TestSmaller(t *testing.T) {
 				t.Fatal(err)
 			}
 			defer b.Close()
-			if sq, cq := b.ring.SQEntries(), b.ring.CQEntries(); sq != tt.got || cq != 16*tt.got {
+			if sq, cq := b.ring.SQEntries(), b.ring.CQEntries(); sq != tt.got || cq != 16*tt.got && RingImplementation == "weir" { // giouring does not pass the size on
 				t.Errorf("the ring has %d and %d entries, want %d and %d", sq, cq, tt.got, 16*tt.got)
 			}
 		})
