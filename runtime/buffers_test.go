@@ -15,6 +15,9 @@ func TestRegisterAtTheEnd(t *testing.T) {
 	for _, drive := range []string{DriveThread, DriveScheduler} {
 		t.Run(drive, func(t *testing.T) {
 			rt, err := New(Options{Drive: drive, Loops: 1})
+			if drive == DriveScheduler && errors.Is(err, errors.ErrUnsupported) {
+				t.Skip(err) // systems without anything to poll
+			}
 			if err != nil {
 				t.Fatal(err)
 			}
