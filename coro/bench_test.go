@@ -10,16 +10,27 @@ import (
 	"github.com/weirgo/weir/aio/op"
 )
 
+// started is a scheduler for a benchmark, with an IO of its own, until the benchmark ends.
+func started(b *testing.B) *Scheduler {
+	b.Helper()
+	io, err := aio.New(aio.Options{})
+	if err != nil {
+		b.Skip("no backend can start here:", err)
+	}
+	b.Cleanup(func() { io.Close() })
+	s, err := New(Options{IO: io})
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.Cleanup(func() { s.Close() })
+	b.ReportAllocs()
+	return s
+}
+
 // benchmark runs f in a task of a scheduler of its own.
 func benchmark(b *testing.B, f func(t *Task)) {
 	b.Helper()
-	s, err := New(Options{})
-	if err != nil {
-		b.Skip("no scheduler:", err)
-	}
-	defer s.Close()
-	b.ReportAllocs()
-	h := Spawn(s, func(t *Task) (int, error) { f(t); return 0, nil })
+	h := Spawn(started(b), func(t *Task) (int, error) { f(t); return 0, nil })
 	if _, err := h.Wait(context.Background()); err != nil {
 		b.Fatal(err)
 	}
@@ -39,12 +50,7 @@ func BenchmarkSpawn(b *testing.B) {
 
 // BenchmarkSpawnAcross is spawning from a goroutine and waiting there.
 func BenchmarkSpawnAcross(b *testing.B) {
-	s, err := New(Options{})
-	if err != nil {
-		b.Skip("no scheduler:", err)
-	}
-	defer s.Close()
-	b.ReportAllocs()
+	s := started(b)
 	for b.Loop() {
 		h := Spawn(s, func(*Task) (int, error) { return 1, nil })
 		if v, err := h.Wait(context.Background()); v != 1 || err != nil {

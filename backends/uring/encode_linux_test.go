@@ -249,7 +249,8 @@ func TestEncodeHuge(t *testing.T) {
 	}
 }
 
-// Whatever an operation says, the kernel is only shown memory that belongs to it, or to its slot.
+// Whatever an operation says, the kernel is only shown memory that belongs to it, or to its slot. These are the operations
+// up to OpClose; for those behind it see encode_more_linux_test.go.
 func FuzzEncode(f *testing.F) {
 	f.Add(uint8(backends.OpRead), false, uint32(0), 3, int64(0), []byte{10}, uint64(testID))
 	f.Add(uint8(backends.OpReadv), false, uint32(8), 3, int64(-1), []byte{10, 0, 3}, uint64(1))
@@ -258,7 +259,7 @@ func FuzzEncode(f *testing.F) {
 	f.Add(uint8(backends.OpConnect), false, uint32(0), 0, int64(0), []byte{200}, uint64(1<<32))
 	b := new(Backend)
 	f.Fuzz(func(t *testing.T, code uint8, multi bool, flags uint32, fd int, off int64, lens []byte, id uint64) {
-		op := backends.Op{Code: backends.Code(code) % backends.OpTimeout, Multi: multi, Flags: flags, FD: fd, Off: off}
+		op := backends.Op{Code: backends.Code(code) % (backends.OpClose + 1), Multi: multi, Flags: flags, FD: fd, Off: off}
 		var mem []byte // the operation's buffers are parts of it, with a byte between them
 		for _, n := range lens {
 			mem = append(mem, make([]byte, int(n)+1)...)
