@@ -10,8 +10,12 @@ import (
 // it asks for one by one, and a way for others to end the wait of one.
 
 // NewLoop makes a loop for the callback lane, as the function of that name does, with the options of r and its pool for
-// blocking calls. It belongs to the caller, who closes it; Close of r does not.
+// blocking calls. It belongs to the caller, who closes it; Close of r does not. After that there are no new ones:
+// ErrClosed.
 func (r *Runtime) NewLoop() (*Loop, error) {
+	if r.Closed() {
+		return nil, ErrClosed
+	}
 	l, err := NewLoop(r.opts)
 	if err != nil {
 		return nil, err
@@ -27,11 +31,8 @@ func (l *Loop) SubmitHere(c *Completion) error {
 	if c.Callback == nil {
 		return errors.New("weir: Completion submitted without a Callback")
 	}
-	if !l.limit.TryAcquire() {
-		if l.refuse.Load() {
-			return ErrClosed
-		}
-		return ErrBusy
+	if err := l.admit(); err != nil {
+		return err
 	}
 	state := stateStarted
 	if c.loop.Load() != l { // whoever moves the deadline of a started Completion needs to find its loop

@@ -159,6 +159,9 @@ func TestRuntimeNewLoop(t *testing.T) {
 			if err := r.rt.Close(); err != nil {
 				t.Error(err)
 			}
+			if _, err := r.rt.NewLoop(); err != ErrClosed {
+				t.Errorf("NewLoop of a runtime that is closed: %v", err)
+			}
 			ran := 0
 			c := Completion{Op: backends.Op{Code: backends.OpNop}, Callback: count(&ran)}
 			if err := l.Submit(&c); err != nil {

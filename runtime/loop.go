@@ -107,13 +107,21 @@ func (l *Loop) Submit(c *Completion) error {
 	if c.Callback == nil {
 		return errors.New("weir: Completion submitted without a Callback")
 	}
-	if !l.limit.TryAcquire() {
-		if l.refuse.Load() {
-			return ErrClosed
-		}
-		return ErrBusy
+	if err := l.admit(); err != nil {
+		return err
 	}
 	return l.push(c, false)
+}
+
+// admit takes a token of the limit for somebody who cannot wait for one.
+func (l *Loop) admit() error {
+	if l.limit.TryAcquire() {
+		return nil
+	}
+	if l.refuse.Load() {
+		return ErrClosed
+	}
+	return ErrBusy
 }
 
 // push queues c, for which a token of the limit has been taken. park says that the caller is going to wait on

@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"sync/atomic"
 	"testing"
 
 	"golang.org/x/sys/unix"
@@ -146,4 +147,132 @@ func broadcast(r *rig) *backends.Sockaddr {
 		r.Fatal(err)
 	}
 	return a
+}
+
+// TestSubstituteWithdrawn: an operation that waits for its turn on the pool can be cancelled, and is not done.
+func TestSubstituteWithdrawn(t *testing.T) {
+	for _, d := range picked(uringLanes(systemDrives())) {
+		t.Run(d.name, func(t *testing.T) {
+			if err := (linuxKernel{candidates[0]}).starts(d.drive == DriveThread); err != nil {
+				t.Skip(err)
+			}
+			r := startRuntime(t, d, Options{PoolSize: 1, OpenBackend: func(thread bool) (backends.Backend, error) {
+				return uring.Open(uring.Config{Thread: thread, Without: []backends.Code{backends.OpWrite}})
+			}})
+			f, err := os.Create(filepath.Join(t.TempDir(), "file"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer f.Close()
+			release, running, over := make(chan struct{}), make(chan struct{}), make(chan struct{})
+			b := &Completion{Callback: func(*Completion) Action { close(over); return Disarm }}
+			if err := r.l.Blocking(b, func() { close(running); <-release }); err != nil {
+				t.Fatal(err)
+			}
+			<-running
+			ctx, cancel := context.WithCancel(context.Background())
+			got := make(chan error, 1)
+			go func() {
+				_, err := r.do(ctx, backends.Op{Code: backends.OpWrite, FD: int(f.Fd()), Buf: []byte("x")})
+				got <- err
+			}()
+			r.settled(2)
+			cancel()
+			if err := <-got; err != context.Canceled { // while the pool is taken
+				t.Errorf("a write that was cancelled in line: %v", err)
+			}
+			close(release)
+			<-over
+			if n := r.mustDo(backends.Op{Code: backends.OpWrite, FD: int(f.Fd()), Buf: []byte("yz"), Off: 0}); n != 2 {
+				t.Errorf("the next write: %d", n)
+			}
+			if s, err := f.Stat(); err != nil || s.Size() != 2 {
+				t.Errorf("%v, %v", s.Size(), err)
+			}
+		})
+	}
+}
+
+// TestMultiAcceptTooOld: where a multishot accept is refused as such (before Linux 5.19) connections are accepted one by
+// one, and a socket that does not listen is still told so.
+func TestMultiAcceptTooOld(t *testing.T) {
+	var refused []backends.ID
+	o := withShim(Options{}, func(s *shim) {
+		s.submit = func(batch []*backends.Completion) int {
+			for i, c := range batch {
+				if c.Code == backends.OpAccept && c.Multi {
+					refused = append(refused, c.ID)
+				} else if s.Backend.Submit(batch[i:i+1]) == 0 {
+					return i
+				}
+			}
+			return len(batch)
+		}
+		s.poll = func(dst []backends.Event, deadline int64) (int, error) {
+			if len(refused) == 0 {
+				return s.Backend.Poll(dst, deadline)
+			}
+			n, err := s.Backend.Poll(dst[1:], backends.NoWait)
+			dst[0] = backends.Event{ID: refused[0], Res: -int32(unix.EINVAL)}
+			refused = refused[1:]
+			return n + 1, err
+		}
+	})
+	for _, d := range picked(uringLanes(systemLoops())) {
+		t.Run(d.name, func(t *testing.T) {
+			r := startLoop(t, d, o)
+			l, addr := r.listener()
+			var fds []int
+			c := r.submit(backends.Op{Code: backends.OpAccept, FD: l, Multi: true, Flags: unix.SOCK_CLOEXEC}, func(c *Completion) Action {
+				if c.More() {
+					fds = append(fds, c.N())
+				}
+				return Rearm
+			})
+			for i := range 3 {
+				r.submit(backends.Op{Code: backends.OpConnect, FD: r.socket(), Addr: addr}, func(c *Completion) Action {
+					if c.Err() != nil {
+						t.Error(c.Err())
+					}
+					return Disarm
+				})
+				r.runUntil("a connection is accepted", func() bool { return len(fds) > i || !c.InFlight() })
+			}
+			if len(fds) != 3 {
+				t.Fatalf("%d connections, then %v", len(fds), c.Err())
+			}
+			if got := r.l.fallbacks(); !slices.Equal(got, []string{"accept"}) {
+				t.Errorf("fallbacks are %q", got)
+			}
+			for _, fd := range fds {
+				unix.Close(fd)
+			}
+			c.Callback = func(*Completion) Action { return Disarm }
+			r.l.Cancel(c)
+			r.run(UntilDone)
+			deaf := r.submit(backends.Op{Code: backends.OpAccept, FD: r.socket(), Multi: true}, func(*Completion) Action { return Disarm })
+			r.run(UntilDone)
+			if deaf.Err() != unix.EINVAL {
+				t.Errorf("accept of a socket that does not listen: %v, want EINVAL", deaf.Err())
+			}
+		})
+	}
+}
+
+// TestReapingEnds: on the scheduler drive what is over is resolved although the backend goes on to have something pending.
+func TestReapingEnds(t *testing.T) {
+	var resolved atomic.Bool
+	o := withShim(Options{}, func(s *shim) { s.after = func() bool { return !resolved.Load() } })
+	for _, d := range picked(uringLanes(systemDrives())) {
+		if d.drive != DriveScheduler {
+			continue
+		}
+		t.Run(d.name, func(t *testing.T) {
+			resolved.Store(true)
+			r := startRuntime(t, d, o)
+			resolved.Store(false)
+			r.mustDo(nop())
+			resolved.Store(true)
+		})
+	}
 }
