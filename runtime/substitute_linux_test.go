@@ -2,17 +2,20 @@ package runtime
 
 import (
 	"context"
+	"errors"
 	"net/netip"
 	"os"
 	"path/filepath"
 	"slices"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 
 	"github.com/weirgo/weir/backends"
 	"github.com/weirgo/weir/backends/uring"
+	"github.com/weirgo/weir/backends/uring/uringtest"
 	"github.com/weirgo/weir/internal/sys"
 )
 
@@ -274,5 +277,67 @@ func TestReapingEnds(t *testing.T) {
 			r.mustDo(nop())
 			resolved.Store(true)
 		})
+	}
+}
+
+// TestLostWhilePooled: when the backend fails, what the pool has begun is still the pool's: its memory is not given back
+// before it is over.
+func TestLostWhilePooled(t *testing.T) {
+	if picked(uringLanes(systemLoops())) == nil {
+		t.Skip("only a ring lacks operations")
+	}
+	lost := errors.New("lost on purpose")
+	var fail atomic.Bool
+	o := withShim(Options{}, func(s *shim) {
+		s.poll = func(dst []backends.Event, deadline int64) (int, error) {
+			if fail.Load() {
+				return 0, lost
+			}
+			return s.Backend.Poll(dst, deadline)
+		}
+	})
+	uring.Adjust = func(c *uring.Config) { c.Without = append(c.Without, backends.OpOpen) }
+	t.Cleanup(func() { uring.Adjust = nil; uringtest.FromEnv() })
+	r := startLoop(t, picked(uringLanes(systemLoops()))[0], o)
+	r.keep = true
+	fifo := filepath.Join(t.TempDir(), "fifo")
+	if err := unix.Mkfifo(fifo, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	path, err := backends.PathOf(fifo)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := r.submit(backends.Op{Code: backends.OpOpen, FD: backends.AtCWD, Flags: unix.O_RDONLY | unix.O_CLOEXEC, Args: &backends.Args{Path: path}},
+		func(*Completion) Action { return Disarm })
+	r.run(NoWait)
+	for pool := r.l.pool; ; time.Sleep(time.Millisecond) { // until the pool has begun
+		pool.mu.Lock()
+		waiting := len(pool.queue)
+		pool.mu.Unlock()
+		if waiting == 0 {
+			break
+		}
+	}
+	fail.Store(true)
+	if err := r.l.Run(UntilDone); !errors.Is(err, lost) {
+		t.Errorf("Run: %v", err)
+	}
+	for range 3 {
+		r.l.Run(NoWait)
+	}
+	if !c.InFlight() {
+		t.Error("an open that the pool waits in was given up")
+	}
+	w, err := unix.Open(fifo, unix.O_WRONLY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer unix.Close(w)
+	for c.InFlight() {
+		r.l.Run(NoWait)
+	}
+	if c.Err() == nil {
+		unix.Close(c.N())
 	}
 }
