@@ -244,8 +244,8 @@ func TestMultiAcceptTooOld(t *testing.T) {
 			if len(fds) != 3 {
 				t.Fatalf("%d connections, then %v", len(fds), c.Err())
 			}
-			if got := r.l.fallbacks(); !slices.Equal(got, []string{"accept"}) {
-				t.Errorf("fallbacks are %q", got)
+			if got := r.l.fallbacks(); !slices.Contains(got, "accept") {
+				t.Errorf("fallbacks are %q, without accept", got)
 			}
 			for _, fd := range fds {
 				unix.Close(fd)
