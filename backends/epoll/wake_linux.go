@@ -5,6 +5,8 @@ import (
 	"sync/atomic"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/weirgo/weir/internal/sys"
 )
 
 // wake is how other threads end a blocked Poll: an eventfd in the epoll instance.
@@ -45,8 +47,6 @@ func (w *wake) call() {
 	}
 }
 
-var one = []byte{1, 0, 0, 0, 0, 0, 0, 0}
-
 // write makes the epoll instance readable.
 func (w *wake) write() {
 	w.mu.Lock()
@@ -55,11 +55,7 @@ func (w *wake) write() {
 		return
 	}
 	w.writes.Add(1)
-	for {
-		if _, err := unix.Write(w.fd, one); err != unix.EINTR {
-			return // fails only when the counter is full, which takes 2^64 of these
-		}
-	}
+	sys.RingEventfd(w.fd)
 }
 
 func (w *wake) close() error {

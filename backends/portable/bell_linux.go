@@ -6,6 +6,8 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/weirgo/weir/internal/sys"
+
 	"github.com/weirgo/weir/backends"
 )
 
@@ -43,8 +45,7 @@ func (l *bell) ring() {
 		return
 	}
 	l.rung = true
-	one := [8]byte{1, 1, 1, 1, 1, 1, 1, 1} // some number, in either byte order
-	unix.Write(l.fd, one[:])
+	sys.RingEventfd(l.fd)
 	l.b.syscalls.Add(1)
 }
 

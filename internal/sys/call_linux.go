@@ -9,9 +9,20 @@ import (
 )
 
 // The calls below do what the system call of their name does, once, on the calling thread, and leave EINTR and EAGAIN
-// to the caller. They give up the P as any blocking system call of Go's does. They cut what they move to MaxTransfer and
+// to the caller. They give up the P as any blocking system call of Go's does, unless they keep it, see keepsP. They cut what they move to MaxTransfer and
 // MaxIovecs, and leave out the first skip bytes of their buffers, which an earlier call has moved and which count. They do not tell the
 // race detector anything: whoever hands the result out does.
+
+// keepsP reports whether a system call that does not wait, and moves at most so many bytes, is made with the P kept. To give
+// it up costs little by itself, but wakes sysmon whenever that sleeps, as it does when the program has been idle for a
+// moment: then a thread that naps for 20 microseconds again and again costs a server that waits for each message more
+// than the call. What would take the better part of those 20 microseconds gives the P up.
+func keepsP(nowait bool, bytes, limit int) bool { return nowait && bytes <= limit }
+
+const (
+	copied = 64 << 10 // bytes that the kernel only copies
+	sent   = 16 << 10 // bytes that it sends through its protocols, on the loopback interface as far as to the receiver
+)
 
 // Preadv and Pwritev are preadv2(2) and pwritev2(2), at off or, with off -1, at the file's position, or where the file
 // has none; flags are RWF_*. Without flags they are the older calls, which no filter denies.
@@ -68,14 +79,28 @@ func Write(fd int, p []byte) (int, syscall.Errno) {
 
 // Recv and Send are recv(2) and send(2).
 func Recv(fd int, p []byte, flags uint32) (int, syscall.Errno) {
-	n, _, errno := syscall.Syscall6(unix.SYS_RECVFROM, uintptr(fd), uintptr(unsafe.Pointer(unsafe.SliceData(p))),
-		uintptr(min(len(p), MaxTransfer)), uintptr(flags), 0, 0)
+	var n uintptr
+	var errno syscall.Errno
+	if keepsP(flags&unix.MSG_DONTWAIT != 0, len(p), copied) {
+		n, _, errno = syscall.RawSyscall6(unix.SYS_RECVFROM, uintptr(fd), uintptr(unsafe.Pointer(unsafe.SliceData(p))),
+			uintptr(len(p)), uintptr(flags), 0, 0)
+	} else {
+		n, _, errno = syscall.Syscall6(unix.SYS_RECVFROM, uintptr(fd), uintptr(unsafe.Pointer(unsafe.SliceData(p))),
+			uintptr(min(len(p), MaxTransfer)), uintptr(flags), 0, 0)
+	}
 	return result(n, errno)
 }
 
 func Send(fd int, p []byte, flags uint32) (int, syscall.Errno) {
-	n, _, errno := syscall.Syscall6(unix.SYS_SENDTO, uintptr(fd), uintptr(unsafe.Pointer(unsafe.SliceData(p))),
-		uintptr(min(len(p), MaxTransfer)), uintptr(flags), 0, 0)
+	var n uintptr
+	var errno syscall.Errno
+	if keepsP(flags&unix.MSG_DONTWAIT != 0, len(p), sent) {
+		n, _, errno = syscall.RawSyscall6(unix.SYS_SENDTO, uintptr(fd), uintptr(unsafe.Pointer(unsafe.SliceData(p))),
+			uintptr(len(p)), uintptr(flags), 0, 0)
+	} else {
+		n, _, errno = syscall.Syscall6(unix.SYS_SENDTO, uintptr(fd), uintptr(unsafe.Pointer(unsafe.SliceData(p))),
+			uintptr(min(len(p), MaxTransfer)), uintptr(flags), 0, 0)
+	}
 	return result(n, errno)
 }
 
@@ -91,7 +116,13 @@ type Message struct {
 func RecvMsg(fd int, m *Message, skip int, flags uint32) (int, syscall.Errno) {
 	var few [fewIovecs]unix.Iovec
 	h, pooled := m.header(few[:0], skip)
-	n, _, errno := syscall.Syscall(unix.SYS_RECVMSG, uintptr(fd), uintptr(unsafe.Pointer(&h)), uintptr(flags))
+	var n uintptr
+	var errno syscall.Errno
+	if keepsP(flags&unix.MSG_DONTWAIT != 0, m.size(), copied) {
+		n, _, errno = syscall.RawSyscall(unix.SYS_RECVMSG, uintptr(fd), uintptr(unsafe.Pointer(&h)), uintptr(flags))
+	} else {
+		n, _, errno = syscall.Syscall(unix.SYS_RECVMSG, uintptr(fd), uintptr(unsafe.Pointer(&h)), uintptr(flags))
+	}
 	putIovecs(pooled)
 	if errno == 0 {
 		if m.Addr != nil {
@@ -107,9 +138,24 @@ func RecvMsg(fd int, m *Message, skip int, flags uint32) (int, syscall.Errno) {
 func SendMsg(fd int, m *Message, skip int, flags uint32) (int, syscall.Errno) {
 	var few [fewIovecs]unix.Iovec
 	h, pooled := m.header(few[:0], skip)
-	n, _, errno := syscall.Syscall(unix.SYS_SENDMSG, uintptr(fd), uintptr(unsafe.Pointer(&h)), uintptr(flags))
+	var n uintptr
+	var errno syscall.Errno
+	if keepsP(flags&unix.MSG_DONTWAIT != 0, m.size(), sent) {
+		n, _, errno = syscall.RawSyscall(unix.SYS_SENDMSG, uintptr(fd), uintptr(unsafe.Pointer(&h)), uintptr(flags))
+	} else {
+		n, _, errno = syscall.Syscall(unix.SYS_SENDMSG, uintptr(fd), uintptr(unsafe.Pointer(&h)), uintptr(flags))
+	}
 	putIovecs(pooled)
 	return result(n, errno)
+}
+
+// size is the number of bytes in Bufs.
+func (m *Message) size() int {
+	n := 0
+	for _, buf := range m.Bufs {
+		n += len(buf)
+	}
+	return n
 }
 
 func (m *Message) header(few []unix.Iovec, skip int) (h unix.Msghdr, pooled *[]unix.Iovec) {

@@ -78,10 +78,25 @@ func (d *Datagrams) Send(i int, buf []byte, addressed bool, segment int) {
 	}
 }
 
+// size is the room for what one call moves, or what the call costs beside: a datagram is about as much work as 1 KiB.
+func (d *Datagrams) size(first, end int) int {
+	n := 0
+	for i := first; i < end; i++ {
+		n += max(int(d.iovecs[i].Len), 1<<10)
+	}
+	return n
+}
+
 // TryRecv receives what is there, without waiting: EAGAIN if there is nothing. It leaves the race detector to the caller.
 func (d *Datagrams) TryRecv(fd int) (int, syscall.Errno) {
 	for {
-		n, _, errno := syscall.Syscall6(unix.SYS_RECVMMSG, uintptr(fd), uintptr(unsafe.Pointer(&d.headers[0])), uintptr(d.n), unix.MSG_DONTWAIT, 0, 0)
+		var n uintptr
+		var errno syscall.Errno
+		if keepsP(true, d.size(0, d.n), copied) {
+			n, _, errno = syscall.RawSyscall6(unix.SYS_RECVMMSG, uintptr(fd), uintptr(unsafe.Pointer(&d.headers[0])), uintptr(d.n), unix.MSG_DONTWAIT, 0, 0)
+		} else {
+			n, _, errno = syscall.Syscall6(unix.SYS_RECVMMSG, uintptr(fd), uintptr(unsafe.Pointer(&d.headers[0])), uintptr(d.n), unix.MSG_DONTWAIT, 0, 0)
+		}
 		if errno != unix.EINTR {
 			return result(n, errno)
 		}
@@ -92,7 +107,13 @@ func (d *Datagrams) TryRecv(fd int) (int, syscall.Errno) {
 // one fails that is not the first it tells how many were sent; trying again tells the error.
 func (d *Datagrams) TrySend(fd, first, end int) (int, syscall.Errno) {
 	for {
-		n, _, errno := syscall.Syscall6(unix.SYS_SENDMMSG, uintptr(fd), uintptr(unsafe.Pointer(&d.headers[first])), uintptr(end-first), unix.MSG_DONTWAIT|unix.MSG_NOSIGNAL, 0, 0)
+		var n uintptr
+		var errno syscall.Errno
+		if keepsP(true, d.size(first, end), sent) {
+			n, _, errno = syscall.RawSyscall6(unix.SYS_SENDMMSG, uintptr(fd), uintptr(unsafe.Pointer(&d.headers[first])), uintptr(end-first), unix.MSG_DONTWAIT|unix.MSG_NOSIGNAL, 0, 0)
+		} else {
+			n, _, errno = syscall.Syscall6(unix.SYS_SENDMMSG, uintptr(fd), uintptr(unsafe.Pointer(&d.headers[first])), uintptr(end-first), unix.MSG_DONTWAIT|unix.MSG_NOSIGNAL, 0, 0)
+		}
 		if errno != unix.EINTR {
 			return result(n, errno)
 		}

@@ -13,13 +13,12 @@ import (
 // TryRecv receives what is there, without waiting: EAGAIN if there is nothing.
 func TryRecv(fd int, p []byte) (int, syscall.Errno) {
 	for {
-		n, _, errno := syscall.Syscall6(unix.SYS_RECVFROM, uintptr(fd), uintptr(unsafe.Pointer(unsafe.SliceData(p))), uintptr(len(p)), unix.MSG_DONTWAIT, 0, 0)
+		n, errno := Recv(fd, p, unix.MSG_DONTWAIT)
 		if errno == 0 {
 			RaceReceived(p[:n])
-			return int(n), 0
 		}
 		if errno != unix.EINTR {
-			return 0, errno
+			return n, errno
 		}
 	}
 }
@@ -28,9 +27,8 @@ func TryRecv(fd int, p []byte) (int, syscall.Errno) {
 func TrySend(fd int, p []byte) (int, syscall.Errno) {
 	RaceSending(p)
 	for {
-		n, _, errno := syscall.Syscall6(unix.SYS_SENDTO, uintptr(fd), uintptr(unsafe.Pointer(unsafe.SliceData(p))), uintptr(len(p)), unix.MSG_DONTWAIT|unix.MSG_NOSIGNAL, 0, 0)
-		if errno != unix.EINTR {
-			return int(max(int(n), 0)), errno
+		if n, errno := Send(fd, p, unix.MSG_DONTWAIT|unix.MSG_NOSIGNAL); errno != unix.EINTR {
+			return n, errno
 		}
 	}
 }
@@ -83,8 +81,14 @@ func vector(trap uintptr, fd int, p []byte, off int64, flags int) (int, syscall.
 	iov := unix.Iovec{Base: unsafe.SliceData(p)}
 	iov.SetLen(len(p))
 	for {
+		var n uintptr
+		var errno syscall.Errno
 		// The kernel takes the offset in two halves; on 64-bit systems the first is all of it.
-		n, _, errno := syscall.Syscall6(trap, uintptr(fd), uintptr(unsafe.Pointer(&iov)), 1, uintptr(off), uintptr(uint64(off)>>32), uintptr(flags))
+		if keepsP(flags&unix.RWF_NOWAIT != 0, len(p), copied) {
+			n, _, errno = syscall.RawSyscall6(trap, uintptr(fd), uintptr(unsafe.Pointer(&iov)), 1, uintptr(off), uintptr(uint64(off)>>32), uintptr(flags))
+		} else {
+			n, _, errno = syscall.Syscall6(trap, uintptr(fd), uintptr(unsafe.Pointer(&iov)), 1, uintptr(off), uintptr(uint64(off)>>32), uintptr(flags))
+		}
 		if errno == 0 {
 			return int(n), 0
 		}
@@ -93,6 +97,16 @@ func vector(trap uintptr, fd int, p []byte, off int64, flags int) (int, syscall.
 		}
 		if errno != unix.EINTR {
 			return 0, errno
+		}
+	}
+}
+
+// RingEventfd adds 1 to fd, an eventfd is non-blocking: it is readable then. That can fail only where it is already.
+func RingEventfd(fd int) {
+	one := uint64(1)
+	for {
+		if _, _, errno := syscall.RawSyscall(unix.SYS_WRITE, uintptr(fd), uintptr(unsafe.Pointer(&one)), 8); errno != unix.EINTR {
+			return
 		}
 	}
 }
