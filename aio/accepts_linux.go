@@ -100,12 +100,7 @@ var errOneByOne = errors.New("accept one by one")
 // (Linux before 5.19).
 func newAcceptor(of *handle) *acceptor {
 	a := &acceptor{of: of, plain: of.lane == nil && of.io.rt.Info().Drive != aiort.DriveThread}
-	a.h.io, a.h.fd, a.h.errClosed, a.h.loop, a.h.lane, a.h.descriptor = of.io, of.fd, of.errClosed, of.loop, of.lane, of.descriptor
-	a.h.r.turn, a.h.w.turn = of.r.turn, of.w.turn
-	of.mu.Lock()
-	defer of.mu.Unlock()
-	of.handles = append(of.handles, &a.h)
-	a.h.r.c.SetDeadline(of.r.c.Deadline()) // retired, too, if the listener is closing
+	a.h.attach(of.loop, of.lane, of)
 	return a
 }
 
@@ -119,7 +114,7 @@ func (a *acceptor) next(ctx context.Context) (int, error) {
 			return -1, context.Cause(ctx)
 		}
 		if a.h.closing() {
-			return -1, a.h.errClosed
+			return -1, a.h.errClosed()
 		}
 		if fd := a.h.late.Load().take(); fd >= 0 {
 			return fd, nil
@@ -160,7 +155,7 @@ func (a *acceptor) arm() error {
 	a.mu.Lock()
 	a.armed, a.ended = true, make(chan struct{})
 	a.mu.Unlock()
-	c := &a.h.r.c
+	c := a.h.record(&a.h.r)
 	c.Op = backends.Op{Code: backends.OpAccept, Multi: true, FD: a.h.fd, Flags: unix.SOCK_NONBLOCK | unix.SOCK_CLOEXEC}
 	c.Callback = a.event
 	err := a.h.loop.Submit(c)
@@ -268,7 +263,7 @@ func (a *acceptor) stop() {
 	a.mu.Unlock()
 	if ended != nil {
 		if armed {
-			a.h.loop.Cancel(&a.h.r.c)
+			a.h.loop.Cancel(a.h.record(&a.h.r))
 		}
 		if a.h.lane == nil {
 			<-ended

@@ -189,7 +189,7 @@ func (h *handle) poll(ctx context.Context, s *side, events uint32) error {
 // the side that he waits for, and not the other's: closing that waits for nobody.
 func splice(to, from *handle, limit int64) (n int64, err error, done bool) {
 	if to.closing() { // before the wait for something to send there
-		return 0, to.errClosed, true
+		return 0, to.errClosed(), true
 	}
 	p, err := to.io.pipes.get()
 	if err != nil {

@@ -117,13 +117,13 @@ func (io *IO) newFile(fd int, name string) (*File, error) {
 		unix.Close(fd)
 		return nil, err
 	}
-	if err := io.adopt(&f.h, fd, os.ErrClosed); err != nil {
+	if err := io.adopt(&f.h, fd, true); err != nil {
 		return nil, err
 	}
 	return f, nil
 }
 
-func (f *File) ok() bool { return f != nil && f.h.io != nil }
+func (f *File) ok() bool { return f != nil && f.h.descriptor != nil }
 
 func (f *File) pathError(op string, err error) error {
 	if err == nil || err == io.EOF {
@@ -153,9 +153,9 @@ func (f *File) ReadContext(ctx context.Context, p []byte) (int, error) {
 	if len(p) == 0 {
 		return 0, nil
 	}
-	n, err := f.transfer(ctx, &s.c, backends.OpRead, p, backends.Stream)
+	n, err := f.transfer(ctx, s, backends.OpRead, p, backends.Stream)
 	for more := n; f.regular && 0 < more && n < len(p); n += more { // to the end, not just to the end of what is cached
-		if more, err = f.transfer(ctx, &s.c, backends.OpRead, p[n:], backends.Stream); err != nil {
+		if more, err = f.transfer(ctx, s, backends.OpRead, p[n:], backends.Stream); err != nil {
 			return n, nil // the next Read tells
 		}
 	}
@@ -179,7 +179,7 @@ func (f *File) WriteContext(ctx context.Context, p []byte) (int, error) {
 	}
 	defer f.h.end(s)
 	for done := 0; ; { // an empty p is written too: the kernel has its say
-		n, err := f.transfer(ctx, &s.c, backends.OpWrite, p[done:], backends.Stream)
+		n, err := f.transfer(ctx, s, backends.OpWrite, p[done:], backends.Stream)
 		if done += n; done == len(p) && err == nil {
 			return done, nil
 		}
@@ -261,7 +261,7 @@ func (f *File) at(ctx context.Context, op string, code backends.Code, p []byte, 
 
 // transfer moves part of p, once, the way that is measured to be the cheapest: in the caller or on the loop, with c or,
 // if that is nil, a borrowed Completion.
-func (f *File) transfer(ctx context.Context, c *aiort.Completion, code backends.Code, p []byte, off int64) (int, error) {
+func (f *File) transfer(ctx context.Context, s *side, code backends.Code, p []byte, off int64) (int, error) {
 	p = p[:min(len(p), backends.MaxTransfer)]
 	if f.regular && f.h.io.direct {
 		if n, errno := f.direct(code, p, off); errno != unix.EAGAIN {
@@ -277,7 +277,10 @@ func (f *File) transfer(ctx context.Context, c *aiort.Completion, code backends.
 	if code == backends.OpWrite {
 		sys.RaceSending(p)
 	}
-	if c == nil {
+	var c *aiort.Completion
+	if s != nil {
+		c = f.h.record(s)
+	} else {
 		c = f.h.loop.Borrow()
 		defer f.h.loop.Return(c)
 	}
@@ -286,7 +289,7 @@ func (f *File) transfer(ctx context.Context, c *aiort.Completion, code backends.
 	c.Op = backends.Op{}
 	if err != nil {
 		if errors.Is(err, aiort.ErrClosed) && f.h.closing() {
-			err = f.h.errClosed
+			err = f.h.errClosed()
 		}
 		return 0, err
 	}

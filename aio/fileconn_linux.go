@@ -158,7 +158,7 @@ func (io *IO) adoptFile(fd int, s *socket, f *found) error {
 		unix.Close(fd)
 		return unix.EINVAL
 	}
-	if err := io.adopt(&s.h, fd, net.ErrClosed); err != nil {
+	if err := io.adopt(&s.h, fd, false); err != nil {
 		return err
 	}
 	s.family, s.sotype = uint16(f.family), uint16(f.sotype)

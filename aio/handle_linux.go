@@ -5,6 +5,7 @@ package aio
 import (
 	"context"
 	"errors"
+	"net"
 	"os"
 	"runtime"
 	"sync"
@@ -16,17 +17,17 @@ import (
 	"github.com/weirgo/weir/internal/lane"
 	"github.com/weirgo/weir/internal/sys"
 	aiort "github.com/weirgo/weir/runtime"
+	"github.com/weirgo/weir/sched"
 )
 
 // handle is one way to a descriptor: that of goroutines, or the view of a coroutine. It carries the deadlines of both
-// directions and the record of the operation under way in each.
+// directions and the record of the operation under way in each. There may be very many, so what few of them need is made
+// when it is needed.
 type handle struct {
-	io        *IO
-	fd        int
-	errClosed error       // net.ErrClosed or os.ErrClosed
-	loop      *aiort.Loop // where its operations run
-	lane      lane.Lane   // how the calls of a view wait; nil: as goroutines do
+	loop *aiort.Loop // where its operations run
+	lane lane.Lane   // how the calls of a view wait; nil: as goroutines do
 	*descriptor
+	next *handle // in the list of the descriptor
 
 	r, w side
 }
@@ -37,30 +38,32 @@ type handle struct {
 // Life: open --Close--> closing (operations in flight are being cancelled, new ones refused) --last reference
 // gone--> closed (close(2) called, once). So no operation ever meets a descriptor that has become another file's.
 type descriptor struct {
-	place    int
-	refs     atomic.Int64 // operations under way, plus closingBit
-	gone     chan struct{}
-	closeErr error
+	io       *IO
+	fd       int
+	place    int32
+	refs     atomic.Int32  // operations under way, plus closingBit
+	file     bool          // closed, it is os.ErrClosed, not net.ErrClosed
+	closeErr uint16        // what close(2) said
+	unlink   atomic.Bool   // of a unix listener: Close removes its file
+	gone     *sched.Parker // of the one who closes
 	cleanup  runtime.Cleanup
-	unlink   atomic.Bool // of a unix listener: Close removes its file
 	late     atomic.Pointer[late]
 
 	reading, writing turn
 
 	mu      sync.Mutex
-	handles []*handle // the first and its views
+	handles *handle // the first and its views
 }
 
-const closingBit = 1 << 62
+const closingBit = 1 << 30
 
-// side is one direction of a handle.
+// side is one direction of a handle: its operations have the turn of the descriptor's.
 type side struct {
-	turn *turn // held by the operation under way
-	c    aiort.Completion
-	try  patience
-	idle bool // a receive has left nothing behind
-
-	packet *packet // of the message under way
+	deadline atomic.Int64                     // on the clock of the handle's loop; changes under mu
+	c        atomic.Pointer[aiort.Completion] // see record
+	packet   *packet                          // of the message under way
+	try      patience
+	idle     bool // a receive has left nothing behind
 }
 
 // patience decides whether to try an operation at once, before waiting for it on a loop. It is worth while when data
@@ -83,24 +86,77 @@ func (p *patience) disappointed() {
 	p.left = p.skip
 }
 
-// adopt makes a handle of fd, which it owns from now on, also if it fails.
-func (io *IO) adopt(h *handle, fd int, errClosed error) error {
+// adopt makes a handle of fd, which it owns from now on, also if it fails. file says whether calls on it fail with
+// os.ErrClosed once it is closed, in place of net.ErrClosed.
+func (io *IO) adopt(h *handle, fd int, file bool) error {
 	loop, place, err := io.rt.Place()
 	if err != nil {
 		unix.Close(fd)
 		return err
 	}
-	d := &descriptor{place: place, gone: make(chan struct{}), handles: []*handle{h}}
-	d.cleanup = runtime.AddCleanup(d, func(l leaked) { unix.Close(l.fd); l.rt.Release(l.place) }, leaked{io.rt, fd, place})
-	h.io, h.loop, h.fd, h.errClosed, h.descriptor = io, loop, fd, errClosed, d
-	h.r.turn, h.w.turn = &d.reading, &d.writing
+	d := &descriptor{io: io, fd: fd, place: int32(place), file: file, handles: h}
+	d.cleanup = runtime.AddCleanup(d, leaked.close, leaked{io.rt, int32(fd), int32(place)})
+	h.loop, h.descriptor = loop, d
 	return nil
 }
 
 // leaked is what is left of a descriptor that was dropped without Close.
 type leaked struct {
 	rt        *aiort.Runtime
-	fd, place int
+	fd, place int32
+}
+
+func (l leaked) close() {
+	unix.Close(int(l.fd))
+	l.rt.Release(int(l.place))
+}
+
+// errClosed is what calls on a closed descriptor return.
+func (d *descriptor) errClosed() error {
+	if d.file {
+		return os.ErrClosed
+	}
+	return net.ErrClosed
+}
+
+// turn is held by the operation under way of a side.
+func (h *handle) turn(s *side) *turn {
+	if s == &h.r {
+		return &h.reading
+	}
+	return &h.writing
+}
+
+// record is the Completion of a side's operations, made for the first that goes to the loop. Most connections never wait
+// to write, and so need one only.
+func (h *handle) record(s *side) *aiort.Completion {
+	if c := s.c.Load(); c != nil {
+		return c
+	}
+	c := new(aiort.Completion)
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	c.SetDeadline(s.deadline.Load())
+	if h.closing() { // Close has been here, or comes next
+		c.Retire()
+	}
+	s.c.Store(c)
+	return c
+}
+
+// setDeadline moves the deadline of the side's operations, the one under way included. It is called under mu.
+func (s *side) setDeadline(when int64) {
+	s.deadline.Store(when)
+	if c := s.c.Load(); c != nil {
+		c.SetDeadline(when)
+	}
+}
+
+// retire ends the side's operation under way. It is called under mu, once the descriptor is closing.
+func (s *side) retire() {
+	if c := s.c.Load(); c != nil {
+		c.Retire()
+	}
 }
 
 // acquire takes a reference: the descriptor stays open until release.
@@ -110,7 +166,7 @@ func (h *handle) acquire() error {
 	}
 	if h.refs.Add(1)&closingBit != 0 {
 		h.release()
-		return h.errClosed
+		return h.errClosed()
 	}
 	return nil
 }
@@ -119,9 +175,11 @@ func (h *handle) release() {
 	if h.refs.Add(-1) == closingBit && h.refs.CompareAndSwap(closingBit, -closingBit) {
 		h.cleanup.Stop()
 		h.late.Load().close()
-		h.closeErr = unix.Close(h.fd)
-		h.io.rt.Release(h.place)
-		close(h.gone)
+		if errno, ok := unix.Close(h.fd).(unix.Errno); ok {
+			h.closeErr = uint16(errno)
+		}
+		h.io.rt.Release(int(h.place))
+		h.gone.Unpark()
 	}
 }
 
@@ -134,7 +192,7 @@ func (h *handle) begin(s *side) error {
 	if err := h.acquire(); err != nil {
 		return err
 	}
-	if err := s.turn.take(h.lane); err != nil {
+	if err := h.turn(s).take(h.lane); err != nil {
 		h.release()
 		return err
 	}
@@ -146,17 +204,16 @@ func (h *handle) begin(s *side) error {
 }
 
 func (h *handle) end(s *side) {
-	s.turn.pass()
+	h.turn(s).pass()
 	h.release()
 }
 
 // check reports why an operation must not go on.
 func (h *handle) check(s *side) error {
-	d := s.c.Deadline() // before the look at closing: it is in the past, too, when Close has retired it
 	if h.closing() {
-		return h.errClosed
+		return h.errClosed()
 	}
-	if d != 0 && d <= h.loop.Now() {
+	if d := s.deadline.Load(); d != 0 && d <= h.loop.Now() {
 		return os.ErrDeadlineExceeded
 	}
 	return nil
@@ -166,16 +223,17 @@ func (h *handle) closing() bool { return h.refs.Load()&closingBit != 0 }
 
 // do runs op on the loop, as the operation under way of s.
 func (h *handle) do(ctx context.Context, s *side, op *backends.Op) (int, error) {
-	s.c.Op = *op
-	err := h.await(ctx, &s.c)
-	s.c.Op = backends.Op{} // lets go of the buffer
+	c := h.record(s)
+	c.Op = *op
+	err := h.await(ctx, c)
+	c.Op = backends.Op{} // lets go of the buffer
 	if err != nil {
 		if errors.Is(err, aiort.ErrClosed) && h.closing() {
-			err = h.errClosed
+			err = h.errClosed()
 		}
 		return 0, err
 	}
-	return s.c.N(), nil
+	return c.N(), nil
 }
 
 // close ends a handle: what is in flight is cancelled and ends with errClosed, unless it was done anyway; when the
@@ -188,21 +246,25 @@ func (h *handle) close() error {
 	for {
 		refs := h.refs.Load()
 		if refs&closingBit != 0 {
-			return h.errClosed
+			return h.errClosed()
 		}
 		if h.refs.CompareAndSwap(refs, (refs+1)|closingBit) {
 			break
 		}
 	}
+	h.gone = sched.GetParker()
 	h.mu.Lock()
-	for _, o := range h.handles {
-		o.r.c.Retire()
-		o.w.c.Retire()
+	for o := h.handles; o != nil; o = o.next {
+		o.r.retire()
+		o.w.retire()
 	}
 	h.mu.Unlock()
 	h.release()
 	h.awaitEnd()
-	return h.closeErr
+	if h.closeErr != 0 {
+		return unix.Errno(h.closeErr)
+	}
+	return nil
 }
 
 // setDeadline moves the deadline of the given sides, here and in every view; what is under way obeys at once.
@@ -214,12 +276,12 @@ func (h *handle) setDeadline(when int64, sides ...*side) error {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	for _, s := range sides {
-		for _, o := range h.handles {
+		for o := h.handles; o != nil; o = o.next {
 			other := &o.r
-			if s.turn == &h.writing {
+			if s == &h.w {
 				other = &o.w
 			}
-			other.c.SetDeadline(translate(when, h.loop, o.loop))
+			other.setDeadline(translate(when, h.loop, o.loop))
 		}
 	}
 	return nil

@@ -90,7 +90,7 @@ func (l *listener) accept(ctx context.Context, sa *backends.Sockaddr) (int, erro
 		switch {
 		case err == nil && h.closing():
 			unix.Close(fd)
-			return -1, h.errClosed
+			return -1, h.errClosed()
 		case err == nil:
 			*sa = m.addr
 			return fd, nil
@@ -181,7 +181,7 @@ func (l *UnixListener) connected(fd int, sa *backends.Sockaddr) (*UnixConn, erro
 
 // adopt makes a connection of fd, which it owns from now on and whose peer is sa.
 func (l *listener) adopt(c *socket, fd int, sa *backends.Sockaddr) error {
-	if err := l.h.io.adopt(&c.h, fd, net.ErrClosed); err != nil {
+	if err := l.h.io.adopt(&c.h, fd, false); err != nil {
 		return err
 	}
 	c.network, c.family, c.sotype, c.connected = l.network, l.family, l.sotype, true

@@ -26,7 +26,7 @@ type socket struct {
 	connected    bool   // to a peer, which then gets what is written
 }
 
-func (s *socket) ok() bool { return s != nil && s.h.io != nil }
+func (s *socket) ok() bool { return s != nil && s.h.descriptor != nil }
 
 // opError gives err the shape in which package net reports it.
 func (s *socket) opError(op string, err error) error {
@@ -115,7 +115,7 @@ func (io *IO) open(ctx context.Context, s *socket, o *opening) error {
 		return err
 	}
 	s.network, s.family, s.sotype = o.network, uint16(family), uint16(o.sotype)
-	if err := io.adopt(&s.h, fd, net.ErrClosed); err != nil {
+	if err := io.adopt(&s.h, fd, false); err != nil {
 		return err
 	}
 	if o.raddr == nil && o.laddr != nil && o.sotype != unix.SOCK_RAW {

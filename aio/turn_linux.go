@@ -3,7 +3,6 @@
 package aio
 
 import (
-	"slices"
 	"sync"
 	"sync/atomic"
 
@@ -17,7 +16,7 @@ type turn struct {
 	state atomic.Uint32 // turnFree, turnTaken or turnWanted
 
 	mu   sync.Mutex
-	line []*waiting
+	last *waiting // in line: a ring, the first one comes after it
 }
 
 const (
@@ -27,7 +26,10 @@ const (
 )
 
 // waiting is one who waits for a turn.
-type waiting struct{ wake func() }
+type waiting struct {
+	wake func()
+	next *waiting
+}
 
 // take waits for the turn. The error is that of a coroutine that has been cancelled.
 func (t *turn) take(l lane.Lane) error {
@@ -36,7 +38,7 @@ func (t *turn) take(l lane.Lane) error {
 	}
 	if l == nil {
 		p := sched.GetParker()
-		if t.queue(&waiting{p.Unpark}) {
+		if t.queue(&waiting{wake: p.Unpark}) {
 			p.Park()
 		}
 		sched.PutParker(p)
@@ -60,7 +62,11 @@ func (t *turn) queue(w *waiting) bool {
 			return false
 		}
 		if t.state.Load() == turnWanted || t.state.CompareAndSwap(turnTaken, turnWanted) {
-			t.line = append(t.line, w)
+			w.next = w
+			if t.last != nil {
+				w.next, t.last.next = t.last.next, w
+			}
+			t.last = w
 			return true
 		}
 	}
@@ -70,12 +76,31 @@ func (t *turn) queue(w *waiting) bool {
 func (t *turn) leave(w *waiting) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	i := slices.Index(t.line, w)
-	if i < 0 {
+	if t.last == nil {
 		return false
 	}
-	t.line = slices.Delete(t.line, i, i+1)
-	return true
+	for before := t.last; ; before = before.next {
+		if before.next == w {
+			t.remove(before)
+			return true
+		}
+		if before.next == t.last {
+			return false
+		}
+	}
+}
+
+// remove takes the one who comes after another out of the line.
+func (t *turn) remove(before *waiting) *waiting {
+	w := before.next
+	switch {
+	case w == before:
+		t.last = nil
+	case w == t.last:
+		t.last = before
+	}
+	before.next = w.next
+	return w
 }
 
 // pass gives the turn to the next in line, or frees it.
@@ -84,13 +109,12 @@ func (t *turn) pass() {
 		return
 	}
 	t.mu.Lock()
-	if len(t.line) == 0 {
+	if t.last == nil {
 		t.state.Store(turnFree)
 		t.mu.Unlock()
 		return
 	}
-	w := t.line[0]
-	t.line = slices.Delete(t.line, 0, 1)
+	w := t.remove(t.last)
 	t.mu.Unlock()
 	w.wake()
 }

@@ -4,11 +4,11 @@ package aio
 
 import (
 	"context"
-	"slices"
 	"time"
 
 	"github.com/weirgo/weir/internal/lane"
 	aiort "github.com/weirgo/weir/runtime"
+	"github.com/weirgo/weir/sched"
 )
 
 // Runtime returns the runtime below: for loops of one's own beside the facade (Runtime.NewLoop), which have its options.
@@ -60,27 +60,32 @@ func (s *socket) view(l lane.Lane, of *socket) (detach func()) {
 
 // view makes h a view of another handle.
 func (h *handle) view(l lane.Lane, of *handle) (detach func()) {
-	d := of.descriptor
-	if d == nil {
+	if of.descriptor == nil {
 		return nil
 	}
-	h.io, h.fd, h.errClosed, h.descriptor = of.io, of.fd, of.errClosed, d
-	h.loop, h.lane = l.Loop(), l
-	h.r.turn, h.w.turn = &d.reading, &d.writing
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	d.handles = append(d.handles, h)
-	h.r.c.SetDeadline(translate(of.r.c.Deadline(), of.loop, h.loop))
-	h.w.c.SetDeadline(translate(of.w.c.Deadline(), of.loop, h.loop))
+	h.attach(l.Loop(), l, of)
 	return h.detach
+}
+
+// attach makes h another handle of the descriptor of one: Close and deadlines reach it too.
+func (h *handle) attach(loop *aiort.Loop, l lane.Lane, of *handle) {
+	h.loop, h.lane, h.descriptor = loop, l, of.descriptor
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.next, h.handles = h.handles, h
+	h.r.setDeadline(translate(of.r.deadline.Load(), of.loop, loop))
+	h.w.setDeadline(translate(of.w.deadline.Load(), of.loop, loop))
 }
 
 // detach ends a view: what concerns the descriptor no longer reaches it.
 func (h *handle) detach() {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if i := slices.Index(h.handles, h); i >= 0 {
-		h.handles = slices.Delete(h.handles, i, i+1)
+	for p := &h.handles; *p != nil; p = &(*p).next {
+		if *p == h {
+			*p = h.next
+			return
+		}
 	}
 }
 
@@ -116,15 +121,16 @@ func (h *handle) await(ctx context.Context, c *aiort.Completion) error {
 
 // awaitEnd waits until the descriptor has been closed.
 func (h *handle) awaitEnd() {
+	defer sched.PutParker(h.gone)
 	if h.lane == nil {
-		<-h.gone
+		h.gone.Park()
 		return
 	}
 	select {
-	case <-h.gone:
+	case <-h.gone.C():
 	default:
 		h.lane.Wait(func(wake func()) {
-			go func() { <-h.gone; wake() }()
+			go func() { h.gone.Park(); wake() }()
 		}, nil)
 	}
 }
