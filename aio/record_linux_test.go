@@ -1,0 +1,103 @@
+//go:build !weir_portable
+
+package aio
+
+import (
+	"context"
+	"errors"
+	"net"
+	"os"
+	"runtime"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/weirgo/weir/backends"
+)
+
+// recorded returns a handle of a socket that nobody writes to, whose loop is driven by Go's scheduler or a thread.
+func recorded(t *testing.T, drive string) *handle {
+	lib, err := New(Options{Drive: drive})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { lib.Close() })
+	fds, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { unix.Close(fds[1]) })
+	h := new(handle)
+	if err := lib.adopt(h, fds[0], false); err != nil {
+		t.Fatal(err)
+	}
+	return h
+}
+
+// A read that has begun when Close comes, and has its record made only then, ends all the same, and so does Close.
+func TestRecordWhileClosing(t *testing.T) {
+	for _, drive := range []string{"thread", "scheduler"} {
+		t.Run(drive, func(t *testing.T) {
+			h := recorded(t, drive)
+			if err := h.begin(&h.r); err != nil {
+				t.Fatal(err)
+			}
+			closed := make(chan error)
+			go func() { closed <- h.close() }()
+			for !h.closing() {
+				runtime.Gosched()
+			}
+			h.mu.Lock() // Close comes after, or has been there: either way it does not know of the record
+			h.mu.Unlock()
+			n, err := h.do(context.Background(), &h.r, &backends.Op{Code: backends.OpRecv, FD: h.fd, Buf: make([]byte, 1)})
+			if n != 0 || !errors.Is(err, net.ErrClosed) {
+				t.Errorf("a read that meets Close: %d, %v", n, err)
+			}
+			h.end(&h.r)
+			if err := <-closed; err != nil {
+				t.Errorf("Close: %v", err)
+			}
+		})
+	}
+}
+
+// A deadline is that of the record, whether it was set before the record was made or after.
+func TestRecordDeadline(t *testing.T) {
+	for _, drive := range []string{"thread", "scheduler"} {
+		t.Run(drive, func(t *testing.T) {
+			h := recorded(t, drive)
+			defer h.close()
+			read := func() {
+				t.Helper()
+				n, err := h.do(context.Background(), &h.r, &backends.Op{Code: backends.OpRecv, FD: h.fd, Buf: make([]byte, 1)})
+				if n != 0 || !errors.Is(err, os.ErrDeadlineExceeded) {
+					t.Errorf("a read past its deadline: %d, %v", n, err)
+				}
+			}
+			if err := h.setDeadline(loopTime(h.loop.Now(), time.Now().Add(time.Millisecond)), &h.r); err != nil {
+				t.Fatal(err)
+			}
+			if h.r.c.Load() != nil {
+				t.Error("there is a record before anything has gone to the loop")
+			}
+			read()
+			if h.r.c.Load() == nil || h.w.c.Load() != nil {
+				t.Error("a read needs one record, that of reads")
+			}
+			if err := h.setDeadline(0, &h.r); err != nil {
+				t.Fatal(err)
+			}
+			if d := h.r.c.Load().Deadline(); d != 0 {
+				t.Errorf("the record has the deadline %d after it was removed", d)
+			}
+			go func() {
+				for !h.r.c.Load().InFlight() {
+					runtime.Gosched()
+				}
+				h.setDeadline(1, &h.r)
+			}()
+			read()
+		})
+	}
+}
