@@ -127,6 +127,7 @@ type Op struct {
 	Code  Code
 	Multi bool      // OpPoll, OpAccept: stay armed and report again and again, until an Event without More
 	Idle  bool      // OpRecv: nothing is expected to be there yet, so that it pays to wait before trying
+	Plain bool      // not in its form for registered memory and files: the Loop sets it where that is denied
 	Flags uint32    // see Code
 	FD    int       // file descriptor
 	Off   int64     // file offset in bytes, or Stream
@@ -154,6 +155,7 @@ type Args struct {
 	Word    *atomic.Uint32 // of a futex
 	Val     uint64
 	Region  *Region // of OpRead, OpWrite: memory that Buf lies in, and that the backend may know: see Registrar
+	File    *File   // of those that TakesFile: what FD is a descriptor of, and the backend may know: see FileRegistrar
 }
 
 // AtCWD in the place of a directory's descriptor means the working directory (AT_FDCWD).

@@ -3,7 +3,6 @@ package runtime
 import (
 	"errors"
 	"fmt"
-	"sync"
 
 	"github.com/weirgo/weir/backends"
 	"github.com/weirgo/weir/internal/fixed"
@@ -28,56 +27,17 @@ var (
 // maxRegion is how much memory the kernel takes at one place of its table.
 const maxRegion = 1 << 30
 
-// regions are what the loops of a Runtime have been told of.
-type regions struct {
-	mu    sync.Mutex // never held while waiting for a loop
-	taken [backends.MaxRegions]struct {
-		p       *Buffers
-		leaving bool // loops that start now are not to be told
-	}
-}
-
-// take makes a pool and gives it a place.
-func (t *regions) take(n, size int, gone func(*Buffers)) *Buffers {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	i := 0
-	for i < len(t.taken) && t.taken[i].p != nil {
-		i++
-	}
-	var p *Buffers
-	p = fixed.New(sys.NewRegion(i, n*size), size, func() { gone(p) })
-	if i == len(t.taken) {
-		fixed.Fail(p, fmt.Errorf("weir: %d pools are registered already", i))
-	} else {
-		t.taken[i].p = p
+// takePool makes a pool and gives it a place in the loops' tables.
+func (r *Runtime) takePool(n, size int) *Buffers {
+	p, full := r.regions.take(backends.MaxRegions, func(index int) *Buffers {
+		var p *Buffers
+		p = fixed.New(sys.NewRegion(index, n*size), size, func() { r.unregister(p) })
+		return p
+	})
+	if full {
+		fixed.Fail(p, fmt.Errorf("weir: %d pools are registered already", backends.MaxRegions))
 	}
 	return p
-}
-
-// list returns those that loops are to know.
-func (t *regions) list() (all []*Buffers) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	for i := range t.taken {
-		if e := &t.taken[i]; e.p != nil && !e.leaving {
-			all = append(all, e.p)
-		}
-	}
-	return all
-}
-
-// leave takes the place at index off the list, where it stays taken until vacate.
-func (t *regions) leave(index int) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	t.taken[index].leaving = true
-}
-
-func (t *regions) vacate(index int) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	t.taken[index].p, t.taken[index].leaving = nil, false
 }
 
 // RegisterBuffers makes n buffers of size bytes each, 1 GiB in all at most, and has every loop register their memory with
@@ -90,7 +50,7 @@ func (r *Runtime) RegisterBuffers(n, size int) (*Buffers, error) {
 	if r.Closed() {
 		return nil, ErrClosed
 	}
-	p := r.regions.take(n, size, r.unregister)
+	p := r.takePool(n, size)
 	if !p.Registered() {
 		return p, nil
 	}

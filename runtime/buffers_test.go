@@ -47,7 +47,7 @@ func TestRegisterAtTheEnd(t *testing.T) {
 				t.Error(err)
 			}
 			wg.Wait()
-			p := rt.regions.take(1, 1, rt.unregister)
+			p := rt.takePool(1, 1)
 			if l.register(p); p.Reason() != ErrClosed {
 				if _, ok := l.be.(backends.Registrar); ok {
 					t.Errorf("after the end: %v", p.Reason())

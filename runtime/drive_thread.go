@@ -25,8 +25,12 @@ func (l *Loop) serve(ready chan<- error) {
 		close(l.ended)
 		return
 	}
-	for _, p := range l.known() {
+	pools, files := l.known()
+	for _, p := range pools {
 		l.registerHere(p)
+	}
+	for _, f := range files {
+		l.registerFileHere(f)
 	}
 	l.drain()
 }

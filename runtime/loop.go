@@ -46,6 +46,7 @@ type Loop struct {
 
 	partial bool                    // the backend may lack operations
 	lacks   [backends.NumCodes]bool // and these it does
+	plain   [backends.NumCodes]bool // these it refuses on registered memory and files
 
 	spareBatches sync.Pool
 	linked       []*Completion // over, and others of their chains wait for it
@@ -53,9 +54,9 @@ type Loop struct {
 	gate         gate
 	peers        func() []*Loop // of the same Runtime; nil: there are none
 
-	known func() []*Buffers // of the same Runtime; nil: there are none
-	asked atomic.Bool       // asks has something
-	asks  struct {          // of inLoop on the thread drive
+	known func() ([]*Buffers, []*FixedFile) // what the Runtime has registered; nil: there is no Runtime
+	asked atomic.Bool                       // asks has something
+	asks  struct {                          // of inLoop on the thread drive
 		sync.Mutex
 		list []func()
 	}

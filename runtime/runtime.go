@@ -21,7 +21,8 @@ type Runtime struct {
 	place *sched.Placement
 	pool  *pool
 
-	regions regions
+	regions places[*Buffers]
+	files   places[*FixedFile]
 
 	mu      sync.Mutex
 	closed  bool
@@ -42,7 +43,8 @@ type Info struct {
 	Features []string
 
 	// Fallbacks are the kinds of operations that the backend cannot do here, because the kernel lacks them or a
-	// filter denies them, and that are done as system calls. A denial shows when the first of its kind fails.
+	// filter denies them, and that are done as system calls. A denial shows when the first of its kind fails. Where only
+	// the form for registered memory and files is denied, "read_fixed" say, the backend does the plain one.
 	Fallbacks []string
 }
 
@@ -97,7 +99,7 @@ func (r *Runtime) open(d drive) (*Loop, error) {
 	var l *Loop
 	name, why, err := choose(&r.opts, d == driveThread, func(be backends.Backend) error {
 		l = newLoop(be, d, int64(r.opts.MaxInFlight), r.pool)
-		l.peers, l.known = r.loops, r.regions.list
+		l.peers, l.known = r.loops, r.registered
 		l.gate.max = hangs(&r.opts)
 		if d == driveScheduler {
 			err := l.startScheduler()

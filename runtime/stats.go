@@ -37,7 +37,7 @@ func (s *Stats) Total() uint64 {
 
 type loopStats struct {
 	ops                                         [backends.NumCodes]atomic.Uint64
-	fellBack                                    [backends.NumCodes]atomic.Bool
+	fellBack, keptPlain                         [backends.NumCodes]atomic.Bool
 	wakes, cancels, rearmed, resubmitted, stale atomic.Uint64
 	direct                                      [8]struct { // callers of all processors count here: apart from each other
 		n atomic.Uint64

@@ -18,6 +18,7 @@ type stand struct {
 	pooled  bool      // it is with the pool
 	pausing bool      // which only waits a little
 	vain    uint8     // polls in a row after which the system call found nothing
+	plain   bool      // it was refused on registered memory or files: whether for that, the plain form is to show
 	doubt   sys.Errno // whose the refusal was, the backend's or the system's, the system call is to show
 	part    int32     // what the system calls so far have done: see backends.Try
 	res     int32     // the pool's result
@@ -36,6 +37,18 @@ func (st *stand) do(op *backends.Op) {
 func (l *Loop) fallBack(code backends.Code) {
 	l.lacks[code] = true
 	l.stats.fellBack[code].Store(true)
+}
+
+// keepPlain notes that the backend cannot do operations of this kind on registered memory and files here.
+func (l *Loop) keepPlain(code backends.Code) {
+	l.plain[code] = true
+	l.stats.keptPlain[code].Store(true)
+}
+
+// ofRegistered reports whether an operation may have been handed over in its form for registered memory or files, which a
+// filter can deny without the plain one.
+func ofRegistered(op *backends.Op) bool {
+	return !op.Plain && op.Args != nil && (op.Args.Region != nil || op.Args.File != nil)
 }
 
 // canSubstitute reports whether there is another way to do op than the backend's.
@@ -166,12 +179,15 @@ func size(op *backends.Op) int {
 	return min(n, backends.MaxTransfer)
 }
 
-// fallbacks lists the operations that a loop does as system calls.
+// fallbacks lists the operations that a loop does as system calls, and those it does not do on registered memory and files.
 func (l *Loop) fallbacks() []string {
 	var names []string
 	for code := range l.stats.fellBack {
 		if l.stats.fellBack[code].Load() {
 			names = append(names, backends.Code(code).String())
+		}
+		if l.stats.keptPlain[code].Load() {
+			names = append(names, backends.Code(code).String()+"_fixed")
 		}
 	}
 	return names

@@ -112,6 +112,8 @@ func (l *Loop) start(c *Completion) {
 		c.cause = causeClose
 	case c.aborted():
 		c.cause = causeCancel
+	case c.Op.Args != nil && c.Op.Args.File != nil && c.Op.Args.File.Closed.Load():
+		c.cause = causeFileClosed
 	case deadline != 0 && deadline <= l.clock() && c.Op.Code != backends.OpTimeout:
 		c.cause = causeDeadline
 	}
@@ -122,7 +124,7 @@ func (l *Loop) start(c *Completion) {
 		l.finish(s, -int32(sys.ECANCELED))
 		return
 	}
-	s.rec.Op = c.Op
+	l.fill(s)
 	if deadline != 0 {
 		l.wheel.Add(&c.timer.node, deadline)
 	}
@@ -308,6 +310,10 @@ func (l *Loop) settle(s *slot, res int32) {
 				l.again(s)
 			}
 			return
+		case errno == sys.EACCES && l.partial && ofRegistered(&s.rec.Op):
+			s.sub.plain = true
+			l.again(s)
+			return
 		case s.sub.doubt == 0 && l.doubtful(&s.rec.Op, errno):
 			s.sub.doubt = errno
 			l.substitute(s)
@@ -315,7 +321,7 @@ func (l *Loop) settle(s *slot, res int32) {
 		case errno == sys.EOPNOTSUPP && withCopy(s.rec.Code) != s.rec.Code:
 			code := withCopy(s.rec.Code) // this socket knows no other way
 			l.slots.renew(s, s.rec.ID.Slot())
-			s.rec.Op = c.Op
+			l.fill(s)
 			s.rec.Code = code
 			l.submit(s)
 			return
@@ -334,14 +340,22 @@ func (l *Loop) settle(s *slot, res int32) {
 	}
 	if s.sub.doubt != 0 && errnoOf(res) != s.sub.doubt {
 		l.fallBack(s.rec.Code)
+	} else if s.sub.plain && s.sub.doubt == 0 {
+		l.keepPlain(s.rec.Code)
 	}
 	l.finish(s, res)
+}
+
+// fill copies the operation of a slot there, for the backend.
+func (l *Loop) fill(s *slot) {
+	s.rec.Op = s.c.Op
+	s.rec.Plain = s.sub.plain || l.plain[s.rec.Code]
 }
 
 // again submits the operation of a slot once more, under a new generation.
 func (l *Loop) again(s *slot) {
 	l.slots.renew(s, s.rec.ID.Slot())
-	s.rec.Op = s.c.Op
+	l.fill(s)
 	if twoEnds(s.rec.Op.Code) {
 		s.rec.Op.Flags |= spliceNonblock
 	}

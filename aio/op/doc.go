@@ -57,9 +57,19 @@
 // the pool, by who was lent it and by each operation in flight: a slice of it that is used too late reads or writes what others
 // do, and never faults.
 //
+// # Registered files
+//
+// aio.RegisterFile makes a FixedFile of a descriptor, and SetFile puts an operation on it: the kernel, where it knows the file,
+// does not look a descriptor up.
+//
+//	RegisterFile        duplicates the descriptor: what happens to it then does not matter
+//	SetFile             keeps the file open until the whole list is over; net.ErrClosed after Close
+//	Close               cancels what is in flight, waits for it, and closes the file; net.ErrClosed the second time
+//	Close of the IO     ends what is in flight, and the registration; the file is open until its own Close
+//
 // # What is missing, and why
 //
-// Registered files: a ring holds them open, so that a Close that nobody undoes there closes nothing, and what they save
-// the kernel is one look-up. Operations on memory maps (madvise), on the ring itself (msg_ring, files_update, fixed descriptors) and on devices (uring_cmd). Waiting for an epoll descriptor
-// is Poll. Operations that report more than once (multishot): package runtime has them, Op.Multi.
+// Operations on memory maps (madvise), on the ring itself (msg_ring, files_update, descriptors that only a ring has) and on
+// devices (uring_cmd). Waiting for an epoll descriptor is Poll. Operations that report more than once (multishot): package
+// runtime has them, Op.Multi.
 package op

@@ -33,7 +33,7 @@ func WriteFixed(fd int, b Buffer, off int64) *Op { return onBuffer(backends.OpWr
 
 func onBuffer(code backends.Code, fd int, b Buffer, off int64) *Op {
 	o := of(backends.Op{Code: code, FD: fd, Off: off, Args: new(backends.Args)})
-	o.hold = new(hold)
+	o.hold = &hold{lent: true}
 	return o.SetBuffer(b)
 }
 
@@ -60,22 +60,32 @@ func (o *Op) SetRange(from, to int) *Op {
 }
 
 func (o *Op) onlyFixed(what string) {
-	if o.hold == nil {
+	if o.hold == nil || !o.hold.lent {
 		panic("op: " + what + " of an operation that is not on a Buffer: " + o.c.Op.Code.String())
 	}
 }
 
-// hold keeps the Buffer of an operation from being released between its submission and the end of its list.
+// hold keeps the Buffer of an operation from being released, and its FixedFile open, between its submission and the end of
+// its list.
 type hold struct {
-	b  Buffer
-	on atomic.Bool
+	lent bool // it is on a Buffer
+	b    Buffer
+	file *FixedFile // nil: it is on a descriptor
+	on   atomic.Bool
 }
 
-func (h *hold) take() error {
+func (h *hold) take() (err error) {
 	if h.on.Swap(true) {
 		return nil // it is twice in the list, which is found out
 	}
-	err := fixed.Hold(h.b)
+	if h.file != nil {
+		err = fixed.HoldFile(h.file)
+	}
+	if h.lent && err == nil {
+		if err = fixed.Hold(h.b); err != nil && h.file != nil {
+			fixed.DropFile(h.file)
+		}
+	}
 	if err != nil {
 		h.on.Store(false)
 	}
@@ -83,7 +93,13 @@ func (h *hold) take() error {
 }
 
 func (h *hold) drop() {
-	if h.on.Swap(false) {
+	if !h.on.Swap(false) {
+		return
+	}
+	if h.file != nil {
+		fixed.DropFile(h.file)
+	}
+	if h.lent {
 		fixed.Drop(h.b)
 	}
 }

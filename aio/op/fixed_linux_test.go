@@ -151,7 +151,7 @@ func TestFixedIsFixed(t *testing.T) {
 			for _, tt := range []struct {
 				*on
 				want string
-			}{{other, "[]"}, {r, "[read]"}} {
+			}{{other, "[]"}, {r, "[read_fixed]"}} {
 				clear(b.Bytes())
 				tt.ok(op.ReadFixed(fd, b, 0))
 				if got := fmt.Sprint(tt.rt.Info().Fallbacks); got != tt.want || string(b.Bytes()[:4]) != "text" {

@@ -26,7 +26,7 @@ type Op struct {
 	invalid error // it cannot be submitted at all
 	source  *Op   // see From
 	ran     bool  // it has a result
-	hold    *hold // of a ReadFixed or WriteFixed
+	hold    *hold // what it must not lose while it is in flight
 }
 
 // Errors of operations besides errnos.
@@ -88,6 +88,7 @@ func (o *Op) From(source *Op) *Op {
 	if o.source = source; source == nil {
 		o.c.From(nil)
 	} else {
+		o.leaveFile()
 		o.c.From(&source.c)
 	}
 	return o
@@ -96,6 +97,7 @@ func (o *Op) From(source *Op) *Op {
 // SetFD changes the descriptor. It returns o.
 func (o *Op) SetFD(fd int) *Op {
 	o.mayChange()
+	o.leaveFile()
 	o.c.Op.FD = fd
 	return o
 }
@@ -103,7 +105,7 @@ func (o *Op) SetFD(fd int) *Op {
 // SetBuf changes the buffer, but not to or from a Buffer. It returns o.
 func (o *Op) SetBuf(p []byte) *Op {
 	o.mayChange()
-	if o.hold != nil {
+	if o.hold != nil && o.hold.lent {
 		panic("op: SetBuf of an operation on a Buffer: SetBuffer and SetRange change that")
 	}
 	o.c.Op.Buf = p

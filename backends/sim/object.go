@@ -228,6 +228,21 @@ func (s *Sim) CloseFD(fd int) error {
 	return nil
 }
 
+// DupFD makes another descriptor of the same open file, as dup(2) does.
+func (s *Sim) DupFD(fd int) (int, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	f := s.file(fd)
+	if f == nil {
+		return -1, syscall.EBADF
+	}
+	dup, errno := s.install(f)
+	if errno != 0 {
+		return -1, errno
+	}
+	return dup, nil
+}
+
 // OpenFDs counts the descriptors that are open.
 func (s *Sim) OpenFDs() int { return len(s.Descriptors()) }
 

@@ -67,7 +67,10 @@ type Sim struct {
 	counters backends.Counters
 }
 
-var _ backends.Backend = (*Sim)(nil)
+var (
+	_ backends.Backend     = (*Sim)(nil)
+	_ backends.Descriptors = (*Sim)(nil)
+)
 
 // entry is one entry of the submission queue: an operation, or else a cancel.
 type entry struct {

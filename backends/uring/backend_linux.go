@@ -24,6 +24,7 @@ type Backend struct {
 	lengthy bool       // what is queued may take the kernel a while to submit
 	lacks   [backends.NumCodes]bool
 	regions []*backends.Region // by index, what the ring's table of buffers holds; nil: it has none
+	files   []*backends.File   // and its table of files
 
 	wake   wake
 	glance glance
@@ -40,9 +41,10 @@ type Backend struct {
 }
 
 var (
-	_ backends.Backend   = (*Backend)(nil)
-	_ backends.Pollable  = (*Backend)(nil)
-	_ backends.Registrar = (*Backend)(nil)
+	_ backends.Backend       = (*Backend)(nil)
+	_ backends.Pollable      = (*Backend)(nil)
+	_ backends.Registrar     = (*Backend)(nil)
+	_ backends.FileRegistrar = (*Backend)(nil)
 )
 
 // What the kernel says inside of itself for EINTR, and lets out where a worker that is opening a FIFO is interrupted:
@@ -124,7 +126,7 @@ func (b *Backend) Bind(thread bool) error {
 	if thread != b.thread {
 		return errors.New("uring: Bind does not match Config.Thread")
 	}
-	if len(b.cfg.Deny) > 0 {
+	if len(b.cfg.Deny) > 0 || b.cfg.DenyFlags != 0 || b.cfg.DenyTables {
 		if err := b.deny(); err != nil {
 			return err
 		}

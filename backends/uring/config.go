@@ -23,9 +23,12 @@ type Config struct {
 	// Rung starts the set-up ladder at that rung: 0 is the newest. Tests use it to run on the older ones.
 	Rung int
 	// Without makes the ring look as if its kernel did not have these operations, and Deny has the kernel refuse
-	// these opcodes with EACCES (IORING_REGISTER_RESTRICTIONS, Linux 5.10), as a filter would. For tests.
-	Without []backends.Code
-	Deny    []sys.Opcode
+	// these opcodes with EACCES (IORING_REGISTER_RESTRICTIONS, Linux 5.10), as a filter would; DenyFlags are entries with
+	// these flags (IOSQE_*), DenyTables is to register buffers and files. For tests.
+	Without    []backends.Code
+	Deny       []sys.Opcode
+	DenyFlags  uint8
+	DenyTables bool
 	// Hide are optional features of the kernel (IORING_FEAT_*) that are not used. For tests.
 	Hide uint32
 }

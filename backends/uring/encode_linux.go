@@ -84,6 +84,9 @@ func (b *Backend) encode(e *sys.SQE, c *backends.Completion) {
 	default:
 		b.encodeMore(e, c)
 	}
+	if op.Args != nil {
+		b.fixFile(e, op)
+	}
 }
 
 // lengthy reports whether submitting an operation can take long, because it may be about a file: the kernel copies

@@ -44,7 +44,7 @@ func (b *Backend) Unregister(r *backends.Region) {
 // fix makes a read or write one of registered memory, if this ring knows that the buffer is.
 func (b *Backend) fix(e *sys.SQE, op *backends.Op) {
 	r := op.Args.Region
-	if r == nil || r.Index >= len(b.regions) || b.regions[r.Index] != r || !r.Holds(op.Buf) {
+	if r == nil || op.Plain || r.Index >= len(b.regions) || b.regions[r.Index] != r || !r.Holds(op.Buf) {
 		return
 	}
 	e.BufIndex = uint16(r.Index)

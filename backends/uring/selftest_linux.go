@@ -65,10 +65,12 @@ func (b *Backend) await(id backends.ID, deadline int64) (int32, error) {
 	return 0, errors.New("io_uring: the self-test got no completion within a second")
 }
 
-// deny has the kernel refuse what Config.Deny says.
+// deny has the kernel refuse what Config.Deny, DenyFlags and DenyTables say.
 func (b *Backend) deny() error {
+	registers := []uint8{sys.RegisterEnableRings, sys.RegisterIOWQMaxWorkers}
+	if !b.cfg.DenyTables {
+		registers = append(registers, sys.RegisterBuffers2, sys.RegisterBuffersUpdate, sys.RegisterFiles, sys.RegisterFilesUpdate)
+	}
 	b.counters.syscalls.Add(1)
-	return sys.Restrict(b.ring.FD(), b.cfg.Deny, []uint8{
-		sys.RegisterEnableRings, sys.RegisterIOWQMaxWorkers, sys.RegisterBuffers2, sys.RegisterBuffersUpdate,
-	})
+	return sys.Restrict(b.ring.FD(), b.cfg.Deny, ^b.cfg.DenyFlags, registers)
 }

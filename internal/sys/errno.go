@@ -15,6 +15,7 @@ const (
 	ECANCELED = syscall.ECANCELED
 	EINTR     = syscall.EINTR
 	EINVAL    = syscall.EINVAL
+	EMFILE    = syscall.EMFILE
 	ENOENT    = syscall.ENOENT
 	ENOSYS    = syscall.ENOSYS
 

@@ -17,6 +17,7 @@ const (
 	ECANCELED
 	EINTR
 	EINVAL
+	EMFILE
 	ENOENT
 	EOPNOTSUPP
 	ENOSYS
@@ -24,7 +25,7 @@ const (
 
 var errnoTexts = [...]string{
 	EACCES: "permission denied", EAGAIN: "resource temporarily unavailable", EBADF: "bad file descriptor", ECANCELED: "operation canceled",
-	EINTR: "interrupted system call", EINVAL: "invalid argument",
+	EINTR: "interrupted system call", EINVAL: "invalid argument", EMFILE: "too many open files",
 	ENOENT: "file does not exist", EOPNOTSUPP: "operation not supported",
 	ENOSYS: "function not implemented",
 }

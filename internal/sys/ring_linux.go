@@ -234,10 +234,10 @@ func Register(fd int, op uint32, arg unsafe.Pointer, n uint32) (int, error) {
 	return int(v), nil
 }
 
-// Restrict makes a ring that has not been enabled refuse the opcodes given, and all register operations but those
-// given, with EACCES.
-func Restrict(fd int, deny []Opcode, registers []uint8) error {
-	var list []Restriction
+// Restrict makes a ring that has not been enabled refuse the opcodes given, entries with flags (SQE*) other than those given,
+// and register operations other than those given, with EACCES.
+func Restrict(fd int, deny []Opcode, flags uint8, registers []uint8) error {
+	list := []Restriction{{Opcode: RestrictionSQEFlagsAllowed, Arg: Opcode(flags)}}
 	for op := range OpLast {
 		if !slices.Contains(deny, op) {
 			list = append(list, Restriction{Opcode: RestrictionSQEOp, Arg: op})

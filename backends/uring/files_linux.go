@@ -1,0 +1,61 @@
+package uring
+
+import (
+	"fmt"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/weirgo/weir/backends"
+	"github.com/weirgo/weir/internal/sys"
+)
+
+// RegisterFile puts f into the ring's table of files, which it makes if there is none yet. The table is smaller than
+// MaxFiles where RLIMIT_NOFILE is.
+func (b *Backend) RegisterFile(f *backends.File) error {
+	if b.files == nil {
+		n := backends.MaxFiles
+		var limit unix.Rlimit
+		if unix.Getrlimit(unix.RLIMIT_NOFILE, &limit) == nil {
+			n = int(min(uint64(n), limit.Cur))
+		}
+		b.counters.syscalls.Add(1)
+		if err := sys.MakeFileTable(b.ring.FD(), n); err != nil {
+			return err
+		}
+		b.files = make([]*backends.File, n)
+	}
+	if f.Index < 0 || f.Index >= len(b.files) {
+		return fmt.Errorf("io_uring: no place %d in a table of %d registered files: %w", f.Index, len(b.files), syscall.EMFILE)
+	}
+	if b.files[f.Index] == f {
+		return nil
+	}
+	b.counters.syscalls.Add(1)
+	if err := sys.SetFile(b.ring.FD(), f.Index, f.FD); err != nil {
+		return err
+	}
+	b.files[f.Index] = f
+	return nil
+}
+
+// UnregisterFile empties the place of f, if it has one. No operation on f may be queued.
+func (b *Backend) UnregisterFile(f *backends.File) {
+	if f.Index >= len(b.files) || b.files[f.Index] != f {
+		return
+	}
+	b.counters.syscalls.Add(1)
+	b.files[f.Index] = nil
+	// If this fails the file stays open until the place is taken again, or the ring closed. Nobody uses it.
+	_ = sys.SetFile(b.ring.FD(), f.Index, -1)
+}
+
+// fixFile makes an operation one on a registered file, if this ring knows that.
+func (b *Backend) fixFile(e *sys.SQE, op *backends.Op) {
+	f := op.Args.File
+	if f == nil || op.Plain || f.Index >= len(b.files) || b.files[f.Index] != f || !op.TakesFile() {
+		return
+	}
+	e.Fd = int32(f.Index)
+	e.Flags |= sys.SQEFixedFile
+}

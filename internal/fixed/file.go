@@ -1,0 +1,100 @@
+package fixed
+
+import (
+	"net"
+	"sync/atomic"
+
+	"github.com/weirgo/weir/internal/sys"
+)
+
+// File is an open file that the kernel has been told of in advance, where it can be. It has a descriptor of its own, so
+// nothing that happens to the one it was made from matters to it: the file stays open until Close. Any goroutine may call its
+// methods. A File must not be copied.
+type File struct {
+	reg  sys.File
+	refs atomic.Int64 // operations in flight, plus closingBit
+	idle chan struct{}
+	stop func()       // ends what is in flight
+	gone func() error // tells those who know the file that it is no more, and closes the descriptor
+	why  atomic.Pointer[error]
+}
+
+const closingBit = 1 << 62
+
+// NewFile makes a File of fd, which is its own from now on, for the place index. When it is closed stop is called to have
+// the operations in flight end, and gone when they are over.
+func NewFile(index, fd int, stop func(*File), gone func(*File) error) *File {
+	f := &File{idle: make(chan struct{})}
+	f.reg.Index, f.reg.FD = index, fd
+	f.stop, f.gone = func() { stop(f) }, func() error { return gone(f) }
+	return f
+}
+
+// FileOf is what operations and backends know f by.
+func FileOf(f *File) *sys.File { return &f.reg }
+
+// FailFile notes why the kernel does not know the file, or not on every loop. The first reason stays.
+func FailFile(f *File, why error) { f.why.CompareAndSwap(nil, &why) }
+
+// Registered reports whether the kernel knows the file on all loops. If it does not, operations use the descriptor on loops
+// where it does not, and all else is the same.
+func (f *File) Registered() bool { return f.Reason() == nil }
+
+// Reason is nil if the file is registered. Otherwise it says what stands in the way: errors.ErrUnsupported for a backend
+// that has no such thing, EMFILE for RLIMIT_NOFILE or a table that is full, EBADF for a file that the kernel does not take
+// (one opened with O_PATH).
+func (f *File) Reason() error {
+	if why := f.why.Load(); why != nil {
+		return *why
+	}
+	return nil
+}
+
+// FD is the file's own descriptor, for calls that are not operations; -1 after Close. It is not the caller's to close.
+func (f *File) FD() int {
+	if f.refs.Load()&closingBit != 0 {
+		return -1
+	}
+	return f.reg.FD
+}
+
+// Close ends the registration and closes the descriptor, and with it the file, if nobody else has it open. New operations
+// on it fail with net.ErrClosed; those in flight are cancelled, and end with that unless they were done anyway; Close waits
+// until the last is over, also for what cannot be cancelled and for what coroutines have in flight, which it does not cancel.
+// So it is not for callbacks, nor for coroutines. Errors: net.ErrClosed the second time, which does not wait, and those of
+// close(2), after which the File is as closed as without.
+func (f *File) Close() error {
+	for {
+		refs := f.refs.Load()
+		if refs&closingBit != 0 {
+			return net.ErrClosed
+		}
+		if f.refs.CompareAndSwap(refs, (refs+1)|closingBit) {
+			break
+		}
+	}
+	f.reg.Closed.Store(true)
+	f.stop()
+	DropFile(f)
+	<-f.idle
+	return f.gone()
+}
+
+// HoldFile keeps f open until DropFile. It fails with net.ErrClosed.
+func HoldFile(f *File) error {
+	if f.refs.Add(1)&closingBit != 0 {
+		DropFile(f)
+		return net.ErrClosed
+	}
+	return nil
+}
+
+// DropFile undoes one HoldFile.
+func DropFile(f *File) {
+	switch n := f.refs.Add(-1); {
+	case n == closingBit && f.refs.CompareAndSwap(closingBit, -closingBit):
+		close(f.idle)
+	case n == -1:
+		panic("weir: DropFile of a file that is not held")
+	}
+}
