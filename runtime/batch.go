@@ -56,7 +56,8 @@ func (l *Loop) BorrowBatch() *Batch {
 func NewBatch() *Batch {
 	b := new(Batch)
 	b.head.Op.Code = backends.OpBatch
-	b.head.heads = b
+	b.head.head = true
+	b.head.batch.Store(b)
 	b.head.Callback = func(*Completion) Action { b.over(b); return Disarm }
 	return b
 }
@@ -217,7 +218,6 @@ func (b *Batch) claim(l *Loop) error {
 			c.batch.Store(b)
 		}
 		if c.loop.Load() != l {
-			c.timer.c, c.timer.node.Owner = c, &c.timer
 			c.loop.Store(l)
 		}
 	}

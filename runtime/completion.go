@@ -42,28 +42,28 @@ type Completion struct {
 	// Link says how the next operation of a Batch depends on this one.
 	Link Link
 
-	res   int32
-	more  bool
-	park  bool          // a goroutine waits, in Do; else Callback is to be called
-	cause cause         // why the loop asked for cancellation; the loop's until the Completion is idle
-	tries uint8         // times this activation was handed to the kernel again
-	life  atomic.Uint64 // counts activations, above stateBits, and holds the state, below
-	abort atomic.Uint64 // the activation that Cancel wants ended
-	id    backends.ID   // while an event is due: guarded as the loop's fields are
+	more    bool
+	park    bool  // a goroutine waits, in Do; else Callback is to be called
+	cause   cause // why the loop asked for cancellation; the loop's until the Completion is idle
+	res     int32
+	tries   uint8 // times this activation was handed to the kernel again
+	head    bool  // it stands for its batch
+	guarded bool  // the deadline is that of an OpLinkTimeout
+	passed  bool  // an OpEventWait got a notification: guarded by event.mu while it waits
+	place   int32 // in the batch
 
+	life     atomic.Uint64 // counts activations, above stateBits, and holds the state, below
+	abort    atomic.Uint64 // the activation that Cancel wants ended
+	id       backends.ID   // while an event is due: guarded as the loop's fields are
 	deadline atomic.Int64
 	loop     atomic.Pointer[Loop]
 	node     sched.Node[Completion]
-	timer    Timer
+	alarm    *Timer                // while the deadline of what is in flight is in the wheel: guarded as id is
 	parker   *sched.Parker         // what Do waits on
-	work     func()                // of an OpBlocking
-	batch    atomic.Pointer[Batch] // that it is a member of
-	heads    *Batch                // that it stands for
+	batch    atomic.Pointer[Batch] // that it is a member of, or the head
 	other    *Completion           // see Aim and From
-	place    int32                 // in the batch
-	guarded  bool                  // the deadline is that of an OpLinkTimeout
-	passed   bool                  // an OpEventWait got a notification: guarded by event.mu while it waits
 	event    *Event                // see At
+	work     func()                // of an OpBlocking
 	signal   atomic.Bool           // of an OpAsync
 }
 

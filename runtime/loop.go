@@ -32,6 +32,7 @@ type Loop struct {
 	closing  bool
 	lost     error         // the backend failed
 	timers   int           // callback timers armed
+	alarms   []*Timer      // unused ones, for deadlines
 	resolved atomic.Uint64 // callbacks run
 	sched    schedDrive    // of the scheduler drive
 	thread   threadDrive   // of the thread drive
@@ -148,7 +149,7 @@ func (l *Loop) claim(c *Completion, state uint64) error {
 		return ErrInFlight
 	}
 	if of := c.loop.Load(); of == nil {
-		c.node.Value, c.timer.c, c.timer.node.Owner = c, c, &c.timer
+		c.node.Value = c
 		c.loop.Store(l)
 	} else if of != l {
 		c.become(stateIdle)

@@ -51,15 +51,15 @@ func (l *Loop) attend(c *Completion) {
 	switch c.state() {
 	case stateQueued:
 		c.become(stateStarted)
-		if c.heads != nil {
-			l.startBatch(c.heads)
+		if c.head {
+			l.startBatch(c.batch.Load())
 			return
 		}
 		l.start(c)
 	case stateStarted:
 		switch {
-		case c.heads != nil:
-			l.attendBatch(c.heads)
+		case c.head:
+			l.attendBatch(c.batch.Load())
 		case c.id != 0: // else it is over, and not resolved yet
 			l.attendStarted(c)
 		}
@@ -126,7 +126,7 @@ func (l *Loop) start(c *Completion) {
 	}
 	l.fill(s)
 	if deadline != 0 {
-		l.wheel.Add(&c.timer.node, deadline)
+		l.remind(c, deadline)
 	}
 	switch c.Op.Code {
 	case backends.OpTimeout:
@@ -210,12 +210,12 @@ func (l *Loop) retime(c *Completion) {
 	case d == retired:
 		l.stop(c, causeClose)
 	case d == 0:
-		l.wheel.Remove(&c.timer.node)
+		l.forget(c)
 		if c.Op.Code == backends.OpTimeout {
 			l.expired(c)
 		}
-	case d != c.timer.node.When() || !c.timer.node.Pending():
-		l.wheel.Add(&c.timer.node, d)
+	default:
+		l.remind(c, d)
 	}
 }
 
@@ -437,9 +437,7 @@ func pollFirst(op *backends.Op) uint32 {
 // finish frees the slot of an operation that is over and puts its outcome among those to be resolved.
 func (l *Loop) finish(s *slot, res int32) {
 	c := s.c
-	if c.timer.node.Pending() {
-		l.wheel.Remove(&c.timer.node)
-	}
+	l.forget(c)
 	if s.gated {
 		l.leaveGate()
 	}
@@ -462,7 +460,7 @@ func (l *Loop) lose(err error) {
 				return // so does what has been let pass
 			}
 			c.cause = causeLost
-			l.wheel.Remove(&c.timer.node)
+			l.forget(c)
 			c.id = 0
 			l.conclude(c, -int32(sys.ECANCELED))
 		}
@@ -532,8 +530,8 @@ func (l *Loop) dispatch() {
 func (l *Loop) resolve(o outcome, state uint64) (again bool) {
 	c, tokens := o.c, int64(1)
 	c.res, c.more = o.res, o.more
-	if c.heads != nil {
-		tokens = int64(len(c.heads.ops))
+	if c.head {
+		tokens = int64(len(c.batch.Load().ops))
 	}
 	if c.park {
 		c.become(stateIdle)

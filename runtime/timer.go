@@ -15,7 +15,7 @@ type Timer struct {
 	loop  *Loop
 	f     func(*Timer) Action
 	every int64
-	c     *Completion // this is the deadline of c, not a timer of its own
+	c     *Completion // it is the deadline of an operation: see Loop.remind
 }
 
 // Start arms the timer to call f on the loop's thread after d, a time in the past meaning at the next turn. An
@@ -65,6 +65,35 @@ func (t *Timer) Stop() bool {
 
 // Armed reports whether the timer is going to fire.
 func (t *Timer) Armed() bool { return t.node.Pending() }
+
+// remind puts the deadline of an operation in flight into the wheel, or moves it there. Few operations have one, so
+// what is in the wheel is the loop's, and not a part of each Completion.
+func (l *Loop) remind(c *Completion, when int64) {
+	t := c.alarm
+	if t == nil {
+		if n := len(l.alarms); n > 0 {
+			t, l.alarms = l.alarms[n-1], l.alarms[:n-1]
+		} else {
+			t = new(Timer)
+			t.node.Owner = t
+		}
+		t.c, c.alarm = c, t
+	} else if t.node.Pending() && t.node.When() == when {
+		return
+	}
+	l.wheel.Add(&t.node, when)
+}
+
+// forget takes the deadline of an operation out of the wheel.
+func (l *Loop) forget(c *Completion) {
+	t := c.alarm
+	if t == nil {
+		return
+	}
+	l.wheel.Remove(&t.node)
+	t.c, c.alarm = nil, nil
+	l.alarms = append(l.alarms, t)
+}
 
 func (t *Timer) fire(now int64) {
 	l := t.loop
