@@ -67,7 +67,8 @@ func (c *TCPConn) readFrom(r io.Reader) (n int64, err error) {
 }
 
 // WriteTo writes what it reads to w, until the peer closes its side, and returns how many bytes it wrote: io.Copy uses
-// it. To a TCPConn or a stream UnixConn the bytes go through the kernel alone: see ReadFrom.
+// it. To a TCPConn or a stream UnixConn the bytes go through the kernel alone: see ReadFrom. For anything else,
+// unless it is an io.ReaderFrom, a buffer is borrowed whenever there is something to read.
 func (c *TCPConn) WriteTo(w io.Writer) (n int64, err error) {
 	if !c.ok() {
 		return 0, syscall.EINVAL
@@ -84,7 +85,11 @@ func (c *TCPConn) WriteTo(w io.Writer) (n int64, err error) {
 		n, err, done = splice(&to.h, &c.h, 1<<62)
 	}
 	if !done {
-		n, err = io.Copy(w, struct{ io.Reader }{c})
+		if _, ok := w.(io.ReaderFrom); ok {
+			n, err = io.Copy(w, struct{ io.Reader }{c})
+		} else {
+			n, err = c.copyTo(w)
+		}
 	}
 	if err != nil && err != io.EOF {
 		err = c.opError("writeto", err)

@@ -40,6 +40,16 @@ func (c *TCPConn) ReadContext(ctx context.Context, p []byte) (int, error) {
 	return c.r.move(ctx, c.netTCPConn.Read, p)
 }
 
+// Receive waits until something has arrived and calls f with it, once. The bytes are f's until it returns. The rest is as
+// with ReadContext, io.EOF at the end of the stream included; an error of f is returned as it is. On this system a buffer is
+// borrowed while it waits, too.
+func (c *TCPConn) Receive(ctx context.Context, f func(p []byte) error) error {
+	if c.netTCPConn == nil {
+		return syscall.EINVAL
+	}
+	return receive(ctx, c.ReadContext, f)
+}
+
 // Write is net.TCPConn.Write.
 func (c *TCPConn) Write(p []byte) (int, error) {
 	return c.w.move(context.Background(), c.netTCPConn.Write, p)

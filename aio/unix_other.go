@@ -39,6 +39,16 @@ func (c *UnixConn) ReadContext(ctx context.Context, p []byte) (int, error) {
 	return c.r.move(ctx, c.netUnixConn.Read, p)
 }
 
+// Receive, which is for streams, waits until something has arrived and calls f with it, once. The bytes are f's until it returns. The rest is as
+// with ReadContext, io.EOF at the end of the stream included; an error of f is returned as it is. On this system a buffer is
+// borrowed while it waits, too.
+func (c *UnixConn) Receive(ctx context.Context, f func(p []byte) error) error {
+	if c.netUnixConn == nil || c.LocalAddr().Network() != "unix" {
+		return syscall.EINVAL
+	}
+	return receive(ctx, c.ReadContext, f)
+}
+
 // Write is net.UnixConn.Write.
 func (c *UnixConn) Write(p []byte) (int, error) {
 	return c.w.move(context.Background(), c.netUnixConn.Write, p)

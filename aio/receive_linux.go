@@ -1,0 +1,92 @@
+//go:build !weir_portable
+
+package aio
+
+import (
+	"context"
+	"io"
+	"os"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/weirgo/weir/internal/sys"
+)
+
+// Receive waits until something has arrived, reads it into a buffer that is borrowed for that, and calls f with it, once. The
+// bytes are f's until it returns. So a connection that waits holds no buffer: for servers with many that are idle. The
+// rest is as with ReadContext, io.EOF at the end of the stream included; an error of f is returned as it is.
+func (c *TCPConn) Receive(ctx context.Context, f func(p []byte) error) error {
+	if !c.ok() {
+		return syscall.EINVAL
+	}
+	return c.receive(ctx, f)
+}
+
+// Receive is for stream sockets what TCPConn.Receive is, and EINVAL for others. It drops descriptors that come with the bytes,
+// as Read does.
+func (c *UnixConn) Receive(ctx context.Context, f func(p []byte) error) error {
+	if !c.ok() || c.sotype != unix.SOCK_STREAM {
+		return syscall.EINVAL
+	}
+	return c.receive(ctx, f)
+}
+
+func (c *conn) receive(ctx context.Context, f func(p []byte) error) error {
+	buf, n, err := c.h.recvBorrowed(ctx)
+	if err != nil {
+		return c.opError("read", err)
+	}
+	defer lendable.Put(buf)
+	if n == 0 {
+		return io.EOF
+	}
+	return f(buf[:n])
+}
+
+// copyTo is io.Copy without a buffer while it waits.
+func (c *conn) copyTo(w io.Writer) (n int64, err error) {
+	write := func(p []byte) error {
+		m, err := w.Write(p)
+		n += int64(m)
+		if err == nil && m < len(p) {
+			err = io.ErrShortWrite
+		}
+		return err
+	}
+	for err == nil {
+		err = c.receive(context.Background(), write)
+	}
+	if err == io.EOF {
+		err = nil
+	}
+	return n, err
+}
+
+// recvBorrowed is recv into a buffer that it borrows when there is something to read, and that the caller gives back.
+func (h *handle) recvBorrowed(ctx context.Context) (buf *lent, n int, err error) {
+	s := &h.r
+	if err := h.begin(s); err != nil {
+		return nil, 0, err
+	}
+	defer h.end(s)
+	for ready := false; ; ready = true {
+		if ready || s.try.eager() {
+			buf := lendable.Get().(*lent)
+			n, errno := sys.TryRecv(h.fd, buf[:])
+			if errno == 0 {
+				s.try.found()
+				h.loop.Direct()
+				return buf, n, nil
+			}
+			lendable.Put(buf)
+			if errno != unix.EAGAIN {
+				return nil, 0, os.NewSyscallError("read", errno)
+			}
+			s.try.disappointed()
+		}
+		if err := h.poll(ctx, s, unix.POLLIN); err != nil {
+			return nil, 0, syscallError("read", err)
+		}
+	}
+}

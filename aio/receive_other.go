@@ -1,0 +1,16 @@
+//go:build !linux || weir_portable
+
+package aio
+
+import "context"
+
+// receive is Receive of a connection with this ReadContext.
+func receive(ctx context.Context, read func(ctx context.Context, p []byte) (int, error), f func(p []byte) error) error {
+	buf := lendable.Get().(*lent)
+	defer lendable.Put(buf)
+	n, err := read(ctx, buf[:])
+	if err != nil {
+		return err
+	}
+	return f(buf[:n])
+}
