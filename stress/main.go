@@ -18,6 +18,9 @@ import (
 )
 
 func main() {
+	if asServer() {
+		return
+	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	context.AfterFunc(ctx, stop) // a second interrupt kills
 	code := command(ctx, os.Args[1:], os.Stdout, os.Stderr)
@@ -37,6 +40,9 @@ type cli struct {
 	Echo     echoCmd     `cmd:"" help:"TCP on the loopback interface: clients exchange messages with an echo server."`
 	File     fileCmd     `cmd:"" help:"One big file: goroutines read, or write, blocks of it at random."`
 	Pingpong pingpongCmd `cmd:"" help:"Unix socket pairs: both ends are goroutines of this process and exchange messages."`
+	UDP      udpCmd      `cmd:"" help:"UDP on the loopback interface: clients exchange datagrams with an echo server, a process of its own."`
+	HTTP     httpCmd     `cmd:"" help:"HTTP on the loopback interface: wrk, which must be installed, asks a server, a process of its own."`
+	Idle     idleCmd     `cmd:"" help:"Memory of a server, a process of its own, for each idle connection."`
 }
 
 // common are the flags of every subcommand.
@@ -63,6 +69,26 @@ type pingpongCmd struct {
 	Size  int   `default:"64" help:"Bytes in a message."`
 }
 
+type udpCmd struct {
+	common
+	Senders []int `default:"1,64" aliases:"goroutines" help:"Numbers of clients."`
+	Size    int   `default:"64" help:"Bytes in a datagram."`
+	Batch   bool  `default:"true" negatable:"" help:"weir's server takes and sends many datagrams at a time."`
+}
+
+type httpCmd struct {
+	common
+	Conns []int `default:"1,64,256" aliases:"goroutines" help:"Numbers of connections."`
+}
+
+type idleCmd struct {
+	Drive   []string `enum:"auto,thread,scheduler" default:"auto" help:"How weir's loops run: ${enum}. A list runs one after the other."`
+	Backend string   `placeholder:"NAME" help:"Force weir's backend instead of the first that works."`
+	Loops   int      `help:"Number of weir's loops; 0: from GOMAXPROCS."`
+	Conns   int      `default:"20000" help:"Number of connections."`
+	JSON    bool     `name:"json" help:"Print JSON instead of a table."`
+}
+
 type fileCmd struct {
 	common
 	Goroutines []int    `default:"1,4,16,64,256" help:"Numbers of goroutines."`
@@ -79,6 +105,23 @@ func (c *echoCmd) Run(s *session) error {
 
 func (c *pingpongCmd) Run(s *session) error {
 	return s.run(c.common, c.Pairs, &pingpong{size: c.Size})
+}
+
+func (c *udpCmd) Run(s *session) error {
+	return s.run(c.common, c.Senders, &udp{size: c.Size, batch: c.Batch})
+}
+
+func (c *httpCmd) Run(s *session) error { return s.run(c.common, c.Conns, &httpHello{}) }
+
+func (c *idleCmd) Run(s *session) error {
+	r, err := idle(s.ctx, c.Conns, c.Drive, c.Backend, c.Loops, func(text string) { fmt.Fprintf(s.stderr, "stress: note: %s\n", text) })
+	switch {
+	case err != nil:
+		return err
+	case c.JSON:
+		return r.writeJSON(s.stdout)
+	}
+	return r.writeTable(s.stdout)
 }
 
 func (c *fileCmd) Run(s *session) error {

@@ -90,6 +90,13 @@ type crew struct {
 	ops  []func() error // one for each worker: does one operation and checks its result
 	last []func() error // called after the last operation, in the worker's goroutine; may be empty
 	stop func() error   // ends what crew started; no worker is working any more
+
+	usage func() (usage, error) // of the process that counts; nil: this one
+}
+
+// loader is a workload whose work another program does: measure takes the place of crew.
+type loader interface {
+	measure(ctx context.Context, s side, n int) (Figures, error)
 }
 
 // run measures. The report has the lines that are complete, also if there was an error. An end of ctx is none.
@@ -181,6 +188,12 @@ func (m *meter) row(ctx context.Context, weir *aio.IO, w workload, n int) (Row, 
 // side measures one side once.
 func (m *meter) side(ctx context.Context, s side, w workload, n int, seed uint64, what string) (Figures, error) {
 	runtime.GC() // nobody pays for what the other left
+	if l, ok := w.(loader); ok {
+		f, err := l.measure(ctx, s, n)
+		m.done += m.time + m.warmup()
+		m.config.progress(progress{m.done, m.total, what})
+		return f, err
+	}
 	c, err := w.crew(s, n, seed)
 	if err != nil {
 		return Figures{}, err
@@ -256,16 +269,18 @@ func (m *meter) measure(ctx context.Context, s side, c *crew, what string) (Figu
 	}
 
 	err := m.pass(ctx, m.warmup(), failed, what)
-	before := look(s, workers)
+	before, err2 := look(s, c, workers)
 	phase.Store(counting)
-	if err == nil {
+	if err = errors.Join(err, err2); err == nil {
 		err = m.pass(ctx, m.time, failed, what)
 	}
-	after := look(s, workers)
+	after, err2 := look(s, c, workers)
+	err = errors.Join(err, err2)
 	for late := time.Now(); err == nil && ctx.Err() == nil && after.ops == before.ops && time.Since(late) < m.patience; {
 		err = m.pass(ctx, 10*time.Millisecond, failed, what) // a stall of device or machine: count it in
 		m.done -= 10 * time.Millisecond
-		after = look(s, workers)
+		after, err2 = look(s, c, workers)
+		err = errors.Join(err, err2)
 	}
 	phase.Store(stopped)
 
@@ -286,7 +301,7 @@ func (m *meter) measure(ctx context.Context, s side, c *crew, what string) (Figu
 	for _, w := range workers {
 		times.Merge(w.times)
 	}
-	return figures(before, after, times)
+	return figures(before, after, s.weir != nil, times)
 }
 
 // pass waits for d to pass, an end of ctx, or a failure, which it returns.
@@ -313,62 +328,86 @@ func (m *meter) pass(ctx context.Context, d time.Duration, failed <-chan error, 
 
 // counters are what a measurement is the difference of.
 type counters struct {
-	at                 time.Duration
-	cpu                time.Duration
-	switches           int64
-	ops, mallocs       uint64
-	weir               bool
-	enters, sqes       uint64
-	weirOps, onOwn     uint64
-	weirSyscalls, woke uint64
+	at  time.Duration
+	ops uint64
+	use usage
 }
 
-func look(s side, workers []*worker) counters {
-	c := counters{weir: s.weir != nil}
-	if c.weir {
+// usage is what a process has used so far. All but the first three are of weir.
+type usage struct {
+	CPU      time.Duration `json:"cpu_ns"`
+	Switches int64         `json:"switches"`
+	Mallocs  uint64        `json:"mallocs"`
+	Enters   uint64        `json:"enters"`
+	SQEs     uint64        `json:"sqes"`
+	WeirOps  uint64        `json:"ops"`
+	OnOwn    uint64        `json:"direct"`
+	Syscalls uint64        `json:"syscalls"`
+	Woke     uint64        `json:"wakes"`
+}
+
+// usageOf is what this process has used, on side s.
+func usageOf(s side) usage {
+	var u usage
+	if s.weir != nil {
 		st := s.weir.Stats()
-		c.enters, c.sqes, c.weirOps, c.onOwn, c.weirSyscalls, c.woke = st.Enters, st.SQEs, st.Total(), st.Direct, st.Syscalls, st.Wakes
+		u.Enters, u.SQEs, u.WeirOps, u.OnOwn, u.Syscalls, u.Woke = st.Enters, st.SQEs, st.Total(), st.Direct, st.Syscalls, st.Wakes
 	}
 	var mem runtime.MemStats
 	runtime.ReadMemStats(&mem)
-	c.mallocs = mem.Mallocs
+	u.Mallocs = mem.Mallocs
 	var ru unix.Rusage
 	if err := unix.Getrusage(unix.RUSAGE_SELF, &ru); err != nil {
 		panic(err) // not for these arguments
 	}
-	c.cpu = time.Duration(ru.Utime.Nano() + ru.Stime.Nano())
-	c.switches = ru.Nvcsw + ru.Nivcsw
+	u.CPU = time.Duration(ru.Utime.Nano() + ru.Stime.Nano())
+	u.Switches = ru.Nvcsw + ru.Nivcsw
+	return u
+}
+
+func look(s side, of *crew, workers []*worker) (c counters, err error) {
+	if of.usage == nil {
+		c.use = usageOf(s)
+	} else {
+		c.use, err = of.usage()
+	}
 	for _, w := range workers {
 		c.ops += w.count.Load()
 	}
 	c.at = time.Since(epoch)
-	return c
+	return c, err
 }
 
 // figures are what lies between two looks.
-func figures(a, b counters, times *hdrhistogram.Histogram) (Figures, error) {
+func figures(a, b counters, weir bool, times *hdrhistogram.Histogram) (Figures, error) {
 	took := b.at - a.at
 	ops := float64(b.ops - a.ops)
 	if ops == 0 {
 		return Figures{}, fmt.Errorf("not one operation ended in %v", took.Round(time.Millisecond))
 	}
 	f := Figures{
-		Ops:           b.ops - a.ops,
-		Rate:          ops / took.Seconds(),
-		P50:           times.ValueAtQuantile(50),
-		P99:           times.ValueAtQuantile(99),
-		Max:           times.Max(),
-		CPUPerOp:      float64(b.cpu-a.cpu) / ops,
-		AllocsPerOp:   float64(b.mallocs-a.mallocs) / ops,
-		SwitchesPerOp: float64(b.switches-a.switches) / ops,
+		Ops:  b.ops - a.ops,
+		Rate: ops / took.Seconds(),
+		P50:  times.ValueAtQuantile(50),
+		P99:  times.ValueAtQuantile(99),
+		Max:  times.Max(),
 	}
-	if b.weir {
-		f.SQEsPerEnter = quotient(b.sqes-a.sqes, b.enters-a.enters)
-		f.Direct = quotient(b.onOwn-a.onOwn, b.weirOps-a.weirOps)
-		f.SyscallsPerOp = float64(b.weirSyscalls-a.weirSyscalls+b.onOwn-a.onOwn) / ops
-		f.WakesPerOp = float64(b.woke-a.woke) / ops
-	}
+	f.of(a.use, b.use, weir)
 	return f, nil
+}
+
+// of fills in what was used between two looks at a process.
+func (f *Figures) of(a, b usage, weir bool) {
+	ops := float64(f.Ops)
+	f.CPUPerOp = float64(b.CPU-a.CPU) / ops
+	f.AllocsPerOp = float64(b.Mallocs-a.Mallocs) / ops
+	f.SwitchesPerOp = float64(b.Switches-a.Switches) / ops
+	if weir {
+		f.SQEsPerEnter = quotient(b.SQEs-a.SQEs, b.Enters-a.Enters)
+		f.Direct = quotient(b.OnOwn-a.OnOwn, b.WeirOps-a.WeirOps)
+		f.SyscallsPerOp = float64(b.Syscalls-a.Syscalls+b.OnOwn-a.OnOwn) / ops
+		f.WakesPerOp = float64(b.Woke-a.Woke) / ops
+	}
 }
 
 // quotient is a/b, or 0 if there is no b.

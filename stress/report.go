@@ -20,7 +20,7 @@ import (
 
 // Report is the result of a run, and the JSON that is printed. Times are nanoseconds.
 type Report struct {
-	Workload    string        `json:"workload"` // "echo", "file", "pingpong"
+	Workload    string        `json:"workload"` // "echo", "file", "http", "pingpong", "udp"
 	Counts      string        `json:"counts"`   // what Row.Count counts: "goroutines", "pairs", "connections"
 	Operation   string        `json:"operation"`
 	Details     string        `json:"details"`

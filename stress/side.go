@@ -26,6 +26,13 @@ func (s side) listen(network, address string) (net.Listener, error) {
 	return net.Listen(network, address)
 }
 
+func (s side) listenPacket(network, address string) (net.PacketConn, error) {
+	if s.weir != nil {
+		return s.weir.ListenPacket(network, address)
+	}
+	return net.ListenPacket(network, address)
+}
+
 func (s side) dial(ctx context.Context, network, address string) (net.Conn, error) {
 	if s.weir != nil {
 		return s.weir.DialContext(ctx, network, address)

@@ -20,7 +20,12 @@ import (
 	"github.com/weirgo/weir/aio"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	if asServer() {
+		return
+	}
+	goleak.VerifyTestMain(m)
+}
 
 // needBackend skips a test where no backend can start.
 func needBackend(t *testing.T) {
@@ -54,6 +59,7 @@ func TestWorkloads(t *testing.T) {
 		"echo":             &echo{size: 64},
 		"echo net clients": &echo{size: 5000, netClients: true},
 		"pingpong":         &pingpong{size: 64},
+		"udp":              &udp{size: 64},
 		"file":             smallFile(t),
 		"file written":     writes,
 		"file cached":      cached,
@@ -136,6 +142,7 @@ func TestCommands(t *testing.T) {
 	for _, args := range [][]string{
 		{"echo", "--conns", "2", "--clients=net"},
 		{"pingpong", "--pairs=2", "--size=100"},
+		{"udp", "--senders=2", "--size=100", "--no-batch"},
 		{"file", "--goroutines", "1,3", "--dir", dir, "--size=1MiB", "--block=8KiB"},
 		{"file", "--goroutines", "2", "--dir", dir, "--size=1MiB", "--no-direct", "--write"},
 	} {
@@ -178,6 +185,10 @@ func TestBadArguments(t *testing.T) {
 		{"file --size=8KiB --goroutines=4", exitFailed, "a block for each of 4"},
 		{"echo --size=7", exitFailed, "--size is 7"},
 		{"pingpong --pairs=0", exitFailed, "1 to 100000"},
+		{"udp --size=7", exitFailed, "--size is 7"},
+		{"http --time=1500ms", exitFailed, "whole seconds"},
+		{"idle --conns=0", exitFailed, "--conns is 0"},
+		{"idle --backend=nonsense", exitFailed, `no backend is called "nonsense"`},
 		{"pingpong --rounds=0", exitFailed, "--rounds is 0"},
 		{"pingpong --time=1us", exitFailed, "--time is 1µs"},
 		{"pingpong --backend=nonsense", exitFailed, `no backend is called "nonsense"`},
