@@ -55,6 +55,18 @@ type (
 	modeEnv interface {
 		SetBlocking(t testing.TB, fd int)
 	}
+	// dirEnv has an empty directory, as a descriptor, which is negative where it is none.
+	dirEnv interface {
+		Dir(t testing.TB) int
+	}
+	// fifoEnv makes a FIFO in a directory. What it returns opens both ends, without waiting.
+	fifoEnv interface {
+		Fifo(t testing.TB, dir int, name string) (both func() int)
+	}
+	// childEnv starts a process, which end ends: its descriptor.
+	childEnv interface {
+		Child(t testing.TB) (pidfd int, end func())
+	}
 	// readableEnv waits up to d until fd is readable.
 	readableEnv interface {
 		Readable(t testing.TB, fd int, d time.Duration) bool
@@ -73,8 +85,27 @@ const (
 	msgDontWait = 0x40
 	msgWaitAll  = 0x100
 
+	sockStream   = 0x1
 	sockNonblock = 0x800
 	sockCloexec  = 0x80000
+
+	oRdwr     = 0x2
+	oCreat    = 0x40
+	oExcl     = 0x80
+	oTrunc    = 0x200
+	oNonblock = 0x800
+	oCloexec  = 0x80000
+
+	atRemoveDir     = 0x200
+	renameNoReplace = 0x1
+	statxBasic      = 0x7ff
+	xattrCreate     = 0x1
+	xattrReplace    = 0x2
+	spliceNonblock  = 0x2
+
+	idPidfd    = 3
+	waitNoHang = 0x1
+	waitExited = 0x4
 
 	shutRd = 0
 	shutWr = 1

@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"testing"
 	"time"
@@ -39,6 +40,9 @@ var (
 	_ flagsEnv    = osEnv{}
 	_ modeEnv     = osEnv{}
 	_ readableEnv = osEnv{}
+	_ dirEnv      = osEnv{}
+	_ fifoEnv     = osEnv{}
+	_ childEnv    = osEnv{}
 )
 
 func (e osEnv) Thread() bool { return e.thread }
@@ -176,4 +180,38 @@ func (osEnv) Readable(t testing.TB, fd int, d time.Duration) bool {
 			return n > 0
 		}
 	}
+}
+
+func (osEnv) Dir(t testing.TB) int {
+	t.Helper()
+	fd, err := unix.Open(t.TempDir(), unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+	must(t, "open", err)
+	return fd
+}
+
+func (osEnv) Fifo(t testing.TB, dir int, name string) (both func() int) {
+	t.Helper()
+	must(t, "mkfifo", unix.Mkfifoat(dir, name, 0o600))
+	return func() int {
+		t.Helper()
+		fd, err := unix.Openat(dir, name, unix.O_RDWR|unix.O_NONBLOCK|unix.O_CLOEXEC, 0)
+		must(t, "open", err)
+		return fd
+	}
+}
+
+func (osEnv) Child(t testing.TB) (pidfd int, end func()) {
+	t.Helper()
+	cmd := exec.Command("/bin/sleep", "1000")
+	must(t, "start", cmd.Start())
+	pid := cmd.Process.Pid
+	kill := func() { unix.Kill(pid, unix.SIGKILL) }
+	pidfd, err := unix.PidfdOpen(pid, 0)
+	if err != nil {
+		kill()
+		cmd.Wait()
+		t.Skip("pidfd_open: ", err)
+	}
+	must(t, "release", cmd.Process.Release()) // it is for the operation to wait for
+	return pidfd, kill
 }

@@ -259,6 +259,7 @@ func (r *rig) register(o *op) {
 	s.gen++
 	s.o = o
 	o.c.ID = backends.MakeID(n, s.gen)
+	tried[o.c.Code] = true
 	o.as = *o.c
 	for _, g := range o.guards {
 		g.keep()

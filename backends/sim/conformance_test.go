@@ -41,6 +41,9 @@ func (e *env) File(_ testing.TB, content []byte) int                 { return e.
 func (e *env) Listener(testing.TB) (fd int, addr *backends.Sockaddr) { return e.sim.Listen() }
 func (e *env) Socket(testing.TB) int                                 { return e.sim.Socket() }
 
+// Dir is the only directory, which has no descriptor.
+func (e *env) Dir(testing.TB) int { return backends.AtCWD }
+
 func (e *env) CloseFD(t testing.TB, fd int) {
 	t.Helper()
 	if err := e.sim.CloseFD(fd); err != nil {

@@ -20,6 +20,11 @@ const (
 	RenameNoReplace = 0x1 // of OpRename
 )
 
+const (
+	familyUnix = 1
+	pipeFlags  = 0x80000 | 0x800 | 0x4000 // O_CLOEXEC, O_NONBLOCK, O_DIRECT
+)
+
 const modeRegular, modeDir = 0o100000, 0o040000
 
 // named reports whether an operation works on names, or makes what it works on, so that FD is no descriptor in use.
@@ -37,8 +42,14 @@ func (s *Sim) performName(r *req) int32 {
 	op, a := &r.op, r.op.Args
 	switch op.Code {
 	case backends.OpSocket:
+		if op.FD != familyUnix && op.FD != familyInet {
+			return fail(syscall.EAFNOSUPPORT)
+		}
 		return s.result(&file{kind: socket})
 	case backends.OpPipe:
+		if op.Flags&^pipeFlags != 0 {
+			return fail(syscall.EINVAL)
+		}
 		return s.pipe2(a)
 	case backends.OpOpen:
 		return s.openName(a.Path.String(), op.Flags)
