@@ -54,13 +54,21 @@ func writeTrap(off int64, flags uint32) uintptr {
 	return unix.SYS_PWRITEV
 }
 
-// transfer makes any of these calls: the kernel ignores the arguments that one does not have.
+// transfer makes any of these calls: the kernel ignores the arguments that one does not have. It keeps the P where RWF_NOWAIT
+// asks not to wait, on pipes too, whose lock the other end holds no longer than for a copy.
 func transfer(trap uintptr, fd int, bufs [][]byte, skip int, off int64, flags uint32) (int, syscall.Errno) {
 	var few [fewIovecs]unix.Iovec
 	iov, pooled := iovecs(few[:0], bufs, skip)
+	var n uintptr
+	var errno syscall.Errno
 	// The kernel takes the offset in two halves; on 64-bit systems the first is all of it.
-	n, _, errno := syscall.Syscall6(trap, uintptr(fd), uintptr(unsafe.Pointer(unsafe.SliceData(iov))), uintptr(len(iov)),
-		uintptr(off), uintptr(uint64(off)>>32), uintptr(flags))
+	if keepsP(flags&unix.RWF_NOWAIT != 0, length(iov), copied) {
+		n, _, errno = syscall.RawSyscall6(trap, uintptr(fd), uintptr(unsafe.Pointer(unsafe.SliceData(iov))), uintptr(len(iov)),
+			uintptr(off), uintptr(uint64(off)>>32), uintptr(flags))
+	} else {
+		n, _, errno = syscall.Syscall6(trap, uintptr(fd), uintptr(unsafe.Pointer(unsafe.SliceData(iov))), uintptr(len(iov)),
+			uintptr(off), uintptr(uint64(off)>>32), uintptr(flags))
+	}
 	putIovecs(pooled)
 	return result(n, errno)
 }
@@ -206,6 +214,15 @@ func fillIovecs(iov []unix.Iovec, bufs [][]byte, skip int) []unix.Iovec {
 		room -= n
 	}
 	return iov
+}
+
+// length is the number of bytes that iov describes: at most MaxTransfer.
+func length(iov []unix.Iovec) int {
+	n := 0
+	for i := range iov {
+		n += int(iov[i].Len)
+	}
+	return n
 }
 
 func putIovecs(pooled *[]unix.Iovec) {
