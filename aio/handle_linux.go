@@ -298,7 +298,7 @@ func (h *handle) recv(ctx context.Context, p []byte) (int, error) {
 		return 0, nil
 	}
 	idle := s.idle
-	if h.direct() && s.try.eager() {
+	if h.direct(s) && s.try.eager() {
 		n, errno := sys.TryRecv(h.fd, p[:min(len(p), backends.MaxTransfer)])
 		if errno != unix.EAGAIN {
 			s.try.found()
@@ -331,7 +331,7 @@ func (h *handle) send(ctx context.Context, p []byte) (int, error) {
 	for done := 0; ; { // an empty p is sent too: the kernel has its say
 		rest := p[done:min(len(p), done+backends.MaxTransfer)]
 		n, errno := 0, unix.EAGAIN
-		if h.direct() {
+		if h.direct(s) {
 			n, errno = sys.TrySend(h.fd, rest)
 		}
 		switch errno {

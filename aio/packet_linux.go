@@ -80,7 +80,7 @@ func (h *handle) receive(ctx context.Context, call string, p, oob []byte, flags 
 	m.addr.Len = uint32(len(m.addr.Data))
 	m.msg.Addr = &m.addr
 	n, errno := 0, unix.EAGAIN
-	if h.direct() && s.try.eager() {
+	if h.direct(s) && s.try.eager() {
 		if n, errno = sys.TryRecvMsg(h.fd, (*sys.Message)(&m.msg), flags); errno == unix.EAGAIN {
 			s.try.disappointed()
 		} else {
@@ -129,7 +129,7 @@ func (h *handle) transmit(ctx context.Context, call string, p, oob []byte, sotyp
 	sys.RaceSending(m.buf[0])
 	sys.RaceSending(oob)
 	n, errno := 0, unix.EAGAIN
-	if h.direct() {
+	if h.direct(s) {
 		if n, errno = sys.TrySendMsg(h.fd, (*sys.Message)(&m.msg)); errno != unix.EAGAIN {
 			h.loop.Direct()
 		}
@@ -165,7 +165,7 @@ func (h *handle) sendv(ctx context.Context, bufs [][]byte, stream bool) (n int64
 	for rest := m.list; ; {
 		m.msg.Bufs = rest
 		moved, errno := 0, unix.EAGAIN
-		if h.direct() {
+		if h.direct(s) {
 			moved, errno = sys.TrySendMsg(h.fd, (*sys.Message)(&m.msg))
 		}
 		switch errno {

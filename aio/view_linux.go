@@ -107,9 +107,10 @@ func (h *handle) enter() error {
 	return h.lane.Enter()
 }
 
-// direct reports whether the caller may try to do the work himself before it goes to the loop. A coroutine does if it is
-// the only one that is ready: in company a system call of its own costs more than an entry in the one that all share.
-func (h *handle) direct() bool { return h.io.direct && (h.lane == nil || h.lane.Alone()) }
+// direct reports whether the caller may try to do the work of a side himself before it goes to the loop.
+func (h *handle) direct(s *side) bool {
+	return h.io.direct && (h.lane == nil || h.lane.Direct(s == &h.w))
+}
 
 // await runs the operation of c to its end, while others run.
 func (h *handle) await(ctx context.Context, c *aiort.Completion) error {

@@ -160,6 +160,7 @@ func (s *Scheduler) turn() {
 // resume runs t until it waits, yields or is done.
 func (s *Scheduler) resume(t *Task) {
 	t.become(stateRunning)
+	t.direct = 0
 	s.resumed++
 	s.current.Store(t)
 	s.slice.Store(s.resumed)

@@ -39,6 +39,7 @@ type Task struct {
 	w        waiter
 	sleep    sleep
 	lane     taskLane
+	direct   uint8    // system calls made for the views since it was resumed
 	views    []func() // that are to be detached
 	group    *Group
 	failed   error

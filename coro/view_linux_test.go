@@ -447,3 +447,41 @@ func TestViewMisuse(t *testing.T) {
 		t.Errorf("the connection itself: %v", err)
 	}
 }
+
+// TestViewFairness guards that a coroutine whose calls never have to wait lets others run: one that sends what there is
+// always room for, and one that receives what is there already.
+func TestViewFairness(t *testing.T) {
+	eachDrive(t, func(t *testing.T, weir *aio.IO, r *rig) {
+		a, b := pair(t, weir, "tcp")
+		turns, over := 0, false
+		other := r.spawn(func(task *Task) {
+			for ; !over; turns++ {
+				task.Yield()
+			}
+		})
+		r.wait(r.spawn(func(task *Task) {
+			in, out := task.Conn(b), task.Conn(a)
+			p := make([]byte, 1)
+			for name, call := range map[string]func([]byte) (int, error){"send": out.Write, "receive": in.Read} {
+				if name == "receive" {
+					out.Write(make([]byte, 200))
+				}
+				last, row := turns, 0
+				for range 100 {
+					if _, err := call(p); err != nil {
+						t.Error(err)
+					}
+					if row++; turns != last {
+						last, row = turns, 0
+					}
+					if row > maxDirect {
+						t.Errorf("no other coroutine ran during %d calls in a row that %s", row, name)
+						break
+					}
+				}
+			}
+			over = true
+		}))
+		r.wait(other)
+	})
+}

@@ -6,7 +6,7 @@
 //	go run ./examples/coroecho [-backend NAME] [-drive auto|thread|scheduler] [-loops N] [-stats] [ADDRESS or PORT]
 //
 // It serves until it is interrupted. Port 0 means any free one; the first line of output says which. With -drive thread
-// or scheduler everything goes through the loops; with auto what can be sent at once is.
+// or scheduler everything goes through the loops; with auto a coroutine sends by itself what can be sent at once.
 package main
 
 import (
@@ -18,6 +18,7 @@ import (
 	"net"
 	"os"
 	"os/signal"
+	"runtime"
 	"strconv"
 	"syscall"
 
@@ -50,6 +51,10 @@ func run(ctx context.Context, args []string, stdout io.Writer) error {
 	if flags.NArg() > 1 {
 		return fmt.Errorf("one ADDRESS or PORT, not %q", flags.Args())
 	}
+
+	// A loop's thread gives its P up before it waits. If that is the only P, Go's runtime wakes another thread for it each time,
+	// for nothing: everything here runs on loops.
+	runtime.GOMAXPROCS(max(2, runtime.GOMAXPROCS(0)))
 
 	weir, err := aio.New(o)
 	if err != nil {

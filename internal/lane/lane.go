@@ -17,8 +17,9 @@ type Lane interface {
 	// must not wait now: it has been cancelled.
 	Enter() error
 
-	// Alone reports that no other coroutine of the thread is ready to run, so that there is nothing a call could join.
-	Alone() bool
+	// Direct reports whether a call may make a system call that does not wait, to send or to receive, before it goes to the
+	// loop. After some of them in a row it may not, since others wait for the thread.
+	Direct(send bool) bool
 
 	// Do is Loop.Do for the coroutine: the loop's thread runs others while the operation is under way. When the
 	// coroutine is cancelled, so is the operation.
