@@ -66,23 +66,27 @@ func (o *Op) onlyFixed(what string) {
 }
 
 // hold keeps the Buffer of an operation from being released, and its FixedFile open, between its submission and the end of
-// its list.
+// its list. Of operations on the same file that follow one another in a list only the first keeps it open.
 type hold struct {
-	lent bool // it is on a Buffer
-	b    Buffer
-	file *FixedFile // nil: it is on a descriptor
-	on   atomic.Bool
+	lent  bool // it is on a Buffer
+	b     Buffer
+	file  *FixedFile // nil: it is on a descriptor
+	on    atomic.Bool
+	keeps bool // the file: while on
 }
 
-func (h *hold) take() (err error) {
+func (h *hold) take(held *FixedFile) (err error) {
+	if !h.lent && h.file == held {
+		return nil
+	}
 	if h.on.Swap(true) {
 		return nil // it is twice in the list, which is found out
 	}
-	if h.file != nil {
+	if h.keeps = h.file != held && h.file != nil; h.keeps {
 		err = fixed.HoldFile(h.file)
 	}
 	if h.lent && err == nil {
-		if err = fixed.Hold(h.b); err != nil && h.file != nil {
+		if err = fixed.Hold(h.b); err != nil && h.keeps {
 			fixed.DropFile(h.file)
 		}
 	}
@@ -93,10 +97,10 @@ func (h *hold) take() (err error) {
 }
 
 func (h *hold) drop() {
-	if !h.on.Swap(false) {
+	if !h.on.Load() || !h.on.Swap(false) {
 		return
 	}
-	if h.file != nil {
+	if h.keeps {
 		fixed.DropFile(h.file)
 	}
 	if h.lent {

@@ -402,6 +402,25 @@ func TestFilesClose(t *testing.T) {
 			t.Errorf("on the first descriptor: %v", err)
 		}
 
+		// Each file of a list stays open until the list is over, also for what has not started.
+		fd, _ := r.file("text")
+		one, two := r.register(fd), r.register(fd)
+		read := func(f *op.FixedFile) *op.Op { return op.Read(-1, buf(), 0).SetFile(f) }
+		const pause = 50 * time.Millisecond
+		for i, f := range []*op.FixedFile{two, one} {
+			start := time.Now()
+			s := op.Start(r.l, read(one), op.Timeout(pause).Link(), read(f), read(f))
+			if err := f.Close(); err != nil {
+				t.Error(err)
+			}
+			if d := time.Since(start); d < pause {
+				t.Errorf("list %d: closed after %v, in the middle of it", i, d)
+			}
+			if err := s.Wait(bg); !errors.Is(err, net.ErrClosed) {
+				t.Errorf("list %d: %v", i, err)
+			}
+		}
+
 		// With nobody else to keep it open the file is gone when Close returns.
 		var p [2]int
 		if err := unix.Pipe2(p[:], unix.O_CLOEXEC); err != nil {
@@ -537,30 +556,32 @@ func TestFilesNoAllocations(t *testing.T) {
 	}
 }
 
-// BenchmarkFile reads one byte from /dev/zero, in lists of 32, by way of a descriptor and of a registered file: what is left
-// of each read is mostly what it costs to get at the file.
+// BenchmarkFile reads one byte from /dev/zero, alone and in lists of 32, by way of a descriptor and of a registered file: what
+// is left of each read is mostly what it costs to get at the file.
 func BenchmarkFile(b *testing.B) {
-	for _, kind := range []string{"plain", "fixed"} {
-		b.Run(kind, func(b *testing.B) {
-			r := start(b, aiort.Options{Drive: aiort.DriveScheduler, Loops: 1})
-			fd, err := unix.Open("/dev/zero", unix.O_RDONLY|unix.O_CLOEXEC, 0)
-			if err != nil {
-				b.Fatal(err)
-			}
-			defer unix.Close(fd)
-			f := r.register(fd)
-			ops := make([]*op.Op, 32)
-			for i := range ops {
-				ops[i] = op.Read(fd, make([]byte, 1), 0)
-				if kind == "fixed" {
-					ops[i].SetFile(f)
+	for _, n := range []int{1, 32} {
+		for _, kind := range []string{"plain", "fixed"} {
+			b.Run(fmt.Sprintf("%d/%s", n, kind), func(b *testing.B) {
+				r := start(b, aiort.Options{Drive: aiort.DriveScheduler, Loops: 1})
+				fd, err := unix.Open("/dev/zero", unix.O_RDONLY|unix.O_CLOEXEC, 0)
+				if err != nil {
+					b.Fatal(err)
 				}
-			}
-			b.ReportAllocs()
-			b.ResetTimer()
-			for i := 0; i < b.N; i += len(ops) {
-				r.ok(ops...)
-			}
-		})
+				defer unix.Close(fd)
+				f := r.register(fd)
+				ops := make([]*op.Op, n)
+				for i := range ops {
+					ops[i] = op.Read(fd, make([]byte, 1), 0)
+					if kind == "fixed" {
+						ops[i].SetFile(f)
+					}
+				}
+				b.ReportAllocs()
+				b.ResetTimer()
+				for i := 0; i < b.N; i += n {
+					r.ok(ops...)
+				}
+			})
+		}
 	}
 }

@@ -73,7 +73,8 @@ func Spread(ops []*Op) uint32 {
 
 // enlist checks ops and fills b with them.
 func enlist(b *aiort.Batch, ops []*Op) error {
-	chain := 0 // where it begins
+	chain := 0          // where it begins
+	var held *FixedFile // by one before, for all that follow and are on it too
 	for i, o := range ops {
 		if o == nil {
 			return &Error{i, "", errNil}
@@ -87,6 +88,12 @@ func enlist(b *aiort.Batch, ops []*Op) error {
 		}
 		if err := o.check(ops[chain:i], linked); err != nil {
 			return &Error{i, o.String(), err}
+		}
+		if o.hold != nil { // last: what has not been taken cannot be forgotten
+			if err := o.hold.take(held); err != nil {
+				return &Error{i, o.String(), err}
+			}
+			held = o.hold.file
 		}
 		b.Add(&o.c)
 	}
@@ -115,9 +122,6 @@ func (o *Op) check(before []*Op, linked bool) error {
 	}
 	if o.source != nil && !precedes(o.source, before) {
 		return errFromBehind
-	}
-	if o.hold != nil { // last: what has not been taken cannot be forgotten
-		return o.hold.take()
 	}
 	return nil
 }

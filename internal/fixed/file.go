@@ -60,8 +60,8 @@ func (f *File) FD() int {
 
 // Close ends the registration and closes the descriptor, and with it the file, if nobody else has it open. New operations
 // on it fail with net.ErrClosed; those in flight are cancelled, and end with that unless they were done anyway; Close waits
-// until the last is over, also for what cannot be cancelled and for what coroutines have in flight, which it does not cancel.
-// So it is not for callbacks, nor for coroutines. Errors: net.ErrClosed the second time, which does not wait, and those of
+// until the last is over, also for what cannot be cancelled and for what coroutines, or other IOs, have in flight, which it does
+// not cancel. So it is not for callbacks, nor for coroutines. Errors: net.ErrClosed the second time, which does not wait, and those of
 // close(2), after which the File is as closed as without.
 func (f *File) Close() error {
 	for {
