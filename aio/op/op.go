@@ -94,7 +94,7 @@ func (o *Op) From(source *Op) *Op {
 	return o
 }
 
-// SetFD changes the descriptor. It returns o.
+// SetFD changes the descriptor, and undoes SetFile. It returns o.
 func (o *Op) SetFD(fd int) *Op {
 	o.mayChange()
 	o.leaveFile()
