@@ -49,6 +49,7 @@ func TestRecordWhileClosing(t *testing.T) {
 				runtime.Gosched()
 			}
 			h.mu.Lock() // Close comes after, or has been there: either way it does not know of the record
+			//lint:ignore SA2001 it is to wait for Close
 			h.mu.Unlock()
 			n, err := h.do(context.Background(), &h.r, &backends.Op{Code: backends.OpRecv, FD: h.fd, Buf: make([]byte, 1)})
 			if n != 0 || !errors.Is(err, net.ErrClosed) {
