@@ -7,13 +7,16 @@ import (
 	"errors"
 	"net"
 	"os"
+	"reflect"
 	"runtime"
+	"strconv"
 	"testing"
 	"time"
 
 	"golang.org/x/sys/unix"
 
 	"github.com/weirgo/weir/backends"
+	aiort "github.com/weirgo/weir/runtime"
 )
 
 // recorded returns a handle of a socket that nobody writes to, whose loop is driven by Go's scheduler or a thread.
@@ -100,5 +103,23 @@ func TestRecordDeadline(t *testing.T) {
 			}()
 			read()
 		})
+	}
+}
+
+// There may be very many connections, most of them idle: what each holds must not grow by accident. The sizes are those
+// of the allocator's classes that they fit into.
+func TestSizes(t *testing.T) {
+	if strconv.IntSize < 64 {
+		t.Skip("the sizes are those of 64-bit systems")
+	}
+	for _, c := range []struct {
+		v     any
+		limit uintptr
+	}{
+		{new(TCPConn), 160}, {new(UnixConn), 160}, {new(descriptor), 128}, {new(aiort.Completion), 240},
+	} {
+		if typ := reflect.TypeOf(c.v).Elem(); typ.Size() > c.limit {
+			t.Errorf("%v has %d bytes, want %d at most", typ, typ.Size(), c.limit)
+		}
 	}
 }
