@@ -223,8 +223,21 @@ func (h *handle) closing() bool { return h.refs.Load()&closingBit != 0 }
 
 // do runs op on the loop, as the operation under way of s.
 func (h *handle) do(ctx context.Context, s *side, op *backends.Op) (int, error) {
-	c := h.record(s)
-	c.Op = *op
+	h.record(s).Op = *op
+	return h.run(ctx, s)
+}
+
+// transfer makes the record of s one of moving p. It is not part of its callers, so that the stack of a goroutine that
+// waits has no room for another Op: thousands of them wait for their peers, and the smallest stack should do.
+//
+//go:noinline
+func (h *handle) transfer(s *side, code backends.Code, p []byte, idle bool) {
+	h.record(s).Op = backends.Op{Code: code, FD: h.fd, Buf: p, Idle: idle}
+}
+
+// run is do for what the record of s says.
+func (h *handle) run(ctx context.Context, s *side) (int, error) {
+	c := s.c.Load()
 	err := h.await(ctx, c)
 	c.Op = backends.Op{} // lets go of the buffer
 	if err != nil {
@@ -311,7 +324,8 @@ func (h *handle) recv(ctx context.Context, p []byte) (int, error) {
 		s.try.disappointed()
 		idle = true
 	}
-	n, err := h.do(ctx, s, &backends.Op{Code: backends.OpRecv, FD: h.fd, Buf: p, Idle: idle})
+	h.transfer(s, backends.OpRecv, p, idle)
+	n, err := h.run(ctx, s)
 	if err != nil {
 		return 0, syscallError("read", err)
 	}
@@ -339,7 +353,8 @@ func (h *handle) send(ctx context.Context, p []byte) (int, error) {
 			h.loop.Direct()
 		case unix.EAGAIN:
 			var err error
-			if n, err = h.do(ctx, s, &backends.Op{Code: backends.OpSend, FD: h.fd, Buf: rest}); err != nil {
+			h.transfer(s, backends.OpSend, rest, false)
+			if n, err = h.run(ctx, s); err != nil {
 				return done, syscallError("write", err)
 			}
 		default:

@@ -196,10 +196,15 @@ func (l *Loop) Do(ctx context.Context, c *Completion) error {
 		c.parker.Park()
 		return c.Err()
 	}
+	return l.waitWith(ctx, c)
+}
+
+// waitWith waits for c, which Do has submitted, and cancels it when ctx ends. A select takes much of a stack.
+func (l *Loop) waitWith(ctx context.Context, c *Completion) error {
 	select {
 	case <-c.parker.C():
 		return c.Err()
-	case <-done:
+	case <-ctx.Done():
 	}
 	l.Cancel(c)
 	c.parker.Park()
