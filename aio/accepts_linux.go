@@ -99,8 +99,8 @@ var errOneByOne = errors.New("accept one by one")
 // finds connections waiting takes them by himself (see Accept), which costs no more than an event. Some kernels have none
 // (Linux before 5.19).
 func newAcceptor(of *handle) *acceptor {
-	a := &acceptor{of: of, plain: of.lane == nil && of.io.rt.Info().Drive != aiort.DriveThread}
-	a.h.attach(of.loop, of.lane, of)
+	a := &acceptor{of: of, plain: of.lane() == nil && of.io.rt.Info().Drive != aiort.DriveThread}
+	a.h.attach(of.loop, of.lane(), of)
 	return a
 }
 
@@ -206,7 +206,7 @@ func (a *acceptor) event(c *aiort.Completion) aiort.Action {
 
 // wait waits until something has happened, or ctx ends.
 func (a *acceptor) wait(ctx context.Context) error {
-	if a.h.lane == nil {
+	if a.h.lane() == nil {
 		ch := make(chan struct{})
 		if !a.onNews(func() { close(ch) }) {
 			return nil
@@ -219,7 +219,7 @@ func (a *acceptor) wait(ctx context.Context) error {
 		return nil
 	}
 	var stop func() bool
-	err := a.h.lane.Wait(func(wake func()) {
+	err := a.h.lane().Wait(func(wake func()) {
 		if !a.onNews(wake) {
 			wake()
 			return
@@ -265,10 +265,10 @@ func (a *acceptor) stop() {
 		if armed {
 			a.h.loop.Cancel(a.h.record(&a.h.r))
 		}
-		if a.h.lane == nil {
+		if a.h.lane() == nil {
 			<-ended
 		} else {
-			a.h.lane.Wait(func(wake func()) {
+			a.h.lane().Wait(func(wake func()) {
 				go func() { <-ended; wake() }()
 			}, nil)
 		}

@@ -311,7 +311,7 @@ func (f *File) direct(code backends.Code, p []byte, off int64) (int, syscall.Err
 	if code == backends.OpWrite {
 		do = sys.WriteAt
 	}
-	if f.memory || code == backends.OpWrite && !f.through && f.h.lane == nil {
+	if f.memory || code == backends.OpWrite && !f.through && f.h.lane() == nil {
 		return do(f.h.fd, p, off, 0)
 	}
 	if code == backends.OpRead && !f.uncache && !f.noNowait.Load() {
@@ -323,7 +323,7 @@ func (f *File) direct(code backends.Code, p []byte, off int64) (int, syscall.Err
 			return n, errno
 		}
 	}
-	if f.h.lane != nil {
+	if f.h.lane() != nil {
 		return 0, unix.EAGAIN
 	}
 	defer f.h.io.files.Add(-1)

@@ -163,7 +163,7 @@ func (io *IO) adoptFile(fd int, s *socket, f *found) error {
 	}
 	s.family, s.sotype = uint16(f.family), uint16(f.sotype)
 	s.laddr, s.raddr = s.addr(&f.local), s.addrOf(unix.SYS_GETPEERNAME)
-	s.network, s.connected = s.laddr.Network(), s.raddr != nil
+	s.network, s.connected = networkOf(s.laddr.Network()), s.raddr != nil
 	return nil
 }
 

@@ -25,11 +25,32 @@ import (
 // when it is needed.
 type handle struct {
 	loop *aiort.Loop // where its operations run
-	lane lane.Lane   // how the calls of a view wait; nil: as goroutines do
+	as   *viewing    // nil for the first of a descriptor
 	*descriptor
-	next *handle // in the list of the descriptor
 
 	r, w side
+}
+
+// viewing is what a handle has that is not the first of its descriptor.
+type viewing struct {
+	lane lane.Lane // how the calls of a view wait; nil: as goroutines do
+	next *handle   // of the descriptor
+}
+
+// lane is how calls wait; nil: as goroutines do.
+func (h *handle) lane() lane.Lane {
+	if h.as == nil {
+		return nil
+	}
+	return h.as.lane
+}
+
+// next is the next handle of the descriptor.
+func (h *handle) next() *handle {
+	if h.as == nil {
+		return nil
+	}
+	return h.as.next
 }
 
 // descriptor is what a handle and its views share. It serialises reads among themselves and writes among themselves, and
@@ -192,7 +213,7 @@ func (h *handle) begin(s *side) error {
 	if err := h.acquire(); err != nil {
 		return err
 	}
-	if err := h.turn(s).take(h.lane); err != nil {
+	if err := h.turn(s).take(h.lane()); err != nil {
 		h.release()
 		return err
 	}
@@ -267,7 +288,7 @@ func (h *handle) close() error {
 	}
 	h.gone = sched.GetParker()
 	h.mu.Lock()
-	for o := h.handles; o != nil; o = o.next {
+	for o := h.handles; o != nil; o = o.next() {
 		o.r.retire()
 		o.w.retire()
 	}
@@ -289,7 +310,7 @@ func (h *handle) setDeadline(when int64, sides ...*side) error {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	for _, s := range sides {
-		for o := h.handles; o != nil; o = o.next {
+		for o := h.handles; o != nil; o = o.next() {
 			other := &o.r
 			if s == &h.w {
 				other = &o.w

@@ -9,6 +9,7 @@ import (
 	"os"
 	"reflect"
 	"runtime"
+	"slices"
 	"strconv"
 	"testing"
 	"time"
@@ -116,10 +117,38 @@ func TestSizes(t *testing.T) {
 		v     any
 		limit uintptr
 	}{
-		{new(TCPConn), 160}, {new(UnixConn), 160}, {new(descriptor), 128}, {new(aiort.Completion), 240},
+		{new(TCPConn), 128}, {new(UnixConn), 128}, {new(descriptor), 128}, {new(aiort.Completion), 240},
 	} {
 		if typ := reflect.TypeOf(c.v).Elem(); typ.Size() > c.limit {
 			t.Errorf("%v has %d bytes, want %d at most", typ, typ.Size(), c.limit)
 		}
 	}
+}
+
+// The handles of a descriptor come and go in any order; the first stays.
+func TestHandles(t *testing.T) {
+	h := recorded(t, "scheduler")
+	defer h.close()
+	var views [3]handle
+	check := func(want ...*handle) {
+		t.Helper()
+		var got []*handle
+		for o := h.handles; o != nil; o = o.next() {
+			got = append(got, o)
+		}
+		if !slices.Equal(got, append(want, h)) {
+			t.Errorf("the handles are %p, want %p and %p", got, want, h)
+		}
+	}
+	for i := range views {
+		views[i].attach(h.loop, nil, h)
+	}
+	check(&views[2], &views[1], &views[0])
+	views[1].detach()
+	check(&views[2], &views[0])
+	views[1].detach() // it has gone
+	check(&views[2], &views[0])
+	views[2].detach()
+	views[0].detach()
+	check()
 }

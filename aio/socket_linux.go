@@ -6,6 +6,7 @@ import (
 	"context"
 	"net"
 	"os"
+	"slices"
 	"sync"
 	"syscall"
 	"time"
@@ -19,12 +20,21 @@ import (
 // socket is what all sockets share: connections, packet sockets, listeners.
 type socket struct {
 	h            handle
-	network      string // as in addresses: "tcp", "udp6", "unixgram", ...
 	laddr, raddr net.Addr
 	family       uint16 // AF_*
 	sotype       uint16 // SOCK_*
-	connected    bool   // to a peer, which then gets what is written
+	network      network
+	connected    bool // to a peer, which then gets what is written
 }
+
+// network is the name of a network as in addresses, in less space than a string.
+type network uint8
+
+var networks = [...]string{"", "tcp", "tcp4", "tcp6", "udp", "udp4", "udp6", "ip", "ip4", "ip6", "unix", "unixgram", "unixpacket"}
+
+func networkOf(name string) network { return network(max(slices.Index(networks[:], name), 0)) }
+
+func (n network) String() string { return networks[n] }
 
 func (s *socket) ok() bool { return s != nil && s.h.descriptor != nil }
 
@@ -33,7 +43,7 @@ func (s *socket) opError(op string, err error) error {
 	if err == nil {
 		return nil
 	}
-	return &net.OpError{Op: op, Net: s.network, Source: s.laddr, Addr: s.raddr, Err: err}
+	return &net.OpError{Op: op, Net: s.network.String(), Source: s.laddr, Addr: s.raddr, Err: err}
 }
 
 // localError is the shape for what concerns this end alone: deadlines, buffer sizes, everything about listeners.
@@ -41,7 +51,7 @@ func (s *socket) localError(op string, err error) error {
 	if err == nil {
 		return nil
 	}
-	return &net.OpError{Op: op, Net: s.network, Addr: s.laddr, Err: err}
+	return &net.OpError{Op: op, Net: s.network.String(), Addr: s.laddr, Err: err}
 }
 
 // control runs f on the descriptor, which stays open meanwhile.
@@ -55,7 +65,7 @@ func (s *socket) control(f func(fd int) error) error {
 
 // file returns a duplicate of the descriptor as an *os.File.
 func (s *socket) file() (f *os.File, err error) {
-	name := s.network + ":"
+	name := s.network.String() + ":"
 	if s.laddr != nil {
 		name += s.laddr.String()
 	}
@@ -114,7 +124,7 @@ func (io *IO) open(ctx context.Context, s *socket, o *opening) error {
 	if err != nil {
 		return err
 	}
-	s.network, s.family, s.sotype = o.network, uint16(family), uint16(o.sotype)
+	s.network, s.family, s.sotype = networkOf(o.network), uint16(family), uint16(o.sotype)
 	if err := io.adopt(&s.h, fd, false); err != nil {
 		return err
 	}

@@ -218,5 +218,5 @@ func (s *socket) writeError(addr net.Addr, err error) error {
 	if err == nil {
 		return nil
 	}
-	return &net.OpError{Op: "write", Net: s.network, Source: s.laddr, Addr: addr, Err: err}
+	return &net.OpError{Op: "write", Net: s.network.String(), Source: s.laddr, Addr: addr, Err: err}
 }

@@ -69,10 +69,10 @@ func (h *handle) view(l lane.Lane, of *handle) (detach func()) {
 
 // attach makes h another handle of the descriptor of one: Close and deadlines reach it too.
 func (h *handle) attach(loop *aiort.Loop, l lane.Lane, of *handle) {
-	h.loop, h.lane, h.descriptor = loop, l, of.descriptor
+	h.loop, h.as, h.descriptor = loop, &viewing{lane: l}, of.descriptor
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	h.next, h.handles = h.handles, h
+	h.as.next, h.handles = h.handles, h
 	h.r.setDeadline(translate(of.r.deadline.Load(), of.loop, loop))
 	h.w.setDeadline(translate(of.w.deadline.Load(), of.loop, loop))
 }
@@ -81,9 +81,9 @@ func (h *handle) attach(loop *aiort.Loop, l lane.Lane, of *handle) {
 func (h *handle) detach() {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	for p := &h.handles; *p != nil; p = &(*p).next {
-		if *p == h {
-			*p = h.next
+	for at := &h.handles; *at != nil && (*at).as != nil; at = &(*at).as.next {
+		if *at == h {
+			*at = h.as.next
 			return
 		}
 	}
@@ -101,36 +101,36 @@ func translate(when int64, from, to *aiort.Loop) int64 {
 // enter checks that the caller may use h now: anybody may who is a goroutine, only its coroutine if h is a view. The
 // error is why that must not wait.
 func (h *handle) enter() error {
-	if h == nil || h.lane == nil {
+	if h == nil || h.lane() == nil {
 		return nil
 	}
-	return h.lane.Enter()
+	return h.lane().Enter()
 }
 
 // direct reports whether the caller may try to do the work of a side himself before it goes to the loop.
 func (h *handle) direct(s *side) bool {
-	return h.io.direct && (h.lane == nil || h.lane.Direct(s == &h.w))
+	return h.io.direct && (h.lane() == nil || h.lane().Direct(s == &h.w))
 }
 
 // await runs the operation of c to its end, while others run.
 func (h *handle) await(ctx context.Context, c *aiort.Completion) error {
-	if h.lane == nil {
+	if h.lane() == nil {
 		return h.loop.Do(ctx, c)
 	}
-	return h.lane.Do(ctx, c)
+	return h.lane().Do(ctx, c)
 }
 
 // awaitEnd waits until the descriptor has been closed.
 func (h *handle) awaitEnd() {
 	defer sched.PutParker(h.gone)
-	if h.lane == nil {
+	if h.lane() == nil {
 		h.gone.Park()
 		return
 	}
 	select {
 	case <-h.gone.C():
 	default:
-		h.lane.Wait(func(wake func()) {
+		h.lane().Wait(func(wake func()) {
 			go func() { h.gone.Park(); wake() }()
 		}, nil)
 	}
