@@ -14,6 +14,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/weirgo/weir/backends"
+	"github.com/weirgo/weir/internal/backoff"
 	"github.com/weirgo/weir/internal/lane"
 	"github.com/weirgo/weir/internal/sys"
 	aiort "github.com/weirgo/weir/runtime"
@@ -83,28 +84,8 @@ type side struct {
 	deadline atomic.Int64                     // on the clock of the handle's loop; changes under mu
 	c        atomic.Pointer[aiort.Completion] // see record
 	packet   *packet                          // of the message under way
-	try      patience
+	patient  patiences
 	idle     bool // a receive has left nothing behind
-}
-
-// patience decides whether to try an operation at once, before waiting for it on a loop. It is worth while when data
-// streams in, and a system call for nothing when each message is waited for. After a try that found nothing the next
-// ones are left out: 1, 2, 4, ... up to 64 in a row; one that found something makes it eager again.
-type patience struct{ skip, left uint8 }
-
-func (p *patience) eager() bool {
-	if p.left > 0 {
-		p.left--
-		return false
-	}
-	return true
-}
-
-func (p *patience) found() { p.skip = 0 }
-
-func (p *patience) disappointed() {
-	p.skip = min(max(2*p.skip, 1), 64)
-	p.left = p.skip
 }
 
 // adopt makes a handle of fd, which it owns from now on, also if it fails. file says whether calls on it fail with
@@ -118,6 +99,7 @@ func (io *IO) adopt(h *handle, fd int, file bool) error {
 	d := &descriptor{io: io, fd: fd, place: int32(place), file: file, handles: h}
 	d.cleanup = runtime.AddCleanup(d, leaked.close, leaked{io.rt, int32(fd), int32(place)})
 	h.loop, h.descriptor = loop, d
+	h.r.patient[spinning] = backoff.Doubtful()
 	return nil
 }
 
@@ -332,18 +314,16 @@ func (h *handle) recv(ctx context.Context, p []byte) (int, error) {
 		return 0, nil
 	}
 	idle := s.idle
-	if h.direct(s) && s.try.eager() {
+	for l := (lingering{}); h.again(s, &l, len(p) == 1); idle = true { // net/http reads one byte while it works on a request
 		n, errno := sys.TryRecv(h.fd, p[:min(len(p), backends.MaxTransfer)])
-		if errno != unix.EAGAIN {
-			s.try.found()
-			h.loop.Direct()
-			if errno != 0 {
-				return 0, os.NewSyscallError("read", errno)
-			}
-			return n, nil
+		if errno == unix.EAGAIN {
+			continue
 		}
-		s.try.disappointed()
-		idle = true
+		h.found(s, &l)
+		if errno != 0 {
+			return 0, os.NewSyscallError("read", errno)
+		}
+		return n, nil
 	}
 	h.transfer(s, backends.OpRecv, p, idle)
 	n, err := h.run(ctx, s)

@@ -71,11 +71,11 @@ func (l *listener) accept(ctx context.Context, sa *backends.Sockaddr) (int, erro
 		}
 		m := s.message(nil, nil) // for its address, which must be on the heap
 		fd, errno := 0, unix.EAGAIN
-		if m.addr.Len = uint32(len(m.addr.Data)); h.direct(s) && s.try.eager() {
+		if m.addr.Len = uint32(len(m.addr.Data)); h.direct(s) && s.patient[trying].Eager() {
 			if fd, errno = sys.TryAccept(h.fd, &m.addr); errno == unix.EAGAIN {
-				s.try.disappointed()
+				s.patient[trying].Disappointed()
 			} else {
-				s.try.found()
+				s.patient[trying].Found()
 				h.loop.Direct()
 			}
 		}

@@ -80,12 +80,9 @@ func (h *handle) receive(ctx context.Context, call string, p, oob []byte, flags 
 	m.addr.Len = uint32(len(m.addr.Data))
 	m.msg.Addr = &m.addr
 	n, errno := 0, unix.EAGAIN
-	if h.direct(s) && s.try.eager() {
-		if n, errno = sys.TryRecvMsg(h.fd, (*sys.Message)(&m.msg), flags); errno == unix.EAGAIN {
-			s.try.disappointed()
-		} else {
-			s.try.found()
-			h.loop.Direct()
+	for l := (lingering{}); errno == unix.EAGAIN && h.again(s, &l, false); {
+		if n, errno = sys.TryRecvMsg(h.fd, (*sys.Message)(&m.msg), flags); errno != unix.EAGAIN {
+			h.found(s, &l)
 		}
 	}
 	switch errno {

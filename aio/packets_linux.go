@@ -54,8 +54,8 @@ func (h *handle) recvBatch(ctx context.Context, ps []Packet) (int, error) {
 	for i := range ps {
 		d.Receive(i, ps[i].Buf)
 	}
-	for wait := !s.try.eager(); ; wait = true {
-		if wait {
+	for l := (lingering{}); ; {
+		if !h.again(s, &l, false) {
 			if err := h.poll(ctx, s, unix.POLLIN); err != nil {
 				return 0, syscallError("recvmmsg", err)
 			}
@@ -63,8 +63,7 @@ func (h *handle) recvBatch(ctx context.Context, ps []Packet) (int, error) {
 		n, errno := d.TryRecv(h.fd)
 		switch errno {
 		case 0:
-			s.try.found()
-			h.loop.Direct()
+			h.found(s, &l)
 			for i := range ps[:n] {
 				p := &ps[i]
 				p.N, p.Segment = d.Received(i)
@@ -73,7 +72,6 @@ func (h *handle) recvBatch(ctx context.Context, ps []Packet) (int, error) {
 			}
 			return n, nil
 		case unix.EAGAIN:
-			s.try.disappointed()
 		default:
 			return 0, os.NewSyscallError("recvmmsg", errno)
 		}

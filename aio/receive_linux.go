@@ -70,23 +70,21 @@ func (h *handle) recvBorrowed(ctx context.Context) (buf *lent, n int, err error)
 		return nil, 0, err
 	}
 	defer h.end(s)
-	for ready := false; ; ready = true {
-		if ready || s.try.eager() {
-			buf := lendable.Get().(*lent)
-			n, errno := sys.TryRecv(h.fd, buf[:])
-			if errno == 0 {
-				s.try.found()
-				h.loop.Direct()
-				return buf, n, nil
+	for l := (lingering{}); ; {
+		if !h.again(s, &l, false) {
+			if err := h.poll(ctx, s, unix.POLLIN); err != nil {
+				return nil, 0, syscallError("read", err)
 			}
-			lendable.Put(buf)
-			if errno != unix.EAGAIN {
-				return nil, 0, os.NewSyscallError("read", errno)
-			}
-			s.try.disappointed()
 		}
-		if err := h.poll(ctx, s, unix.POLLIN); err != nil {
-			return nil, 0, syscallError("read", err)
+		buf := lendable.Get().(*lent)
+		n, errno := sys.TryRecv(h.fd, buf[:])
+		if errno == 0 {
+			h.found(s, &l)
+			return buf, n, nil
+		}
+		lendable.Put(buf)
+		if errno != unix.EAGAIN {
+			return nil, 0, os.NewSyscallError("read", errno)
 		}
 	}
 }

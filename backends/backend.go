@@ -76,6 +76,13 @@ type Pollable interface {
 	Alarm(deadline int64) bool
 }
 
+// Announcer is implemented by backends that can tell without a system call when there is something to reap.
+type Announcer interface {
+	// News reports whether Poll is known to have something: events, or a Wake that would keep it from blocking, and that is
+	// answered so. It is called as Poll is.
+	News() bool
+}
+
 // Counters count what a backend did since it was opened.
 type Counters struct {
 	Syscalls  uint64 // system calls made by Submit, Poll and Wake

@@ -76,6 +76,7 @@ func start(loop *aiort.Loop, o Options) (*Scheduler, error) {
 		ended: make(chan struct{}),
 	}
 	s.idled.Set()
+	loop.SetSpin(o.Spin)
 	ready := make(chan error)
 	go s.serve(ready)
 	if err := <-ready; err != nil {

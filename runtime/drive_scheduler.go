@@ -22,6 +22,7 @@ type schedDrive struct {
 	file     *os.File // a duplicate of the backend's descriptor, registered with the netpoller
 	over     bool     // under mu: the reaper has been told to end
 	more     atomic.Bool
+	turned   atomic.Int64 // when somebody ran a tick last
 	spare    atomic.Pointer[outcomes]
 }
 
@@ -66,6 +67,23 @@ func (l *Loop) reap(conn syscall.RawConn) {
 	defer l.mu.Unlock()
 	l.endErr = errors.Join(l.sched.file.Close(), l.be.Close())
 	close(l.ended)
+}
+
+// Turned is when somebody ran a tick last, on the loop's clock. On the thread drive it is 0.
+func (l *Loop) Turned() int64 { return l.sched.turned.Load() }
+
+// News reports, without a system call, whether the loop is known to have something to do, as far as its backend can tell;
+// on the scheduler drive only. Any goroutine may call it.
+func (l *Loop) News() bool {
+	if l.announcer == nil || l.drive != driveScheduler || !l.mu.TryLock() {
+		return false
+	}
+	news := !l.sched.over && l.lost == nil && l.announcer.News()
+	l.mu.Unlock()
+	if l.sched.more.Load() { // somebody found the lock taken
+		l.turn()
+	}
+	return news
 }
 
 // pump hands over what the caller, who found the intake empty, has pushed. Before it does it lets every goroutine
@@ -117,6 +135,7 @@ func (l *Loop) tickAll() (over bool) {
 	if l.sched.over {
 		return true
 	}
+	l.sched.turned.Store(l.be.Now())
 	for {
 		l.tick(backends.NoWait)
 		l.setAlarm() // what the tick reaped may have been the alarm itself; if the queue is full it is pending

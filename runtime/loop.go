@@ -7,6 +7,7 @@ import (
 	"sync/atomic"
 
 	"github.com/weirgo/weir/backends"
+	"github.com/weirgo/weir/internal/backoff"
 	"github.com/weirgo/weir/sched"
 )
 
@@ -44,6 +45,10 @@ type Loop struct {
 	stats    loopStats
 	started  tally     // what has not been added to stats.ops yet
 	spare    sync.Pool // of *Completion
+
+	announcer backends.Announcer // the backend, if it is one
+	spinTime  int64              // see SetSpin
+	spin      backoff.Backoff    // for news, on a thread loop
 
 	partial bool                    // the backend may lack operations
 	lacks   [backends.NumCodes]bool // and these it does
@@ -88,6 +93,7 @@ func newLoop(be backends.Backend, d drive, maxInFlight int64, p *pool) *Loop {
 		events: make([]backends.Event, eventBatch),
 	}
 	l.ended = make(chan struct{})
+	l.announcer, _ = be.(backends.Announcer)
 	if b, ok := be.(partialBackend); ok {
 		l.partial = true
 		for code := range backends.NumCodes {

@@ -252,7 +252,7 @@ func (l *Loop) poll(deadline int64) {
 		}
 		return
 	}
-	n, err := l.be.Poll(l.events, deadline)
+	n, err := l.sleep(deadline)
 	if err != nil {
 		l.lose(err)
 		return

@@ -4,6 +4,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/weirgo/weir/backends"
+	"github.com/weirgo/weir/internal/backoff"
 )
 
 // desc is what the backend knows of a descriptor number.
@@ -22,7 +23,7 @@ type desc struct {
 	stubborn bool
 
 	wait  [ways]queue // for readiness
-	try   [ways]patience
+	try   [ways]trial
 	polls queue // OpPoll
 	multi int   // of them: those with Op.Multi
 
@@ -58,34 +59,20 @@ func wayOf(ready uint32) way {
 // always is reported whether it was asked for or not.
 const always = unix.EPOLLERR | unix.EPOLLHUP
 
-// patience decides whether to try an operation at once, before waiting for it. That is worth while when data streams
-// in, and a system call for nothing when each message is waited for. After a try that found nothing the next ones are left
-// out: 1, 2, 4, ... up to 64 in a row; one that found something makes it eager again. What was learned from one kind of
-// operation does not hold for another, which may not be for this descriptor at all.
-type patience struct {
-	of         backends.Code
-	skip, left uint8
+// trial decides whether to try an operation at once, before waiting for it. That is worth while when data streams in, and a
+// system call for nothing when each message is waited for. What was learned from one kind of operation does not hold for
+// another, which may not be for this descriptor at all.
+type trial struct {
+	of backends.Code
+	backoff.Backoff
 }
 
-func (p *patience) eager(of backends.Code) bool {
-	if p.of != of {
-		*p = patience{of: of}
+// as is t for operations of a kind.
+func (t *trial) as(of backends.Code) *backoff.Backoff {
+	if t.of != of {
+		*t = trial{of: of}
 	}
-	if p.left > 0 {
-		p.left--
-		return false
-	}
-	return true
-}
-
-func (p *patience) found() { p.skip, p.left = 0, 0 }
-
-func (p *patience) disappointed(of backends.Code) {
-	if p.of != of {
-		*p = patience{of: of}
-	}
-	p.skip = min(max(2*p.skip, 1), 64)
-	p.left = p.skip
+	return &t.Backoff
 }
 
 const (
@@ -221,7 +208,7 @@ func (b *Backend) register(d *desc, mask uint32, keeps bool) unix.Errno {
 	if b.gen++; b.gen == 0 {
 		b.gen = 1
 	}
-	d.gen, d.stubborn, d.try = b.gen, false, [ways]patience{}
+	d.gen, d.stubborn, d.try = b.gen, false, [ways]trial{}
 	errno := b.ctl(unix.EPOLL_CTL_ADD, d, mask, keeps)
 	if errno == unix.EEXIST { // from a time when the number meant the same file as now, and another one in between
 		errno = b.ctl(unix.EPOLL_CTL_MOD, d, mask, keeps)

@@ -130,7 +130,7 @@ func TestReopenedUntried(t *testing.T) {
 		r.write(w, "x")
 		r.want(c, 1)
 	}
-	if r.lookup(fd).try[wayIn].left == 0 {
+	if next := r.lookup(fd).try[wayIn]; next.Eager() {
 		t.Fatal("the next one would be tried")
 	}
 	rd, _ := r.pipe(unix.O_NONBLOCK)

@@ -148,7 +148,7 @@ func (b *Backend) waitable(e *entry, w way) {
 			b.begin(d, q, e)
 			return
 		}
-		if d.gen != 0 && skippable(op) && !d.try[w].eager(op.Code) {
+		if d.gen != 0 && skippable(op) && !d.try[w].as(op.Code).Eager() {
 			b.begin(d, q, e)
 			return
 		}
@@ -156,12 +156,12 @@ func (b *Backend) waitable(e *entry, w way) {
 	switch b.attempt(e) {
 	case over:
 		if d != nil {
-			d.try[w].found()
+			d.try[w].Found()
 		}
 		b.finish(e, e.res)
 	case stays:
 		d = b.desc(op.FD)
-		d.try[w].disappointed(op.Code)
+		d.try[w].as(op.Code).Disappointed()
 		b.begin(d, &d.wait[w], e)
 	case went:
 		d = b.desc(op.FD)

@@ -8,6 +8,7 @@ import (
 	"syscall"
 
 	"github.com/weirgo/weir/backends"
+	"github.com/weirgo/weir/internal/backoff"
 	"github.com/weirgo/weir/internal/sys"
 )
 
@@ -26,8 +27,11 @@ type Backend struct {
 	regions []*backends.Region // by index, what the ring's table of buffers holds; nil: it has none
 	files   []*backends.File   // and its table of files
 
-	wake   wake
-	glance glance
+	wake wake
+
+	// glance decides whether to hand operations over without waiting before Poll waits. Where some of them are over at once
+	// that saves giving the processor up and getting it back, which costs several times the system call.
+	glance backoff.Backoff
 
 	alarm   int64 // deadline of the timeout in the ring, 0: none
 	alarmID uint32
@@ -45,6 +49,7 @@ var (
 	_ backends.Pollable      = (*Backend)(nil)
 	_ backends.Registrar     = (*Backend)(nil)
 	_ backends.FileRegistrar = (*Backend)(nil)
+	_ backends.Announcer     = (*Backend)(nil)
 )
 
 // What the kernel says inside of itself for EINTR, and lets out where a worker that is opening a FIFO is interrupted:
@@ -210,6 +215,11 @@ func (b *Backend) Pending() bool {
 	return b.ring.Queued() != 0 || b.ring.CQReady() != 0 || b.ring.SQFlags()&(sys.SQTaskrun|sys.SQCQOverflow) != 0
 }
 
+// News looks at what the kernel and the program share.
+func (b *Backend) News() bool {
+	return b.ring.CQReady() != 0 || b.thread && (b.ring.SQFlags()&sys.SQTaskrun != 0 || b.wake.state.CompareAndSwap(called, idle))
+}
+
 // Poll enters the ring once, unless there is nothing to hand over and events are ready anyway. Before it blocks it may
 // enter without blocking first.
 func (b *Backend) Poll(dst []backends.Event, deadline int64) (int, error) {
@@ -221,12 +231,16 @@ func (b *Backend) Poll(dst []backends.Event, deadline int64) (int, error) {
 	// The flag TASKRUN does not keep Poll from waiting: it can stay set with nothing behind it, and a wait begins with
 	// running what there is.
 	wait := deadline != backends.NoWait && !ready && flags&sys.SQCQOverflow == 0 && b.armWake()
-	if wait && b.ring.Queued() != 0 && b.glance.worthIt() {
+	if wait && b.ring.Queued() != 0 && b.glance.Eager() {
 		if err := b.submit(false, deadline); err != nil {
 			return 0, err
 		}
 		wait = b.ring.CQReady() == 0
-		b.glance.saw(!wait)
+		if wait {
+			b.glance.Disappointed()
+		} else {
+			b.glance.Found()
+		}
 	} else if !wait && (b.ring.Queued() != 0 || flags&(sys.SQTaskrun|sys.SQCQOverflow) != 0) {
 		if err := b.submit(false, deadline); err != nil {
 			return 0, err
@@ -257,28 +271,6 @@ func (b *Backend) submit(wait bool, deadline int64) error {
 		return fmt.Errorf("io_uring_enter: %w", errno)
 	}
 	return nil
-}
-
-// glance decides whether to hand operations over without waiting before Poll waits. Where some of them are over at
-// once that saves giving the processor up and getting it back, which costs several times the system call; where none
-// is, the call was for nothing. After one for nothing the next 1, 2, 4, ... up to 64 in a row are left out.
-type glance struct{ skip, left uint8 }
-
-func (g *glance) worthIt() bool {
-	if g.left > 0 {
-		g.left--
-		return false
-	}
-	return true
-}
-
-func (g *glance) saw(something bool) {
-	if something {
-		g.skip = 0
-		return
-	}
-	g.skip = min(max(2*g.skip, 1), 64)
-	g.left = g.skip
 }
 
 func (b *Backend) enter(wait bool, deadline int64) (int, syscall.Errno) {

@@ -3,7 +3,7 @@
 // Command coroecho is an echo server of coroutines: one and a 4 KiB buffer for each connection, plain blocking code, all
 // on the threads of the loops.
 //
-//	go run ./examples/coroecho [-backend NAME] [-drive auto|thread|scheduler] [-loops N] [-stats] [ADDRESS or PORT]
+//	go run ./examples/coroecho [-backend NAME] [-drive auto|thread|scheduler] [-loops N] [-spin TIME] [-stats] [ADDRESS or PORT]
 //
 // It serves until it is interrupted. Port 0 means any free one; the first line of output says which. With -drive thread
 // or scheduler everything goes through the loops; with auto a coroutine sends by itself what can be sent at once.
@@ -21,6 +21,7 @@ import (
 	"runtime"
 	"strconv"
 	"syscall"
+	"time"
 
 	"github.com/weirgo/weir/aio"
 	"github.com/weirgo/weir/coro"
@@ -44,6 +45,7 @@ func run(ctx context.Context, args []string, stdout io.Writer) error {
 	flags.StringVar(&o.Backend, "backend", "", "force this `backend` instead of the first that works")
 	flags.StringVar(&o.Drive, "drive", "auto", "what goes through the loops: auto, thread or scheduler")
 	flags.IntVar(&o.Loops, "loops", 0, "number of schedulers, each with a thread (0: from GOMAXPROCS)")
+	spin := flags.Duration("spin", 40*time.Microsecond, "how long a thread without work looks for some before it sleeps")
 	stats := flags.Bool("stats", false, "print the counters at the end")
 	if err := flags.Parse(args); err != nil {
 		return err
@@ -71,7 +73,7 @@ func run(ctx context.Context, args []string, stdout io.Writer) error {
 
 	var schedulers []*coro.Scheduler
 	for range info.Loops {
-		s, err := coro.New(coro.Options{IO: weir})
+		s, err := coro.New(coro.Options{IO: weir, Spin: *spin})
 		if err != nil {
 			return errors.Join(err, end(schedulers))
 		}

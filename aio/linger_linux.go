@@ -1,0 +1,97 @@
+//go:build !weir_portable
+
+package aio
+
+import (
+	"runtime"
+
+	"github.com/weirgo/weir/internal/backoff"
+	"github.com/weirgo/weir/internal/sys"
+)
+
+// lingering is how a call that may find nothing puts off going to the loop, which costs more than the call itself. It goes
+// through these steps, each only while it has paid of late. The zero value begins.
+type lingering struct {
+	step  step
+	tried bool  // in this step
+	until int64 // for spinning
+}
+
+type step uint8
+
+const (
+	// trying: at once, for when data streams in.
+	trying step = iota
+
+	// yielding: when all goroutines that are ready to run have run, who may bring it about. In a server under load that is
+	// the time in which other clients are served and this one sends its next message.
+	yielding
+
+	// spinning: again and again for a short time, for a peer that answers faster than a thread, or an idle processor, is put
+	// to sleep and woken.
+	spinning
+
+	stopped
+)
+
+const (
+	// spinTime bounds spinning, in nanoseconds: what it takes to put a thread or a processor to sleep, and to wake it.
+	spinTime = 40_000
+
+	// lingerTime is for how many nanoseconds after a tick of the loop goroutines linger: those who are ready to run all the time
+	// keep Go's scheduler from looking for events, and somebody must see to those who wait in the loop. (For what else it
+	// looks it does so every 10 ms, as in any program in which there is always somebody ready.)
+	lingerTime = 1_000_000
+)
+
+// patiences are those of one direction.
+type patiences [stopped]backoff.Backoff
+
+// again reports whether to try now, for the first time or after a try that found nothing. A brief call tries at once or not
+// at all.
+func (h *handle) again(s *side, l *lingering, brief bool) bool {
+	if l.step == stopped {
+		return false
+	}
+	if l.tried {
+		if l.step == spinning && !h.loop.News() && sys.Monotonic() < l.until {
+			return true
+		}
+		s.patient[l.step].Disappointed()
+		l.step++
+	}
+	for ; l.step < stopped; l.step++ {
+		if s.patient[l.step].Eager() && h.begins(s, l, brief) {
+			l.tried = true
+			return true
+		}
+	}
+	return false
+}
+
+// begins begins a step, if the call may.
+func (h *handle) begins(s *side, l *lingering, brief bool) bool {
+	if l.step == trying {
+		return h.direct(s)
+	}
+	if brief || h.lane != nil || !h.io.direct {
+		return false
+	}
+	now := sys.Monotonic()
+	if now > h.loop.Turned()+lingerTime {
+		return false
+	}
+	l.until = now + spinTime
+	if l.step == yielding {
+		runtime.Gosched()
+	}
+	return true
+}
+
+// found notes that the last try was not for nothing.
+func (h *handle) found(s *side, l *lingering) {
+	if l.step < stopped {
+		s.patient[l.step].Found()
+	}
+	h.loop.Direct()
+}

@@ -1,0 +1,98 @@
+//go:build !weir_portable
+
+package aio
+
+import (
+	"context"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/weirgo/weir/internal/backoff"
+)
+
+// steps are those that a call goes through which finds nothing, spinning counted once.
+func steps(h *handle, brief bool) (all []step) {
+	for l := (lingering{}); h.again(&h.r, &l, brief); {
+		if len(all) == 0 || all[len(all)-1] != l.step {
+			all = append(all, l.step)
+		}
+	}
+	return all
+}
+
+func TestLingering(t *testing.T) {
+	ticked := func(h *handle) {
+		h.loop.Do(context.Background(), h.loop.Borrow()) // the Op is a nop
+	}
+	eager := func(h *handle) { h.r.patient = patiences{} }
+	all := []step{trying, yielding, spinning}
+	for _, tt := range []struct {
+		name  string
+		drive string
+		brief bool
+		set   func(h *handle)
+		want  []step
+	}{
+		{"everything", "auto", false, ticked, all},
+		{"a brief call", "auto", true, ticked, all[:1]},
+		{"the loop has not run for long", "auto", false, func(h *handle) {
+			ticked(h)
+			time.Sleep(2 * lingerTime)
+		}, all[:1]},
+		{"the loop has never run", "auto", false, func(*handle) {}, all[:1]},
+		{"everything goes through the loop", "scheduler", false, ticked, nil},
+		{"a view", "auto", false, func(h *handle) { ticked(h); h.lane = &eagerLane{} }, all[:1]},
+		{"trying was for nothing of late", "auto", false, func(h *handle) { ticked(h); h.r.patient[trying].Disappointed() }, all[1:]},
+		{"yielding was for nothing of late", "auto", false, func(h *handle) {
+			ticked(h)
+			h.r.patient[yielding].Disappointed()
+		}, []step{trying, spinning}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			h := recorded(t, tt.drive)
+			for range 5 { // on a busy machine the time in which one lingers may be over before it has begun
+				eager(h)
+				tt.set(h)
+				if got := steps(h, tt.brief); slices.Equal(got, tt.want) {
+					if len(got) > 0 && got[0] == trying && h.r.patient[trying].Eager() {
+						t.Error("trying for nothing leaves no mark")
+					}
+					return
+				} else if len(got) > len(tt.want) {
+					t.Fatalf("steps %v, want %v", got, tt.want)
+				}
+			}
+			t.Errorf("never the steps %v", tt.want)
+		})
+	}
+	h := recorded(t, "auto")
+	if h.r.patient[spinning] != backoff.Doubtful() {
+		t.Error("a new connection spins at once")
+	}
+}
+
+// eagerLane is a coroutine that may try everything.
+type eagerLane struct{ passer }
+
+func (*eagerLane) Direct(bool) bool { return true }
+
+// TestLingerFound: what a step brings makes the next call begin with it again.
+func TestLingerFound(t *testing.T) {
+	h := recorded(t, "auto")
+	for _, s := range []step{trying, yielding, spinning} {
+		for h.r.patient[s].Eager() {
+			h.r.patient[s].Disappointed()
+			h.r.patient[s].Disappointed()
+		}
+		for !h.r.patient[s].Eager() {
+		}
+		h.found(&h.r, &lingering{step: s, tried: true})
+		for range 3 {
+			if !h.r.patient[s].Eager() {
+				t.Errorf("step %d: not eager after a success", s)
+			}
+		}
+	}
+	h.found(&h.r, &lingering{step: stopped}) // of no step
+}

@@ -1,0 +1,42 @@
+package backoff
+
+import (
+	"slices"
+	"testing"
+)
+
+// skips tries n times for nothing and returns how often p says no before each.
+func skips(p *Backoff, n int) (all []int) {
+	for range n {
+		no := 0
+		for !p.Eager() {
+			no++
+		}
+		all = append(all, no)
+		p.Disappointed()
+	}
+	return all
+}
+
+func TestBackoff(t *testing.T) {
+	var p Backoff
+	want := []int{0, 1, 2, 4, 8, 16, 32, 64, 64, 64}
+	if got := skips(&p, 10); !slices.Equal(got, want) {
+		t.Errorf("it says no %v times, want %v", got, want)
+	}
+	for !p.Eager() {
+	}
+	p.Found()
+	for range 5 {
+		if !p.Eager() {
+			t.Error("not eager after a success")
+		}
+	}
+	if got := skips(&p, 3); !slices.Equal(got, want[:3]) {
+		t.Errorf("after a success it says no %v times", got)
+	}
+	p = Doubtful()
+	if got := skips(&p, 3); !slices.Equal(got, []int{8, 16, 32}) {
+		t.Errorf("a doubtful one says no %v times", got)
+	}
+}
