@@ -74,7 +74,7 @@ func (h *handle) begins(s *side, l *lingering, brief bool) bool {
 	if l.step == trying {
 		return h.direct(s)
 	}
-	if brief || h.lane != nil || !h.io.direct {
+	if brief || h.lane() != nil || !h.io.direct {
 		return false
 	}
 	now := sys.Monotonic()

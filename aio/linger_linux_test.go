@@ -42,7 +42,7 @@ func TestLingering(t *testing.T) {
 		}, all[:1]},
 		{"the loop has never run", "auto", false, func(*handle) {}, all[:1]},
 		{"everything goes through the loop", "scheduler", false, ticked, nil},
-		{"a view", "auto", false, func(h *handle) { ticked(h); h.lane = &eagerLane{} }, all[:1]},
+		{"a view", "auto", false, func(h *handle) { ticked(h); h.as = &viewing{lane: &eagerLane{}} }, all[:1]},
 		{"trying was for nothing of late", "auto", false, func(h *handle) { ticked(h); h.r.patient[trying].Disappointed() }, all[1:]},
 		{"yielding was for nothing of late", "auto", false, func(h *handle) {
 			ticked(h)
