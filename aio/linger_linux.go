@@ -41,7 +41,7 @@ const (
 	// lingerTime is for how many nanoseconds after a tick of the loop goroutines linger: those who are ready to run all the time
 	// keep Go's scheduler from looking for events, and somebody must see to those who wait in the loop. (For what else it
 	// looks it does so every 10 ms, as in any program in which there is always somebody ready.)
-	lingerTime = 1_000_000
+	lingerTime = 5_000_000
 )
 
 // patiences are those of one direction.
