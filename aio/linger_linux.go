@@ -38,6 +38,9 @@ const (
 	// spinTime bounds spinning, in nanoseconds: what it takes to put a thread or a processor to sleep, and to wake it.
 	spinTime = 40_000
 
+	// idleTime bounds the nanoseconds that letting others run takes where there are none. In company nobody spins.
+	idleTime = 5_000
+
 	// lingerTime is for how many nanoseconds after a tick of the loop goroutines linger: those who are ready to run all the time
 	// keep Go's scheduler from looking for events, and somebody must see to those who wait in the loop. (For what else it
 	// looks it does so every 10 ms, as in any program in which there is always somebody ready.)
@@ -81,9 +84,10 @@ func (h *handle) begins(s *side, l *lingering, brief bool) bool {
 	if now > h.loop.Turned()+lingerTime {
 		return false
 	}
-	l.until = now + spinTime
-	if l.step == yielding {
-		runtime.Gosched()
+	runtime.Gosched()
+	if l.step == spinning {
+		l.until = now + spinTime
+		return sys.Monotonic() < now+idleTime
 	}
 	return true
 }
