@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"os"
+	"runtime"
 	"slices"
 	"strconv"
 	"testing"
@@ -83,6 +84,10 @@ type script struct {
 
 func runScript(t *testing.T, be backends.Backend, seed uint64) []string {
 	t.Helper()
+	// The kernel ends operations on the thread that submitted them. On another one there is a moment at which what was to be
+	// read is gone, and no event there yet.
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
 	s := &script{TB: t, be: be, rng: rand.New(rand.NewPCG(seed, 1)), dst: make([]backends.Event, 64), gone: map[backends.ID]*backends.Completion{}}
 	defer func() {
 		for _, fd := range s.fds {
