@@ -23,8 +23,8 @@ const (
 	// trying: at once, for when data streams in.
 	trying step = iota
 
-	// yielding: when all goroutines that are ready to run have run, who may bring it about. In a server under load that is
-	// the time in which other clients are served and this one sends its next message.
+	// yielding: when all goroutines, or coroutines of the thread, that are ready to run have run, who may bring it about. In a
+	// server under load that is the time in which other clients are served and this one sends its next message.
 	yielding
 
 	// spinning: again and again for a short time, for a peer that answers faster than a thread, or an idle processor, is put
@@ -77,8 +77,11 @@ func (h *handle) begins(s *side, l *lingering, brief bool) bool {
 	if l.step == trying {
 		return h.direct(s)
 	}
-	if brief || h.lane() != nil || !h.io.direct {
+	if brief || !h.io.direct {
 		return false
+	}
+	if h.lane() != nil {
+		return l.step == yielding && h.lane().Yield()
 	}
 	now := sys.Monotonic()
 	if now > h.loop.Turned()+lingerTime {

@@ -42,7 +42,8 @@ func TestLingering(t *testing.T) {
 		}, all[:1]},
 		{"the loop has never run", "auto", false, func(*handle) {}, all[:1]},
 		{"everything goes through the loop", "scheduler", false, ticked, nil},
-		{"a view", "auto", false, func(h *handle) { ticked(h); h.as = &viewing{lane: &eagerLane{}} }, all[:1]},
+		{"a view", "auto", false, func(h *handle) { h.as = &viewing{lane: &eagerLane{}} }, all[:2]},
+		{"a view with nobody to yield to", "auto", false, func(h *handle) { h.as = &viewing{lane: &eagerLane{alone: true}} }, all[:1]},
 		{"trying was for nothing of late", "auto", false, func(h *handle) { ticked(h); h.r.patient[trying].Disappointed() }, all[1:]},
 		{"yielding was for nothing of late", "auto", false, func(h *handle) {
 			ticked(h)
@@ -73,9 +74,13 @@ func TestLingering(t *testing.T) {
 }
 
 // eagerLane is a coroutine that may try everything.
-type eagerLane struct{ passer }
+type eagerLane struct {
+	passer
+	alone bool
+}
 
 func (*eagerLane) Direct(bool) bool { return true }
+func (l *eagerLane) Yield() bool    { return !l.alone }
 
 // TestLingerFound: what a step brings makes up for what it was for nothing before.
 func TestLingerFound(t *testing.T) {

@@ -18,6 +18,7 @@ type passer struct {
 
 func (p *passer) Loop() *aiort.Loop                           { return nil }
 func (p *passer) Enter() error                                { return nil }
+func (p *passer) Yield() bool                                 { return false }
 func (p *passer) Direct(bool) bool                            { return false }
 func (p *passer) Do(context.Context, *aiort.Completion) error { return nil }
 func (p *passer) Wait(arm func(wake func()), _ func() bool) error {

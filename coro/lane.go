@@ -37,6 +37,17 @@ func (l *taskLane) Direct(send bool) bool {
 	return true
 }
 
+func (l *taskLane) Yield() bool {
+	t := l.t
+	if t.s.ready.empty() {
+		return false
+	}
+	t.become(stateReady)
+	t.s.ready.push(t)
+	t.park()
+	return true
+}
+
 func (l *taskLane) Do(ctx context.Context, c *aiort.Completion) error { return l.t.do(ctx, c) }
 
 func (l *taskLane) Wait(arm func(wake func()), disarm func() bool) error {

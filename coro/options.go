@@ -22,7 +22,7 @@ type Options struct {
 	// Context is where Task.Value looks values up. Nil: context.Background(). That it ends means nothing.
 	Context context.Context
 
-	// Budget is the number of times that tasks are resumed before the loop looks for completions again. 0: 256. At
+	// Budget is the number of times that tasks are resumed before the loop looks for completions again. 0: 32. At
 	// least 1.
 	Budget int
 
@@ -65,10 +65,10 @@ func (o *Options) complete() error {
 		o.Context = context.Background()
 	}
 	if o.Budget < 0 {
-		return fmt.Errorf("coro: Options.Budget is %d: want at least 1, or 0 for 256", o.Budget)
+		return fmt.Errorf("coro: Options.Budget is %d: want at least 1, or 0 for 32", o.Budget)
 	}
 	if o.Budget == 0 {
-		o.Budget = 256
+		o.Budget = 32
 	}
 	if o.Spin < 0 || o.Spin > time.Millisecond {
 		return fmt.Errorf("coro: Options.Spin is %v: want 0 to 1 ms", o.Spin)

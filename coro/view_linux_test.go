@@ -485,3 +485,25 @@ func TestViewFairness(t *testing.T) {
 		r.wait(other)
 	})
 }
+
+// TestViewYields guards that a coroutine which finds nothing to read lets those run that are ready before it goes to the loop:
+// what they send it reads by itself.
+func TestViewYields(t *testing.T) {
+	weir := open(t, aio.Options{Drive: "auto"})
+	r := onSystem(t, Options{IO: weir})
+	a, b := pair(t, weir, "tcp")
+	before := r.Stats().Loop.Ops["recv"]
+	r.wait(r.spawn(func(task *Task) {
+		in, p := task.Conn(a), make([]byte, 9)
+		for range 50 {
+			sends := child(task, func(task *Task) { task.Conn(b).Write([]byte("x")) })
+			if n, err := in.Read(p); n != 1 || err != nil {
+				t.Error(n, err)
+			}
+			sends.Wait(task)
+		}
+	}))
+	if n := r.Stats().Loop.Ops["recv"] - before; n > 5 {
+		t.Errorf("%d of 50 reads went through the loop", n)
+	}
+}

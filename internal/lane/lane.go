@@ -21,6 +21,9 @@ type Lane interface {
 	// loop. After some of them in a row it may not, since others wait for the thread.
 	Direct(send bool) bool
 
+	// Yield lets the coroutines of the thread that are ready run first. It reports false at once if there are none.
+	Yield() bool
+
 	// Do is Loop.Do for the coroutine: the loop's thread runs others while the operation is under way. When the
 	// coroutine is cancelled, so is the operation.
 	Do(ctx context.Context, c *aiort.Completion) error
