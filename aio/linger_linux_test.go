@@ -40,7 +40,6 @@ func TestLingering(t *testing.T) {
 			ticked(h)
 			time.Sleep(2 * lingerTime)
 		}, all[:1]},
-		{"the loop has never run", "auto", false, func(*handle) {}, all[:1]},
 		{"everything goes through the loop", "scheduler", false, ticked, nil},
 		{"a view", "auto", false, func(h *handle) { h.as = &viewing{lane: &eagerLane{}} }, all[:2]},
 		{"a view with nobody to yield to", "auto", false, func(h *handle) { h.as = &viewing{lane: &eagerLane{alone: true}} }, all[:1]},
