@@ -314,9 +314,13 @@ func (h *handle) recv(ctx context.Context, p []byte) (int, error) {
 		return 0, nil
 	}
 	idle := s.idle
-	for l := (lingering{}); h.again(s, &l, len(p) == 1); idle = true { // net/http reads one byte while it works on a request
+	for l := (lingering{}); h.again(s, &l, len(p) == 1); idle = true { // net/http reads one byte while it works on a request, and takes that back
 		n, errno := sys.TryRecv(h.fd, p[:min(len(p), backends.MaxTransfer)])
 		if errno == unix.EAGAIN {
+			if err := h.check(s); err != nil { // as it was allowed to begin, this has come while others ran
+				s.patient[l.step].Found()
+				return 0, err
+			}
 			continue
 		}
 		h.found(s, &l)

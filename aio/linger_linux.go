@@ -50,8 +50,7 @@ const (
 // patiences are those of one direction.
 type patiences [stopped]backoff.Backoff
 
-// again reports whether to try now, for the first time or after a try that found nothing. A brief call tries at once or not
-// at all.
+// again reports whether to try now, for the first time or after a try that found nothing. A brief call does not spin.
 func (h *handle) again(s *side, l *lingering, brief bool) bool {
 	if l.step == stopped {
 		return false
@@ -77,7 +76,7 @@ func (h *handle) begins(s *side, l *lingering, brief bool) bool {
 	if l.step == trying {
 		return h.direct(s)
 	}
-	if brief || !h.io.direct {
+	if !h.io.direct || brief && l.step == spinning {
 		return false
 	}
 	if h.lane() != nil {
