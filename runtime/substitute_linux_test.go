@@ -274,8 +274,13 @@ func TestReapingEnds(t *testing.T) {
 			resolved.Store(true)
 			r := startRuntime(t, d, o)
 			resolved.Store(false)
-			r.mustDo(nop())
-			resolved.Store(true)
+			over := make(chan struct{})
+			r.submit(nop(), func(*Completion) Action {
+				resolved.Store(true)
+				close(over)
+				return Disarm
+			})
+			<-over
 		})
 	}
 }
