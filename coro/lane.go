@@ -37,6 +37,7 @@ func (l *taskLane) Direct(send bool) bool {
 	return true
 }
 
+// Yield is Task.Yield for a view that has found nothing to do: it is not worth while if nobody else is ready.
 func (l *taskLane) Yield() bool {
 	t := l.t
 	if t.s.ready.empty() {
