@@ -127,9 +127,7 @@ func (h *handle) awaitEnd() {
 		h.gone.Park()
 		return
 	}
-	select {
-	case <-h.gone.C():
-	default:
+	if !h.gone.TryPark() {
 		h.lane().Wait(func(wake func()) {
 			go func() { h.gone.Park(); wake() }()
 		}, nil)

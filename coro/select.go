@@ -92,12 +92,8 @@ func (s *selecting) await(ctx context.Context, t *Task, own *waiter) {
 		t.unfollow(stop)
 		return
 	}
-	select {
-	case <-own.parker.C():
-	case <-ctx.Done():
-		if !s.won.CompareAndSwap(0, aborted) {
-			own.parker.Park()
-		}
+	if !own.parker.ParkUntil(ctx.Done()) && !s.won.CompareAndSwap(0, aborted) {
+		own.parker.Park()
 	}
 }
 

@@ -226,10 +226,8 @@ func (w *waiter) await(ctx context.Context, on waitable) error {
 		w.parker.Park()
 		return nil
 	}
-	select {
-	case <-w.parker.C():
+	if w.parker.ParkUntil(done) {
 		return nil
-	case <-done:
 	}
 	if on.withdraw(w) {
 		return context.Cause(ctx)

@@ -117,9 +117,7 @@ func (l *Loop) DoBatch(ctx context.Context, b *Batch) error {
 		return err
 	}
 	head := &b.head
-	if head.park = true; head.parker == nil {
-		head.parker = sched.NewParker()
-	}
+	head.park = true
 	head.become(stateQueued)
 	if l.intake.Push(&head.node) {
 		l.notify()
@@ -129,10 +127,8 @@ func (l *Loop) DoBatch(ctx context.Context, b *Batch) error {
 		head.parker.Park()
 		return nil
 	}
-	select {
-	case <-head.parker.C():
+	if head.parker.ParkUntil(done) {
 		return nil
-	case <-done:
 	}
 	l.Cancel(head)
 	head.parker.Park()
@@ -261,7 +257,7 @@ func (l *Loop) startMember(b *Batch, c *Completion) {
 		l.conclude(c, l.aim(b, c.other))
 		return
 	case backends.OpEventNotify:
-		w, ok := c.event.pass()
+		w, ok := c.rare.event.pass()
 		if w != nil {
 			w.nudgeFrom(l)
 		}
@@ -272,7 +268,7 @@ func (l *Loop) startMember(b *Batch, c *Completion) {
 		l.conclude(c, res)
 		return
 	case backends.OpEventClose:
-		waiters, _ := c.event.shut()
+		waiters, _ := c.rare.event.shut()
 		for _, w := range waiters {
 			w.nudgeFrom(l)
 		}

@@ -59,12 +59,24 @@ type Completion struct {
 	loop     atomic.Pointer[Loop]
 	node     sched.Node[Completion]
 	alarm    *Timer                // while the deadline of what is in flight is in the wheel: guarded as id is
-	parker   *sched.Parker         // what Do waits on
+	parker   sched.Parker          // what Do waits on
 	batch    atomic.Pointer[Batch] // that it is a member of, or the head
 	other    *Completion           // see Aim and From
-	event    *Event                // see At
-	work     func()                // of an OpBlocking
+	rare     *rare                 // what few operations need: nil until the first of them
 	signal   atomic.Bool           // of an OpAsync
+}
+
+// rare is what few operations need. There may be very many Completions, most of them of reads that wait.
+type rare struct {
+	event *Event // see At
+	work  func() // of an OpBlocking
+}
+
+func (c *Completion) rarely() *rare {
+	if c.rare == nil {
+		c.rare = new(rare)
+	}
+	return c.rare
 }
 
 // The states of a Completion. Submit makes idle claimed, which begins an activation, and, when all is set, queued; the

@@ -110,14 +110,15 @@ func (e *Event) withdraw(c *Completion) bool {
 }
 
 // At gives an operation of a Batch the Event that it works on.
-func (c *Completion) At(e *Event) { c.event = e }
+func (c *Completion) At(e *Event) { c.rarely().event = e }
 
 // endWait ends an OpEventWait that has been let pass, or whose Event has been closed.
 func (l *Loop) endWait(s *slot) {
 	c := s.c
-	c.event.mu.Lock()
+	e := c.rare.event
+	e.mu.Lock()
 	passed := c.passed
-	c.event.mu.Unlock()
+	e.mu.Unlock()
 	if passed {
 		l.finish(s, 0)
 		return

@@ -84,7 +84,7 @@ func (c *Completion) Block(f func()) error {
 		return ErrInFlight
 	}
 	c.Op = backends.Op{Code: backends.OpBlocking}
-	c.work = f
+	c.rarely().work = f
 	c.signal.Store(false)
 	return nil
 }

@@ -138,9 +138,7 @@ func (l *Loop) push(c *Completion, park bool) error {
 	if err := l.claim(c, stateClaimed); err != nil {
 		return err
 	}
-	if c.park = park; park && c.parker == nil {
-		c.parker = sched.NewParker()
-	}
+	c.park = park
 	c.become(stateQueued)
 	if l.intake.Push(&c.node) {
 		l.notify()
@@ -207,10 +205,8 @@ func (l *Loop) Do(ctx context.Context, c *Completion) error {
 
 // waitWith waits for c, which Do has submitted, and cancels it when ctx ends. A select takes much of a stack.
 func (l *Loop) waitWith(ctx context.Context, c *Completion) error {
-	select {
-	case <-c.parker.C():
+	if c.parker.ParkUntil(ctx.Done()) {
 		return c.Err()
-	case <-ctx.Done():
 	}
 	l.Cancel(c)
 	c.parker.Park()

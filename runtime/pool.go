@@ -78,7 +78,7 @@ func (p *pool) work(c *Completion) {
 		c.signal.Store(true)
 		c.nudge()
 	}()
-	c.work()
+	c.rare.work()
 	returned = true
 }
 

@@ -140,7 +140,7 @@ func (l *Loop) start(c *Completion) {
 	case backends.OpBlocking:
 		l.pool.run(job{c: c})
 	case backends.OpEventWait:
-		if c.event.enter(c) {
+		if c.rare.event.enter(c) {
 			l.endWait(s)
 		}
 	case backends.OpClose:
@@ -179,7 +179,7 @@ func (l *Loop) stop(c *Completion, why cause) {
 		}
 	case backends.OpEventWait:
 		if s := l.slots.lookup(c.id); s != nil {
-			if c.event.withdraw(c) {
+			if c.rare.event.withdraw(c) {
 				l.finish(s, -int32(sys.ECANCELED))
 			} else { // it has been let pass: that is not taken back
 				c.cause = causeNone
@@ -456,7 +456,7 @@ func (l *Loop) lose(err error) {
 			if (c.Op.Code == backends.OpBlocking || s.sub.pooled) && !l.pool.withdraw(c) {
 				return // it runs, and ends without the backend
 			}
-			if c.Op.Code == backends.OpEventWait && !c.event.withdraw(c) {
+			if c.Op.Code == backends.OpEventWait && !c.rare.event.withdraw(c) {
 				return // so does what has been let pass
 			}
 			c.cause = causeLost

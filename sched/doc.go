@@ -9,7 +9,7 @@
 // The package has no I/O, no system call and no clock. Every time in it is an int64 count of
 // nanoseconds that the caller hands in, on whatever clock the caller likes, as long as it is one clock.
 //
-// Nothing here waits for another goroutine except [Parker.Park], a receive from [Parker.C], and
+// Nothing here waits for another goroutine except [Parker.Park], [Parker.ParkUntil], and
 // [Limit.Acquire]. Limit and Placement hold a mutex for a few instructions at a time, never while they
 // wait. Nothing allocates in steady state.
 //

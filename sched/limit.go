@@ -121,9 +121,7 @@ func (l *Limit) acquireSlow(ctx context.Context, ctxErr error, n uint64) error {
 	l.enqueue(w)
 	l.mu.Unlock()
 
-	select {
-	case <-w.parker.C():
-	case <-ctx.Done():
+	if !w.parker.ParkUntil(ctx.Done()) {
 		if l.withdraw(w) {
 			w.err = ctx.Err()
 		} else {

@@ -1,39 +1,88 @@
 package sched
 
-import "sync"
+import (
+	"sync"
+	"sync/atomic"
+
+	"github.com/weirgo/weir/internal/park"
+)
 
 // A Parker lets one goroutine wait for one wake-up, over and over. A round is one Unpark and the one
-// Park, or receive from C, that it ends; they may come in either order. Whoever calls Unpark must not
-// touch the Parker afterwards: the waiter is free to hand it back to the pool.
+// Park, or ParkUntil or TryPark that returns true, that it ends; they may come in either order. Whoever
+// calls Unpark must not touch the Parker afterwards: the waiter is free to hand it back to the pool.
+//
+// The zero value is ready: nobody has woken it. A Parker must not be copied.
 type Parker struct {
-	c chan struct{} // capacity 1: the wake-up of this round
+	_ noCopy
+
+	// state is one of the below, or the goroutine that Park has blocked. Unpark swaps parkerWoken in, and what it
+	// finds says what is left to do. The waiter takes that out again, so each round begins with parkerIdle.
+	state atomic.Uintptr
+	c     chan struct{} // capacity 1, made by the first who waits by way of it
 }
 
+const (
+	parkerIdle    uintptr = iota
+	parkerWoken           // the wake-up of this round is inside
+	parkerChannel         // the waiter receives from c
+)
+
 // NewParker returns a Parker that nobody has woken.
-func NewParker() *Parker {
-	return &Parker{c: make(chan struct{}, 1)}
-}
+func NewParker() *Parker { return new(Parker) }
 
 // Park blocks until the Unpark of this round, which may already have happened. Everything the waker did
 // before Unpark is visible to the caller after Park. One goroutine at a time may wait.
 func (p *Parker) Park() {
-	<-p.c
+	if !park.Direct {
+		p.ParkUntil(nil)
+		return
+	}
+	if p.state.Load() != parkerWoken {
+		park.Wait(&p.state)
+	}
+	p.state.Store(parkerIdle)
 }
+
+// ParkUntil is Park that ends when done is closed, too, and then reports false: the round is not over. It allocates
+// the first time.
+func (p *Parker) ParkUntil(done <-chan struct{}) bool {
+	if done == nil && park.Direct {
+		p.Park()
+		return true
+	}
+	if p.c == nil {
+		p.c = make(chan struct{}, 1)
+	}
+	if p.state.CompareAndSwap(parkerIdle, parkerChannel) {
+		select {
+		case <-p.c:
+		case <-done:
+			if p.state.CompareAndSwap(parkerChannel, parkerIdle) {
+				return false
+			}
+			<-p.c // the wake-up is on its way
+		}
+	}
+	p.state.Store(parkerIdle)
+	return true
+}
+
+// TryPark reports whether the Unpark of this round has happened. If so the round is over.
+func (p *Parker) TryPark() bool { return p.state.CompareAndSwap(parkerWoken, parkerIdle) }
 
 // Unpark ends this round. Any goroutine may call it, once per round. It never blocks. It panics if the
 // wake-up of an earlier call is still inside. (A second Unpark that comes after the waiter has gone on
 // cannot be told from the first of the next round; [PutParker] catches it if there is no next round.)
 func (p *Parker) Unpark() {
-	select {
-	case p.c <- struct{}{}:
-	default:
+	switch was := p.state.Swap(parkerWoken); was {
+	case parkerIdle:
+	case parkerWoken:
 		panic("sched: second Unpark in one round")
+	case parkerChannel:
+		p.c <- struct{}{} // there is room, and the waiter does not go on before
+	default:
+		park.Wake(was)
 	}
-}
-
-// C returns the channel that delivers the wake-up, for use in a select. A receive from it is a Park.
-func (p *Parker) C() <-chan struct{} {
-	return p.c
 }
 
 var parkers = sync.Pool{New: func() any { return NewParker() }}
@@ -47,7 +96,7 @@ func GetParker() *Parker {
 // Unpark is on its way. PutParker panics if a wake-up is still inside, since the next owner would take
 // it for its own.
 func PutParker(p *Parker) {
-	if len(p.c) != 0 {
+	if p.state.Load() != parkerIdle {
 		panic("sched: PutParker with a wake-up inside")
 	}
 	parkers.Put(p)

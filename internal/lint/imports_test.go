@@ -62,12 +62,12 @@ func checkDependencies(f *file, report reporter) {
 }
 
 // unsafeIn lists the packages that may use unsafe, written like layer.pkg.
-var unsafeIn = []string{"internal/sys/...", "backends/uring"}
+var unsafeIn = []string{"internal/sys/...", "internal/park", "backends/uring"}
 
 func checkUnsafe(f *file, report reporter) {
 	for _, im := range f.imports() {
 		if im.path == "unsafe" && !slices.ContainsFunc(unsafeIn, func(p string) bool { return matches(p, f.dir()) }) {
-			report(im.pos, "package unsafe is for %q, where the kernel's layouts are. Put the function that needs it into "+
+			report(im.pos, "package unsafe is for %q, where the kernel's layouts and the runtime's names are. Put the function that needs it into "+
 				"internal/sys, with a safe signature.", unsafeIn)
 		}
 	}

@@ -143,6 +143,8 @@ var ownTags = map[string]string{
 	"weir_nolinkname": "task test:nolinkname",
 	"weir_portable":   "task test:portable",
 	"race":            "go, with -race",
+	"msan":            "go, with -msan",
+	"asan":            "go, with -asan",
 	"ignore":          "nobody: for programs that are started by file name",
 }
 

@@ -1,0 +1,14 @@
+//go:build !gc || race || msan || asan || weir_nolinkname
+
+package park
+
+import "sync/atomic"
+
+// Direct: Wait and Wake work in this build. They do not.
+const Direct = false
+
+// Wait panics.
+func Wait(*atomic.Uintptr) { panic("park: not in this build") }
+
+// Wake panics.
+func Wake(uintptr) { panic("park: not in this build") }

@@ -1,0 +1,1 @@
+// Empty: it lets this package declare functions without bodies, which the linkname pulls in.
