@@ -22,7 +22,7 @@ func (l *Loop) enterGate(s *slot) {
 		l.gate.queue = append(l.gate.queue, s)
 		return
 	default:
-		s.gated = true
+		s.sub.gated = true
 		l.gate.in++
 	}
 	l.submit(s)
@@ -36,7 +36,7 @@ func (l *Loop) leaveGate() {
 	}
 	s := l.gate.queue[0]
 	l.gate.queue = slices.Delete(l.gate.queue, 0, 1)
-	s.gated = true
+	s.sub.gated = true
 	l.submit(s)
 }
 

@@ -4,14 +4,12 @@ import "github.com/weirgo/weir/backends"
 
 // slot is one place in the table of operations in flight. It holds its own copy of the Op, so whatever becomes of
 // the caller's Completion, everything the kernel may touch stays referenced until the terminal event.
+//
+// While it is free rec.ID is the next one of the free list, with the generation that this one had.
 type slot struct {
-	rec   backends.Completion // what the backend sees; its address is stable
-	c     *Completion         // nil: free
-	gen   uint32
-	polls uint8  // rec is a poll that stands in until the operation is worth trying again: how many are to come, with it
-	gated bool   // it has passed Loop.gate
-	sub   stand  // how it fares as a system call
-	next  uint32 // of the free list
+	rec backends.Completion // what the backend sees; its address is stable
+	c   *Completion         // nil: free
+	sub stand               // how it fares
 }
 
 const (
@@ -35,7 +33,7 @@ func (t *slots) take(c *Completion) *slot {
 	}
 	i := t.free - 1
 	s := t.at(i)
-	t.free = s.next
+	t.free = s.rec.ID.Slot()
 	t.live++
 	s.c = c
 	t.renew(s, i)
@@ -44,11 +42,11 @@ func (t *slots) take(c *Completion) *slot {
 
 // renew gives a slot in use a new generation: events of the old one no longer concern it.
 func (t *slots) renew(s *slot, i uint32) {
-	s.gen++
-	if s.gen == 0 { // generations start at 1
-		s.gen = 1
+	gen := s.rec.ID.Gen() + 1
+	if gen == 0 { // generations start at 1
+		gen = 1
 	}
-	s.rec.ID = backends.MakeID(i, s.gen)
+	s.rec.ID = backends.MakeID(i, gen)
 	s.c.id = s.rec.ID
 }
 
@@ -59,7 +57,7 @@ func (t *slots) lookup(id backends.ID) *slot {
 		return nil
 	}
 	s := t.at(i)
-	if s.c == nil || s.gen != id.Gen() {
+	if s.c == nil || s.rec.ID != id {
 		return nil
 	}
 	return s
@@ -68,9 +66,9 @@ func (t *slots) lookup(id backends.ID) *slot {
 // put frees a slot and lets go of everything its operation pointed to.
 func (t *slots) put(s *slot) {
 	i := s.rec.ID.Slot()
-	s.rec, s.sub = backends.Completion{}, stand{}
-	s.c, s.polls, s.gated = nil, 0, false
-	s.next, t.free = t.free, i+1
+	s.rec, s.sub = backends.Completion{ID: backends.MakeID(t.free, s.rec.ID.Gen())}, stand{}
+	s.c = nil
+	t.free = i + 1
 	t.live--
 }
 
@@ -82,7 +80,7 @@ func (t *slots) grow() {
 	chunk := new([chunkLen]slot)
 	t.chunks = append(t.chunks, chunk)
 	for i := chunkLen - 1; i >= 0; i-- {
-		chunk[i].next, t.free = t.free, base+uint32(i)+1
+		chunk[i].rec.ID, t.free = backends.MakeID(t.free, 0), base+uint32(i)+1
 	}
 }
 

@@ -4,7 +4,9 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"reflect"
 	"slices"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -328,7 +330,7 @@ func TestSlots(t *testing.T) {
 			if table.lookup(id) != nil {
 				t.Fatalf("%v is over, but is found", id)
 			}
-			if s.c != nil || s.rec.Buf != nil || s.polls > 0 {
+			if s.c != nil || s.rec.Buf != nil || s.sub.polls > 0 {
 				t.Fatalf("a free slot refers to something: %+v", s)
 			}
 		}
@@ -341,9 +343,20 @@ func TestSlots(t *testing.T) {
 	}
 	// A generation that wraps around skips 0.
 	s := table.take(&c[0])
-	s.gen = ^uint32(0)
+	s.rec.ID = backends.MakeID(s.rec.ID.Slot(), ^uint32(0))
 	if table.renew(s, s.rec.ID.Slot()); s.rec.ID.Gen() != 1 {
 		t.Errorf("generation %d follows the last one", s.rec.ID.Gen())
+	}
+}
+
+// TestSlotSize guards that a slot is two cache lines, and that a chunk of them is whole pages, so that none is wasted: there
+// is a slot for each goroutine that waits.
+func TestSlotSize(t *testing.T) {
+	if strconv.IntSize < 64 {
+		t.Skip("the sizes are those of 64-bit systems")
+	}
+	if size := reflect.TypeFor[slot]().Size(); size != 128 {
+		t.Errorf("a slot has %d bytes, want 128", size)
 	}
 }
 

@@ -12,16 +12,18 @@ import (
 // this method works on the system's own descriptors.
 type partialBackend interface{ Supports(backends.Code) bool }
 
-// stand is how an operation fares that is done as a system call in the backend's stead. The pool has it while pooled is
-// set.
+// stand is how an operation fares, above all one that is done as a system call in the backend's stead. The pool has it
+// while pooled is set.
 type stand struct {
-	pooled  bool      // it is with the pool
-	pausing bool      // which only waits a little
-	vain    uint8     // polls in a row after which the system call found nothing
-	plain   bool      // it was refused on registered memory or files: whether for that, the plain form is to show
-	doubt   sys.Errno // whose the refusal was, the backend's or the system's, the system call is to show
-	part    int32     // what the system calls so far have done: see backends.Try
-	res     int32     // the pool's result
+	polls   uint8 // a poll stands in until the operation is worth trying again: how many are to come, with it
+	gated   bool  // it has passed Loop.gate
+	pooled  bool  // it is with the pool
+	pausing bool  // which only waits a little
+	vain    uint8 // polls in a row after which the system call found nothing
+	plain   bool  // it was refused on registered memory or files: whether for that, the plain form is to show
+	doubt   int16 // the result that was a refusal: whose, the backend's or the system's, the system call is to show
+	part    int32 // what the system calls so far have done: see backends.Try
+	res     int32 // the pool's result
 }
 
 // do is the pool's part.
@@ -95,7 +97,7 @@ func (l *Loop) substitute(s *slot) {
 			l.fallBack(op.Code)
 		}
 		l.done = append(l.done, outcome{s.c, res, true})
-		s.polls = 1
+		s.sub.polls = 1
 		l.pollEnd(s, op.FD, ready) // the others get their turn between two
 	case res > 0 && waitsForAll(op) && int(s.sub.part)+int(res) < size(op):
 		s.sub.part, s.sub.vain = s.sub.part+res, 0
@@ -117,7 +119,7 @@ func (l *Loop) waitFor(s *slot, ready uint32) {
 		s.sub.vain = 0
 		l.call(s, true)
 	default:
-		s.polls = 1
+		s.sub.polls = 1
 		l.pollEnd(s, s.rec.Op.FD, ready)
 	}
 }

@@ -278,11 +278,11 @@ func (l *Loop) absorb(ev *backends.Event) {
 		l.done = append(l.done, outcome{c, ev.Res, true})
 		return
 	}
-	if s.polls > 0 { // what became of the poll is not the operation's result
-		switch s.polls--; {
+	if s.sub.polls > 0 { // what became of the poll is not the operation's result
+		switch s.sub.polls--; {
 		case c.cause != causeNone:
 			l.finish(s, s.partial(-int32(sys.ECANCELED)))
-		case s.polls > 0: // of a splice: now the other end
+		case s.sub.polls > 0: // of a splice: now the other end
 			l.pollEnd(s, c.Op.FD, pollOut)
 		default:
 			l.again(s)
@@ -315,7 +315,7 @@ func (l *Loop) settle(s *slot, res int32) {
 			l.again(s)
 			return
 		case s.sub.doubt == 0 && l.doubtful(&s.rec.Op, errno):
-			s.sub.doubt = errno
+			s.sub.doubt = int16(res)
 			l.substitute(s)
 			return
 		case errno == sys.EOPNOTSUPP && withCopy(s.rec.Code) != s.rec.Code:
@@ -338,7 +338,7 @@ func (l *Loop) settle(s *slot, res int32) {
 			return
 		}
 	}
-	if s.sub.doubt != 0 && errnoOf(res) != s.sub.doubt {
+	if s.sub.doubt != 0 && res != int32(s.sub.doubt) {
 		l.fallBack(s.rec.Code)
 	} else if s.sub.plain && s.sub.doubt == 0 {
 		l.keepPlain(s.rec.Code)
@@ -367,11 +367,11 @@ func (l *Loop) again(s *slot) {
 func (l *Loop) wait(s *slot) {
 	op := &s.c.Op
 	if twoEnds(op.Code) {
-		s.polls = 2
+		s.sub.polls = 2
 		l.pollEnd(s, op.Args.FD, pollIn)
 		return
 	}
-	s.polls = 1
+	s.sub.polls = 1
 	l.pollEnd(s, op.FD, pollFirst(op))
 }
 
@@ -438,7 +438,7 @@ func pollFirst(op *backends.Op) uint32 {
 func (l *Loop) finish(s *slot, res int32) {
 	c := s.c
 	l.forget(c)
-	if s.gated {
+	if s.sub.gated {
 		l.leaveGate()
 	}
 	l.slots.put(s)
