@@ -18,8 +18,10 @@ import (
 
 // idleReport says what an idle connection costs a server.
 type idleReport struct {
-	Conns int        `json:"conns"`
-	Sides []idleSide `json:"sides"`
+	Conns   int        `json:"conns"`
+	Buffer  int        `json:"buffer"`  // bytes for each
+	Receive bool       `json:"receive"` // but not on weir
+	Sides   []idleSide `json:"sides"`
 }
 
 // idleSide is one server's bytes for each connection. The kernel's are not among them.
@@ -33,10 +35,14 @@ type idleSide struct {
 // alone is what is left without the goroutine's stack.
 func (s idleSide) alone() uint64 { return s.Heap + s.Runtime }
 
-// idle measures a server of each side with n connections that are silent after a first message.
-func idle(ctx context.Context, n int, drives []string, backend string, loops int, note func(string)) (*idleReport, error) {
+// idle measures a server of each side with connections that are silent after a first message.
+func idle(ctx context.Context, c *idleCmd, note func(string)) (*idleReport, error) {
+	n := c.Conns
 	if n < 1 {
 		return nil, fmt.Errorf("--conns is %d: want at least 1", n)
+	}
+	if c.Buffer < 1 || c.Buffer > maxIdleBuffer {
+		return nil, fmt.Errorf("--buffer is %d: want 1 to %d bytes", c.Buffer, maxIdleBuffer)
 	}
 	var limit unix.Rlimit
 	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &limit); err != nil {
@@ -46,14 +52,16 @@ func idle(ctx context.Context, n int, drives []string, backend string, loops int
 		note(fmt.Sprintf("no more than %d connections: the limit of descriptors is %d", room, limit.Max))
 		n = room
 	}
-	r := &idleReport{Conns: n}
-	specs := []serverSpec{{Kind: "idle"}}
-	for _, d := range drives {
-		weir, err := aio.New(aio.Options{Backend: backend, Drive: d, Loops: loops})
+	r := &idleReport{Conns: n, Buffer: int(c.Buffer), Receive: c.Receive}
+	specs := []serverSpec{{Kind: "idle", Buffer: r.Buffer}}
+	for _, d := range c.Drive {
+		weir, err := aio.New(aio.Options{Backend: c.Backend, Drive: d, Loops: c.Loops})
 		if err != nil {
 			return nil, err
 		}
-		specs = append(specs, side{weir}.spec("idle", &config{loops: loops}))
+		spec := side{weir}.spec("idle", &config{loops: c.Loops})
+		spec.Buffer, spec.Receive = r.Buffer, r.Receive
+		specs = append(specs, spec)
 		if err := weir.Close(); err != nil {
 			return nil, err
 		}
@@ -67,6 +75,9 @@ func idle(ctx context.Context, n int, drives []string, backend string, loops int
 	}
 	return r, nil
 }
+
+// maxIdleBuffer bounds what a server for each connection is given: it is allocated at once.
+const maxIdleBuffer = 1 << 20
 
 func idleOf(ctx context.Context, n int, spec serverSpec) (s idleSide, err error) {
 	s = idleSide{Name: side{}.name(), Drive: spec.Drive, Backend: spec.Backend}
@@ -117,7 +128,12 @@ func (r *idleReport) writeJSON(w io.Writer) error {
 
 // writeTable prints bytes for each connection, and how weir's compare.
 func (r *idleReport) writeTable(w io.Writer) error {
-	fmt.Fprintf(w, "idle: bytes of a server for each of %s idle connections, with a goroutine and a buffer of 64 bytes each\n\n", humanize.Comma(int64(r.Conns)))
+	without := ""
+	if r.Receive {
+		without = "; weir's wait in Receive, without a buffer"
+	}
+	fmt.Fprintf(w, "idle: bytes of a server for each of %s idle connections, with a goroutine and a buffer of %s bytes each%s\n\n",
+		humanize.Comma(int64(r.Conns)), humanize.Comma(int64(r.Buffer)), without)
 	var table strings.Builder
 	t := tabwriter.NewWriter(&table, 0, 0, 2, ' ', tabwriter.AlignRight)
 	fmt.Fprintf(t, "side\tdrive\theap\truntime\tboth\t\tstack\tresident\t\t\n")

@@ -86,6 +86,8 @@ type idleCmd struct {
 	Backend string   `placeholder:"NAME" help:"Force weir's backend instead of the first that works."`
 	Loops   int      `help:"Number of weir's loops; 0: from GOMAXPROCS."`
 	Conns   int      `default:"20000" help:"Number of connections."`
+	Buffer  byteSize `default:"64" help:"Bytes of the buffer that each connection waits with."`
+	Receive bool     `help:"weir's server waits without a buffer: TCPConn.Receive."`
 	JSON    bool     `name:"json" help:"Print JSON instead of a table."`
 }
 
@@ -114,7 +116,7 @@ func (c *udpCmd) Run(s *session) error {
 func (c *httpCmd) Run(s *session) error { return s.run(c.common, c.Conns, &httpHello{}) }
 
 func (c *idleCmd) Run(s *session) error {
-	r, err := idle(s.ctx, c.Conns, c.Drive, c.Backend, c.Loops, func(text string) { fmt.Fprintf(s.stderr, "stress: note: %s\n", text) })
+	r, err := idle(s.ctx, c, func(text string) { fmt.Fprintf(s.stderr, "stress: note: %s\n", text) })
 	switch {
 	case err != nil:
 		return err

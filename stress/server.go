@@ -29,6 +29,8 @@ type serverSpec struct {
 	Drive   string `json:"drive,omitempty"`
 	Backend string `json:"backend,omitempty"`
 	Loops   int    `json:"loops,omitempty"`
+	Buffer  int    `json:"buffer,omitempty"`  // of "idle": bytes for each connection
+	Receive bool   `json:"receive,omitempty"` // of "idle" on weir: none, it waits in Receive
 }
 
 const serverEnv = "WEIR_STRESS_SERVER"
@@ -78,7 +80,8 @@ func beServer(spec string, in io.Reader, out io.Writer) error {
 		s.weir = weir
 	}
 	start := map[string]func(side) (string, func() error, error){
-		"udp": udpServer, "udp-batch": udpBatchServer, "http": httpServer, "idle": idleServer,
+		"udp": udpServer, "udp-batch": udpBatchServer, "http": httpServer,
+		"idle": func(s side) (string, func() error, error) { return idleServer(s, what) },
 	}[what.Kind]
 	address, stop, err := start(s)
 	if err != nil {
@@ -266,8 +269,8 @@ func httpServer(s side) (string, func() error, error) {
 	}, nil
 }
 
-// idleServer sends back what it gets, with a goroutine and a buffer of 64 bytes for each connection.
-func idleServer(s side) (string, func() error, error) {
+// idleServer sends back what it gets, with a goroutine and a buffer, unless it is to do without, for each connection.
+func idleServer(s side, spec serverSpec) (string, func() error, error) {
 	ln, err := s.listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		return "", nil, err
@@ -279,15 +282,19 @@ func idleServer(s side) (string, func() error, error) {
 			if err != nil {
 				return
 			}
-			serving.Go(func() { idleConn(conn) })
+			if c, ok := conn.(*aio.TCPConn); ok && spec.Receive {
+				serving.Go(func() { idleReceive(c) })
+			} else {
+				serving.Go(func() { idleConn(conn, spec.Buffer) })
+			}
 		}
 	})
 	return ln.Addr().String(), func() error { defer serving.Wait(); return ln.Close() }, nil
 }
 
-func idleConn(conn net.Conn) {
+func idleConn(conn net.Conn, buffer int) {
 	defer conn.Close()
-	for buf := make([]byte, 64); ; {
+	for buf := make([]byte, buffer); ; {
 		n, err := conn.Read(buf)
 		if err != nil {
 			return
@@ -295,5 +302,15 @@ func idleConn(conn net.Conn) {
 		if _, err := conn.Write(buf[:n]); err != nil {
 			return
 		}
+	}
+}
+
+func idleReceive(conn *aio.TCPConn) {
+	defer conn.Close()
+	echo := func(p []byte) error {
+		_, err := conn.Write(p)
+		return err
+	}
+	for conn.Receive(context.Background(), echo) == nil {
 	}
 }

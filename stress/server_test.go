@@ -108,6 +108,32 @@ func TestIdle(t *testing.T) {
 	}
 }
 
+// A server that waits in Receive has no buffers: each of those of package net shows.
+func TestIdleReceive(t *testing.T) {
+	needBackend(t)
+	var out, errs strings.Builder
+	if code := command(t.Context(), []string{"idle", "--conns=300", "--json", "--receive", "--buffer=16KiB"}, &out, &errs); code != exitOK {
+		t.Fatalf("exit code %d, %s", code, &errs)
+	}
+	var r idleReport
+	if err := json.Unmarshal([]byte(out.String()), &r); err != nil {
+		t.Fatal(err)
+	}
+	if len(r.Sides) != 2 || r.Buffer != 16<<10 || !r.Receive {
+		t.Fatalf("%+v", r)
+	}
+	if std, weir := r.Sides[0], r.Sides[1]; std.Heap < 16<<10 || weir.Heap > 8<<10 {
+		t.Errorf("%d bytes of heap for each connection of package net, and %d of weir's", std.Heap, weir.Heap)
+	}
+	out.Reset()
+	if err := r.writeTable(&out); err != nil {
+		t.Fatal(err)
+	}
+	if want := "a buffer of 16,384 bytes each; weir's wait in Receive, without a buffer\n"; !strings.Contains(out.String(), want) {
+		t.Errorf("%q is not in\n%s", want, &out)
+	}
+}
+
 // A server that cannot start says why.
 func TestServerFails(t *testing.T) {
 	s, err := startServer(serverSpec{Kind: "udp", Weir: true, Backend: "nonsense"})

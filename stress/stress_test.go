@@ -188,6 +188,7 @@ func TestBadArguments(t *testing.T) {
 		{"udp --size=7", exitFailed, "--size is 7"},
 		{"http --time=1500ms", exitFailed, "whole seconds"},
 		{"idle --conns=0", exitFailed, "--conns is 0"},
+		{"idle --buffer=0", exitFailed, "--buffer is 0"},
 		{"idle --backend=nonsense", exitFailed, `no backend is called "nonsense"`},
 		{"pingpong --rounds=0", exitFailed, "--rounds is 0"},
 		{"pingpong --time=1us", exitFailed, "--time is 1µs"},
