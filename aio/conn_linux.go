@@ -96,7 +96,8 @@ func (c *conn) set(op string, f func(fd int) error) error {
 	return c.opError(op, c.control(f))
 }
 
-// LocalAddr returns the local address.
+// LocalAddr returns the local address. It is shared, as in package net, here by connections of one listener, too: do not
+// modify it.
 func (c *conn) LocalAddr() net.Addr {
 	if !c.ok() {
 		return nil

@@ -3,6 +3,7 @@
 package aio
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"net"
@@ -10,6 +11,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -20,7 +22,16 @@ import (
 )
 
 // listener is what listeners share.
-type listener struct{ socket }
+type listener struct {
+	socket
+	local atomic.Pointer[local] // end of the connection accepted last
+}
+
+// local is an address in both forms.
+type local struct {
+	sa   backends.Sockaddr
+	addr net.Addr
+}
 
 // TCPListener is a TCP listener: *net.TCPListener on an IO. Any goroutine may call its methods.
 type TCPListener struct {
@@ -185,8 +196,22 @@ func (l *listener) adopt(c *socket, fd int, sa *backends.Sockaddr) error {
 		return err
 	}
 	c.network, c.family, c.sotype, c.connected = l.network, l.family, l.sotype, true
-	c.laddr, c.raddr = c.addrOf(unix.SYS_GETSOCKNAME), c.addr(sa)
+	c.laddr, c.raddr = l.localOf(c), c.addr(sa)
 	return nil
+}
+
+// localOf asks the kernel for the local address of a connection that l has accepted. Most of them have the same, and share it.
+func (l *listener) localOf(c *socket) net.Addr {
+	var sa backends.Sockaddr
+	if sys.SockName(unix.SYS_GETSOCKNAME, c.h.fd, &sa) != nil {
+		return nil
+	}
+	if last := l.local.Load(); last != nil && bytes.Equal(last.sa.Data[:last.sa.Len], sa.Data[:sa.Len]) {
+		return last.addr
+	}
+	addr := c.addr(&sa)
+	l.local.Store(&local{sa, addr})
+	return addr
 }
 
 // Close stops listening. An Accept that waits returns net.ErrClosed. A second Close is net.ErrClosed.
