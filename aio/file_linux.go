@@ -263,7 +263,7 @@ func (f *File) at(ctx context.Context, op string, code backends.Code, p []byte, 
 // if that is nil, a borrowed Completion.
 func (f *File) transfer(ctx context.Context, s *side, code backends.Code, p []byte, off int64) (int, error) {
 	p = p[:min(len(p), backends.MaxTransfer)]
-	if f.regular && f.h.io.direct {
+	if f.regular && f.h.direct {
 		if n, errno := f.direct(code, p, off); errno != unix.EAGAIN {
 			f.h.loop.Direct()
 			if errno != 0 {

@@ -60,18 +60,20 @@ func (h *handle) next() *handle {
 // Life: open --Close--> closing (operations in flight are being cancelled, new ones refused) --last reference
 // gone--> closed (close(2) called, once). So no operation ever meets a descriptor that has become another file's.
 type descriptor struct {
-	io       *IO
-	fd       int
-	place    int32
-	refs     atomic.Int32  // operations under way, plus closingBit
-	file     bool          // closed, it is os.ErrClosed, not net.ErrClosed
-	closeErr uint16        // what close(2) said
-	unlink   atomic.Bool   // of a unix listener: Close removes its file
-	gone     *sched.Parker // of the one who closes
-	cleanup  runtime.Cleanup
-	late     atomic.Pointer[late]
-
+	// What every operation needs comes first: it is one line of the processor's cache.
 	reading, writing turn
+	fd               int
+	refs             atomic.Int32 // operations under way, plus closingBit
+	direct           bool         // callers do themselves what can be done at once: IO.direct
+	file             bool         // closed, it is os.ErrClosed, not net.ErrClosed
+	closeErr         uint16       // what close(2) said
+
+	io      *IO
+	place   int32
+	unlink  atomic.Bool   // of a unix listener: Close removes its file
+	gone    *sched.Parker // of the one who closes
+	cleanup runtime.Cleanup
+	late    atomic.Pointer[late]
 
 	mu      sync.Mutex
 	handles *handle // the first and its views
@@ -96,7 +98,7 @@ func (io *IO) adopt(h *handle, fd int, file bool) error {
 		unix.Close(fd)
 		return err
 	}
-	d := &descriptor{io: io, fd: fd, place: int32(place), file: file, handles: h}
+	d := &descriptor{io: io, fd: fd, place: int32(place), direct: io.direct, file: file, handles: h}
 	d.cleanup = runtime.AddCleanup(d, leaked.close, leaked{io.rt, int32(fd), int32(place)})
 	h.loop, h.descriptor = loop, d
 	h.r.patient[spinning] = backoff.Doubtful()
@@ -314,8 +316,9 @@ func (h *handle) recv(ctx context.Context, p []byte) (int, error) {
 		return 0, nil
 	}
 	idle := s.idle
-	for l := (lingering{}); h.again(s, &l, len(p) == 1); idle = true { // net/http reads one byte while it works on a request, and takes that back
-		n, errno := sys.TryRecv(h.fd, p[:min(len(p), backends.MaxTransfer)])
+	l := lingering{brief: len(p) == 1, retries: true} // net/http reads one byte while it works on a request, and takes that back
+	for ; h.again(s, &l); idle = true {
+		n, errno := h.tryRecv(&l, p[:min(len(p), backends.MaxTransfer)])
 		if errno == unix.EAGAIN {
 			if err := h.check(s); err != nil { // as it was allowed to begin, this has come while others ran
 				s.patient[l.step].Found()
@@ -339,6 +342,31 @@ func (h *handle) recv(ctx context.Context, p []byte) (int, error) {
 	return n, nil
 }
 
+// tryRecv receives what is there, if need be after others have run.
+func (h *handle) tryRecv(l *lingering, p []byte) (int, unix.Errno) {
+	if l.step != yielding || h.lane() == nil {
+		return sys.TryRecv(h.fd, p)
+	}
+	switch res, ok := h.lane().Retry(recvResult, h.fd, p); {
+	case !ok:
+		l.skip()
+		return 0, unix.EAGAIN
+	case res < 0:
+		return 0, unix.Errno(-res)
+	default:
+		return res, 0
+	}
+}
+
+// recvResult is sys.TryRecv with one result.
+func recvResult(fd int, p []byte) int {
+	n, errno := sys.TryRecv(fd, p)
+	if errno != 0 {
+		return -int(errno)
+	}
+	return n
+}
+
 // send writes all of p to a stream socket.
 func (h *handle) send(ctx context.Context, p []byte) (int, error) {
 	s := &h.w
@@ -350,12 +378,12 @@ func (h *handle) send(ctx context.Context, p []byte) (int, error) {
 	for done := 0; ; { // an empty p is sent too: the kernel has its say
 		rest := p[done:min(len(p), done+backends.MaxTransfer)]
 		n, errno := 0, unix.EAGAIN
-		if h.direct(s) {
+		if h.mayTry(s) {
 			n, errno = sys.TrySend(h.fd, rest)
 		}
 		switch errno {
 		case 0:
-			h.loop.Direct()
+			h.did()
 		case unix.EAGAIN:
 			var err error
 			h.transfer(s, backends.OpSend, rest, false)

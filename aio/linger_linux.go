@@ -12,9 +12,11 @@ import (
 // lingering is how a call that may find nothing puts off going to the loop, which costs more than the call itself. It goes
 // through these steps, each only while it has paid of late. The zero value begins.
 type lingering struct {
-	step  step
-	tried bool  // in this step
-	until int64 // for spinning
+	step    step
+	tried   bool  // in this step
+	brief   bool  // the call does not spin
+	retries bool  // the call's try while a coroutine yields is that of Lane.Retry, which yields first
+	until   int64 // for spinning
 }
 
 type step uint8
@@ -50,8 +52,11 @@ const (
 // patiences are those of one direction.
 type patiences [stopped]backoff.Backoff
 
-// again reports whether to try now, for the first time or after a try that found nothing. A brief call does not spin.
-func (h *handle) again(s *side, l *lingering, brief bool) bool {
+// skip gives up a step that could not be begun.
+func (l *lingering) skip() { l.step, l.tried = l.step+1, false }
+
+// again reports whether to try now, for the first time or after a try that found nothing.
+func (h *handle) again(s *side, l *lingering) bool {
 	if l.step == stopped {
 		return false
 	}
@@ -63,7 +68,7 @@ func (h *handle) again(s *side, l *lingering, brief bool) bool {
 		l.step++
 	}
 	for ; l.step < stopped; l.step++ {
-		if s.patient[l.step].Eager() && h.begins(s, l, brief) {
+		if s.patient[l.step].Eager() && h.begins(l) {
 			l.tried = true
 			return true
 		}
@@ -72,15 +77,15 @@ func (h *handle) again(s *side, l *lingering, brief bool) bool {
 }
 
 // begins begins a step, if the call may.
-func (h *handle) begins(s *side, l *lingering, brief bool) bool {
+func (h *handle) begins(l *lingering) bool {
 	if l.step == trying {
-		return h.direct(s)
+		return h.mayTry(&h.r)
 	}
-	if !h.io.direct || brief && l.step == spinning {
+	if !h.direct || l.brief && l.step == spinning {
 		return false
 	}
 	if h.lane() != nil {
-		return l.step == yielding && h.lane().Yield()
+		return l.step == yielding && (l.retries || h.lane().Yield())
 	}
 	now := sys.Monotonic()
 	if now > h.loop.Turned()+lingerTime {
@@ -99,5 +104,14 @@ func (h *handle) found(s *side, l *lingering) {
 	if l.step < stopped {
 		s.patient[l.step].Found()
 	}
-	h.loop.Direct()
+	h.did()
+}
+
+// did counts an operation that was done without the loop.
+func (h *handle) did() {
+	if h.lane() != nil {
+		h.loop.DirectHere()
+	} else {
+		h.loop.Direct()
+	}
 }

@@ -13,7 +13,7 @@ import (
 
 // steps are those that a call goes through which finds nothing, spinning counted once.
 func steps(h *handle, brief bool) (all []step) {
-	for l := (lingering{}); h.again(&h.r, &l, brief); {
+	for l := (lingering{brief: brief}); h.again(&h.r, &l); {
 		if len(all) == 0 || all[len(all)-1] != l.step {
 			all = append(all, l.step)
 		}

@@ -82,12 +82,12 @@ func (l *listener) accept(ctx context.Context, sa *backends.Sockaddr) (int, erro
 		}
 		m := s.message(nil, nil) // for its address, which must be on the heap
 		fd, errno := 0, unix.EAGAIN
-		if m.addr.Len = uint32(len(m.addr.Data)); h.direct(s) && s.patient[trying].Eager() {
+		if m.addr.Len = uint32(len(m.addr.Data)); h.mayTry(s) && s.patient[trying].Eager() {
 			if fd, errno = sys.TryAccept(h.fd, &m.addr); errno == unix.EAGAIN {
 				s.patient[trying].Disappointed()
 			} else {
 				s.patient[trying].Found()
-				h.loop.Direct()
+				h.did()
 			}
 		}
 		var err error

@@ -80,7 +80,7 @@ func (h *handle) receive(ctx context.Context, call string, p, oob []byte, flags 
 	m.addr.Len = uint32(len(m.addr.Data))
 	m.msg.Addr = &m.addr
 	n, errno := 0, unix.EAGAIN
-	for l := (lingering{}); errno == unix.EAGAIN && h.again(s, &l, false); {
+	for l := (lingering{}); errno == unix.EAGAIN && h.again(s, &l); {
 		if n, errno = sys.TryRecvMsg(h.fd, (*sys.Message)(&m.msg), flags); errno != unix.EAGAIN {
 			h.found(s, &l)
 		}
@@ -126,9 +126,9 @@ func (h *handle) transmit(ctx context.Context, call string, p, oob []byte, sotyp
 	sys.RaceSending(m.buf[0])
 	sys.RaceSending(oob)
 	n, errno := 0, unix.EAGAIN
-	if h.direct(s) {
+	if h.mayTry(s) {
 		if n, errno = sys.TrySendMsg(h.fd, (*sys.Message)(&m.msg)); errno != unix.EAGAIN {
-			h.loop.Direct()
+			h.did()
 		}
 	}
 	switch errno {
@@ -162,12 +162,12 @@ func (h *handle) sendv(ctx context.Context, bufs [][]byte, stream bool) (n int64
 	for rest := m.list; ; {
 		m.msg.Bufs = rest
 		moved, errno := 0, unix.EAGAIN
-		if h.direct(s) {
+		if h.mayTry(s) {
 			moved, errno = sys.TrySendMsg(h.fd, (*sys.Message)(&m.msg))
 		}
 		switch errno {
 		case 0:
-			h.loop.Direct()
+			h.did()
 		case unix.EAGAIN:
 			if moved, err = h.do(ctx, s, &backends.Op{Code: backends.OpSendMsg, FD: h.fd, Msg: &m.msg}); err != nil {
 				return n, syscallError("writev", err)

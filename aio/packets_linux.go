@@ -55,7 +55,7 @@ func (h *handle) recvBatch(ctx context.Context, ps []Packet) (int, error) {
 		d.Receive(i, ps[i].Buf)
 	}
 	for l := (lingering{}); ; {
-		if !h.again(s, &l, false) {
+		if !h.again(s, &l) {
 			if err := h.poll(ctx, s, unix.POLLIN); err != nil {
 				return 0, syscallError("recvmmsg", err)
 			}
@@ -119,7 +119,7 @@ func (c *UDPConn) sendSome(ctx context.Context, d *sys.Datagrams, ps []Packet) (
 		n, errno := d.TrySend(h.fd, sent, len(ps))
 		switch errno {
 		case 0:
-			h.loop.Direct()
+			h.did()
 			for i := range ps[sent : sent+n] {
 				ps[sent+i].N = len(ps[sent+i].Buf)
 			}

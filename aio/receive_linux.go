@@ -71,7 +71,7 @@ func (h *handle) recvBorrowed(ctx context.Context) (buf *lent, n int, err error)
 	}
 	defer h.end(s)
 	for l := (lingering{}); ; {
-		if !h.again(s, &l, false) {
+		if !h.again(s, &l) {
 			if err := h.poll(ctx, s, unix.POLLIN); err != nil {
 				return nil, 0, syscallError("read", err)
 			}

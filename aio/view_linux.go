@@ -107,9 +107,9 @@ func (h *handle) enter() error {
 	return h.lane().Enter()
 }
 
-// direct reports whether the caller may try to do the work of a side himself before it goes to the loop.
-func (h *handle) direct(s *side) bool {
-	return h.io.direct && (h.lane() == nil || h.lane().Direct(s == &h.w))
+// mayTry reports whether the caller may try to do the work of a side himself before it goes to the loop.
+func (h *handle) mayTry(s *side) bool {
+	return h.direct && (h.lane() == nil || h.lane().Direct(s == &h.w))
 }
 
 // await runs the operation of c to its end, while others run.

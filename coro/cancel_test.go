@@ -449,7 +449,8 @@ func (t *Task) verify(tb testing.TB, seed uint64) {
 	tb.Helper()
 	s := t.s
 	queued := map[*Task]bool{}
-	for u := s.ready.first; u != nil; u = u.next {
+	for i := range s.ready.len() {
+		u := s.ready.at(i)
 		if queued[u] || u.state != stateReady {
 			tb.Errorf("seed %d: the ready queue holds a task twice, or one that is %v", seed, u.state)
 			return

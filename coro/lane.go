@@ -49,6 +49,26 @@ func (l *taskLane) Yield() bool {
 	return true
 }
 
+// retry is a system call that a task has left to the scheduler.
+type retry struct {
+	call lane.Try // nil: there is none to make
+	fd   int
+	p    []byte
+	res  int
+}
+
+func (l *taskLane) Retry(try lane.Try, fd int, p []byte) (int, bool) {
+	t := l.t
+	if t.s.ready.empty() {
+		return 0, false
+	}
+	t.retry.call, t.retry.fd, t.retry.p = try, fd, p
+	t.become(stateReady)
+	t.s.ready.push(t)
+	t.park()
+	return t.retry.res, true
+}
+
 func (l *taskLane) Do(ctx context.Context, c *aiort.Completion) error { return l.t.do(ctx, c) }
 
 func (l *taskLane) Wait(arm func(wake func()), disarm func() bool) error {

@@ -65,7 +65,7 @@ func (t *Task) do(ctx context.Context, c *aiort.Completion) error {
 // operate parks t until what t.op says is over. The loop submits it, on its own stack: so nothing of the loop is touched
 // by one who only believes to be the coroutine.
 func (t *Task) operate(a aborter) error {
-	t.op.fresh, t.op.err = true, nil
+	t.fresh, t.op.err = true, nil
 	t.wait(a)
 	return t.op.err
 }

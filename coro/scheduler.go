@@ -28,7 +28,7 @@ type Scheduler struct {
 	tid     int // of the loop's thread
 
 	// What follows is of the loop's thread.
-	ready   taskQueue
+	ready   readyQueue
 	starved taskQueue // waiting for room on the loop
 	family            // tasks without a parent
 	idle    []*worker
@@ -130,12 +130,12 @@ func (s *Scheduler) over() bool {
 func (s *Scheduler) turn() {
 	for budget := s.o.Budget; ; {
 		s.takeInbox()
-		for ; budget > 0; budget-- {
-			t := s.ready.pop()
-			if t == nil {
-				break
+		for budget > 0 && !s.ready.empty() {
+			n := s.retry(budget)
+			budget -= n
+			for ; n > 0; n-- {
+				s.resume(s.ready.pop())
 			}
-			s.resume(t)
 		}
 		if budget == 0 || s.inbox.Empty() {
 			break
@@ -158,6 +158,23 @@ func (s *Scheduler) turn() {
 	s.feed()
 }
 
+// maxRetries is for how many tasks the system calls they have left to the scheduler are made one after the other. The same
+// call many times runs out of the processor's caches, and so do then the calls of these tasks that come next, to send.
+const maxRetries = 32
+
+// retry makes the calls of the tasks that are to be resumed next, and returns how many tasks those are: at most limit, and
+// not more than a quarter of those that are ready, since what comes later finds more.
+func (s *Scheduler) retry(limit int) int {
+	n := min(limit, maxRetries, max(s.ready.len()/4, 1))
+	for i := range n {
+		if r := &s.ready.at(i).retry; r.call != nil {
+			r.res = r.call(r.fd, r.p)
+			r.call, r.p = nil, nil
+		}
+	}
+	return n
+}
+
 // resume runs t until it waits, yields or is done.
 func (s *Scheduler) resume(t *Task) {
 	t.become(stateRunning)
@@ -165,13 +182,13 @@ func (s *Scheduler) resume(t *Task) {
 	s.resumed++
 	s.current.Store(t)
 	s.slice.Store(s.resumed)
-	if t.worker == nil {
+	if t.resume == nil {
 		s.employ(t)
 	}
-	t.worker.next()
+	t.resume()
 	switch {
-	case t.op.fresh:
-		t.op.fresh = false
+	case t.fresh:
+		t.fresh = false
 		s.submit(t)
 	case t.state == stateDone:
 		s.retire(t)
@@ -195,13 +212,14 @@ func (s *Scheduler) employ(t *Task) {
 		s.count.workers.Add(1)
 	}
 	t.worker.task = t
+	t.resume = t.worker.next
 	t.employer.Store(t.worker)
 }
 
 // retire takes leave of a task that is done.
 func (s *Scheduler) retire(t *Task) {
 	if w := t.worker; w != nil { // nil: it died
-		t.worker, w.task = nil, nil
+		t.worker, t.resume, t.yield, w.task = nil, nil, nil, nil
 		t.employer.Store(nil)
 		if len(s.idle) < s.o.IdleWorkers {
 			s.idle = append(s.idle, w)
@@ -488,6 +506,43 @@ func schedulerOfThread() *Scheduler {
 
 // onThread reports whether the caller is on the loop's thread, as far as that is known.
 func (s *Scheduler) onThread() bool { return !threadsKnown || sys.ThreadID() == s.tid }
+
+// readyQueue is a queue of tasks, first in, first out, in a ring.
+type readyQueue struct {
+	ring    []*Task // its length is a power of two
+	head, n int
+}
+
+func (q *readyQueue) empty() bool { return q.n == 0 }
+
+func (q *readyQueue) len() int { return q.n }
+
+// at returns the task that is taken out after i others.
+func (q *readyQueue) at(i int) *Task { return q.ring[(q.head+i)&(len(q.ring)-1)] }
+
+func (q *readyQueue) push(t *Task) {
+	if q.n == len(q.ring) {
+		ring := make([]*Task, max(2*q.n, 64))
+		for i := range q.n {
+			ring[i] = q.at(i)
+		}
+		q.ring, q.head = ring, 0
+	}
+	q.ring[(q.head+q.n)&(len(q.ring)-1)] = t
+	q.n++
+}
+
+func (q *readyQueue) pop() *Task {
+	if q.n == 0 {
+		return nil
+	}
+	p := &q.ring[q.head]
+	t := *p
+	*p = nil
+	q.head = (q.head + 1) & (len(q.ring) - 1)
+	q.n--
+	return t
+}
 
 // taskQueue is a queue of tasks, first in, first out, linked by Task.next.
 type taskQueue struct{ first, last *Task }

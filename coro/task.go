@@ -19,31 +19,39 @@ import (
 // context must be given the Task, or a context derived from it, when a coroutine calls them: this is how they know that
 // they must not block the thread. As a context a Task is for every goroutine.
 type Task struct {
-	s      *Scheduler
-	name   string
-	body   body
-	values context.Context
+	s *Scheduler
 
-	// What follows is of the loop's thread.
-	state    state
+	// What follows is of the loop's thread. What each call of a view needs comes first and together: with many tasks none of
+	// it is in the processor's caches any more when a task's turn comes.
+	state  state
+	direct uint8                   // system calls made for the views since it was resumed
+	fresh  bool                    // it has just parked for what op says: nothing has been submitted
+	resume func() (struct{}, bool) // of the worker
+	yield  func(struct{}) bool     // of the worker
+	lane   taskLane
+	scope  *scope
+	own    scope // the outermost one
+	retry  retry
+
 	worker   *worker
-	next     *Task // in the ready queue, or in the line of those who wait for room
-	family         // its children
-	kin            // its place among those of its parent
-	scope    *scope
-	own      scope // the outermost one
+	next     *Task // in the line of those who wait for room
 	waiting  aborter
+	family          // its children
+	kin             // its place among those of its parent
 	waits    uint64 // counts those with a context
 	op       opWait
 	sync     syncWait
 	w        waiter
 	sleep    sleep
-	lane     taskLane
-	direct   uint8    // system calls made for the views since it was resumed
 	views    []func() // that are to be detached
 	group    *Group
 	failed   error
 	panicked *PanicError
+
+	// What follows never changes.
+	name   string
+	body   body
+	values context.Context
 
 	// What follows is of all threads.
 	node     sched.Node[Task]
@@ -135,7 +143,7 @@ func (s *sleep) abort(t *Task) {
 }
 
 // park switches to the loop. The caller has set the state that the task is in meanwhile.
-func (t *Task) park() { t.worker.yield(struct{}{}) }
+func (t *Task) park() { t.yield(struct{}{}) }
 
 // The Task as a context.
 

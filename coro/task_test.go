@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"net"
 	"os"
 	"runtime"
@@ -582,4 +583,40 @@ func TestDerivedContextElsewhere(t *testing.T) {
 			}
 		})
 	})
+}
+
+// TestReadyQueue guards the order of the queue while its ring grows and goes round.
+func TestReadyQueue(t *testing.T) {
+	var q readyQueue
+	rng := rand.New(rand.NewPCG(1, 2))
+	var want []*Task
+	for range 10_000 {
+		if rng.IntN(100) < 52 {
+			want = append(want, new(Task))
+			q.push(want[len(want)-1])
+		} else if got := q.pop(); len(want) == 0 {
+			if got != nil {
+				t.Fatal("a task out of an empty queue")
+			}
+		} else if got != want[0] {
+			t.Fatal("out of order")
+		} else {
+			want = want[1:]
+		}
+		if q.len() != len(want) || q.empty() != (len(want) == 0) {
+			t.Fatalf("%d tasks, want %d", q.len(), len(want))
+		}
+		for i := range want {
+			if q.at(i) != want[i] {
+				t.Fatalf("task %d of %d is another", i, len(want))
+			}
+		}
+	}
+	for q.pop() != nil {
+	}
+	for _, left := range q.ring {
+		if left != nil {
+			t.Fatal("an empty queue keeps a task")
+		}
+	}
 }

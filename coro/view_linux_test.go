@@ -13,6 +13,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -505,5 +506,69 @@ func TestViewYields(t *testing.T) {
 	}))
 	if n := r.Stats().Loop.Ops["recv"] - before; n > 5 {
 		t.Errorf("%d of 50 reads went through the loop", n)
+	}
+}
+
+// TestViewRetries goes through what can happen to a read that has been left to the scheduler and stands in the ready queue.
+func TestViewRetries(t *testing.T) {
+	weir := open(t, aio.Options{Drive: "auto"})
+	r := onSystem(t, Options{IO: weir})
+	for _, tt := range []struct {
+		name string
+		do   func(task *Task, in, out net.Conn, reader *Handle[int])
+		n    int
+		err  error
+		next error // of the read after that
+	}{
+		{"data", func(_ *Task, _, out net.Conn, _ *Handle[int]) { out.Write([]byte("xyz")) }, 3, nil, io.EOF},
+		{"the end", func(_ *Task, _, out net.Conn, _ *Handle[int]) { out.Close() }, 0, io.EOF, io.EOF},
+		{"an error", func(_ *Task, _, out net.Conn, _ *Handle[int]) {
+			out.(*aio.TCPConn).SetLinger(0)
+			out.Close()
+		}, 0, syscall.ECONNRESET, io.EOF},
+		{"data, then cancelled", func(_ *Task, _, out net.Conn, reader *Handle[int]) {
+			out.Write([]byte("xyz"))
+			reader.Cancel()
+		}, 3, nil, ErrCanceled},
+		{"data, then a deadline", func(_ *Task, in, out net.Conn, _ *Handle[int]) {
+			out.Write([]byte("xyz"))
+			in.SetReadDeadline(time.Unix(1, 0))
+		}, 3, nil, os.ErrDeadlineExceeded},
+		{"a deadline", func(_ *Task, in, _ net.Conn, _ *Handle[int]) { in.SetReadDeadline(time.Unix(1, 0)) },
+			0, os.ErrDeadlineExceeded, os.ErrDeadlineExceeded},
+		{"closed", func(_ *Task, in, _ net.Conn, _ *Handle[int]) { in.Close() }, 0, net.ErrClosed, net.ErrClosed},
+		{"nothing, and data for the loop", func(task *Task, _, out net.Conn, reader *Handle[int]) {
+			waiting(task, reader)
+			out.Write([]byte("xyz"))
+		}, 3, nil, io.EOF},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			a, b := pair(t, weir, "tcp")
+			r.wait(r.spawn(func(task *Task) {
+				reader := child(task, func(task *Task) {
+					in, p := task.Conn(a), make([]byte, 9)
+					if n, err := in.Read(p); n != tt.n || !errors.Is(err, tt.err) || string(p[:n]) != "xyz"[:n] {
+						t.Errorf("%q, %v, want %d bytes and %v", p[:n], err, tt.n, tt.err)
+					}
+					if n, err := in.Read(p); n != 0 || !errors.Is(err, tt.next) {
+						t.Errorf("and then %d, %v, want %v", n, err, tt.next)
+					}
+				})
+				for reader.task.state != stateReady || reader.task.retry.call == nil {
+					if task.Yield(); reader.task.state == stateDone {
+						t.Error("the read has not been left to the scheduler")
+						return
+					}
+				}
+				in, out := task.Conn(a), task.Conn(b)
+				tt.do(task, in, out, reader)
+				task.Sleep(time.Millisecond) // until a cancellation has come
+				out.Close()
+				reader.Wait(task)
+				if reader.task.retry.p != nil {
+					t.Error("the scheduler keeps the buffer")
+				}
+			}))
+		})
 	}
 }

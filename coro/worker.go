@@ -51,6 +51,7 @@ func (w *worker) main(yield func(struct{}) bool) {
 // run runs w.task to its end. A panic is kept for whoever waits; after Goexit the worker is no more than a corpse.
 func (w *worker) run() {
 	t := w.task
+	t.yield = w.yield
 	returned := false
 	defer func() {
 		if returned {

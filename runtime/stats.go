@@ -49,6 +49,8 @@ type loopStats struct {
 type tally struct {
 	n     [backends.NumCodes]uint64
 	dirty [(backends.NumCodes + 63) / 64]uint64
+
+	direct uint64 // those done without the loop
 }
 
 func (t *tally) add(code backends.Code) {
@@ -56,11 +58,15 @@ func (t *tally) add(code backends.Code) {
 	t.dirty[code/64] |= 1 << (code % 64)
 }
 
-func (t *tally) flush(to *[backends.NumCodes]atomic.Uint64) {
+func (t *tally) flush(to *loopStats) {
+	if t.direct != 0 {
+		to.direct[0].n.Add(t.direct)
+		t.direct = 0
+	}
 	for w := range t.dirty {
 		for ; t.dirty[w] != 0; t.dirty[w] &= t.dirty[w] - 1 {
 			code := 64*w + bits.TrailingZeros64(t.dirty[w])
-			to[code].Add(t.n[code])
+			to.ops[code].Add(t.n[code])
 			t.n[code] = 0
 		}
 	}
@@ -95,6 +101,9 @@ func (l *Loop) addTo(s *Stats) {
 	s.Resubmitted += l.stats.resubmitted.Load()
 	s.Stale += l.stats.stale.Load()
 }
+
+// DirectHere is Direct for the goroutine that runs the loop, as SubmitHere is Submit.
+func (l *Loop) DirectHere() { l.started.direct++ }
 
 // Direct counts an operation that its caller did without the loop.
 func (l *Loop) Direct() { l.stats.direct[rand.Uint32()%8].n.Add(1) }

@@ -245,7 +245,7 @@ func (l *Loop) handOver() {
 
 // poll enters the backend once and settles what came out of it.
 func (l *Loop) poll(deadline int64) {
-	l.started.flush(&l.stats.ops)
+	l.started.flush(&l.stats)
 	if l.lost != nil {
 		if deadline != backends.NoWait {
 			time.Sleep(time.Millisecond) // nothing is left that could wake the loop

@@ -301,7 +301,7 @@ func TestWaitChild(t *testing.T) {
 			t.Errorf("%+v", got)
 		}
 		r.fails(unix.ECHILD, w)
-		pid, fd = spawn("sleep 1000")
+		pid, fd = spawn("exec sleep 1000") // no shell that leaves it behind
 		w = op.WaitChild(fd)
 		none := op.Waitid(unix.P_PIDFD, fd, unix.WEXITED|unix.WNOHANG)
 		r.ok(none)

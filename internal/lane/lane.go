@@ -8,6 +8,9 @@ import (
 	aiort "github.com/weirgo/weir/runtime"
 )
 
+// Try makes a system call on a descriptor that does not wait. It returns a count, or the negated error number.
+type Try func(fd int, p []byte) (res int)
+
 // Lane is how the calls of one coroutine wait. Its methods are for that coroutine alone.
 type Lane interface {
 	// Loop is the loop on whose thread the coroutine runs.
@@ -23,6 +26,11 @@ type Lane interface {
 
 	// Yield lets the coroutines of the thread that are ready run first. It reports false at once if there are none.
 	Yield() bool
+
+	// Retry lets the coroutines of the thread that are ready run first, and then has the thread call try, which returns
+	// what a system call that does not wait has brought, together with those of other coroutines. It reports false at
+	// once, without a call, if nobody else is ready. p is try's until Retry returns.
+	Retry(try Try, fd int, p []byte) (res int, ok bool)
 
 	// Do is Loop.Do for the coroutine: the loop's thread runs others while the operation is under way. When the
 	// coroutine is cancelled, so is the operation.
