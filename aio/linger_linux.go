@@ -43,10 +43,10 @@ const (
 	// idleTime bounds the nanoseconds that letting others run takes where there are none. In company nobody spins.
 	idleTime = 5_000
 
-	// lingerTime is for how many nanoseconds after a tick of the loop goroutines linger: those who are ready to run all the time
-	// keep Go's scheduler from looking for events, and somebody must see to those who wait in the loop. (For what else it
-	// looks it does so every 10 ms, as in any program in which there is always somebody ready.)
-	lingerTime = 5_000_000
+	// attendTime is after how many nanoseconds without a tick of the loop one of those who linger runs one: they are ready to run
+	// all the time, keep Go's scheduler from looking for events, and somebody must see to those who wait in the loop. (For
+	// what else it looks it does so every 10 ms, as in any program in which there is always somebody ready.)
+	attendTime = 1_000_000
 )
 
 // patiences are those of one direction.
@@ -88,7 +88,7 @@ func (h *handle) begins(l *lingering) bool {
 		return l.step == yielding && (l.retries || h.lane().Yield())
 	}
 	now := sys.Monotonic()
-	if now > h.loop.Turned()+lingerTime {
+	if !h.loop.Attend(now, attendTime) {
 		return false
 	}
 	runtime.Gosched()

@@ -36,10 +36,8 @@ func TestLingering(t *testing.T) {
 	}{
 		{"everything", "auto", false, ticked, all},
 		{"a brief call", "auto", true, ticked, all[:2]},
-		{"the loop has not run for long", "auto", false, func(h *handle) {
-			ticked(h)
-			time.Sleep(2 * lingerTime)
-		}, all[:1]},
+		{"the loop has not run for long", "auto", false, func(h *handle) { time.Sleep(2 * attendTime) }, all},
+		{"the loop has a thread", "thread", false, func(h *handle) { h.direct = true }, all[:1]},
 		{"everything goes through the loop", "scheduler", false, ticked, nil},
 		{"a view", "auto", false, func(h *handle) { h.as = &viewing{lane: &eagerLane{}} }, all[:2]},
 		{"a view with nobody to yield to", "auto", false, func(h *handle) { h.as = &viewing{lane: &eagerLane{alone: true}} }, all[:1]},

@@ -69,8 +69,18 @@ func (l *Loop) reap(conn syscall.RawConn) {
 	close(l.ended)
 }
 
-// Turned is when somebody ran a tick last, on the loop's clock. On the thread drive it is 0.
-func (l *Loop) Turned() int64 { return l.sched.turned.Load() }
+// Attend runs a tick if nobody has for the given number of nanoseconds; now is the time on the loop's clock. It is for goroutines
+// that are ready to run again and again, and so keep Go's scheduler from looking for events: of many who call it one does the work.
+// On the thread drive it does nothing and reports false.
+func (l *Loop) Attend(now, limit int64) bool {
+	if l.drive != driveScheduler {
+		return false
+	}
+	if last := l.sched.turned.Load(); now > last+limit && l.sched.turned.CompareAndSwap(last, now) {
+		l.turn()
+	}
+	return true
+}
 
 // News reports, without a system call, whether the loop is known to have something to do, as far as its backend can tell;
 // on the scheduler drive only. Any goroutine may call it.

@@ -1,6 +1,7 @@
 package runtime
 
 import (
+	"math"
 	"testing"
 	"time"
 
@@ -100,6 +101,44 @@ func TestNews(t *testing.T) {
 			if l.News(); l.sched.more.Load() {
 				t.Error("somebody's work has been left")
 			}
+		})
+	}
+}
+
+// TestAttend: of those who find that the loop has not had a tick for long one runs one.
+func TestAttend(t *testing.T) {
+	const never, limit = 0, 1000
+	far := int64(math.MaxInt64 / 2) // a time that no tick leaves behind
+	for _, d := range picked(systemDrives()) {
+		t.Run(d.name, func(t *testing.T) {
+			l := startRuntime(t, d, Options{}).l
+			if d.drive != DriveScheduler {
+				if l.Attend(far, limit) {
+					t.Error("a loop with a thread is attended to")
+				}
+				return
+			}
+			turned := &l.sched.turned
+			turned.Store(far - limit)
+			if !l.Attend(far, limit) || turned.Load() != far-limit {
+				t.Error("a tick before it is time")
+			}
+			turned.Store(never)
+			if !l.Attend(far, limit) || turned.Load() == never || turned.Load() == far {
+				t.Error("no tick when it is time")
+			}
+			l.inLoop(func() {
+				turned.Store(never)
+				l.sched.more.Store(false)
+				l.Attend(far, limit)
+				if turned.Load() != far || !l.sched.more.Load() {
+					t.Error("it does not leave the work to somebody who is at it")
+				}
+				l.sched.more.Store(false)
+				if l.Attend(far, limit); l.sched.more.Load() {
+					t.Error("a second one who does the work")
+				}
+			})
 		})
 	}
 }
