@@ -29,41 +29,24 @@ func (c *TCPConn) ReadFrom(r io.Reader) (int64, error) {
 	return n, err
 }
 
-func (c *TCPConn) readFrom(r io.Reader) (n int64, err error) {
-	limit, limited := int64(1<<62), false
-	from := r
-	if l, ok := r.(*io.LimitedReader); ok {
-		if l.N <= 0 {
-			return 0, nil
+func (c *TCPConn) readFrom(r io.Reader) (int64, error) {
+	return copyFrom(c, r, func(from io.Reader, limit int64) (int64, error, bool) {
+		switch f := from.(type) {
+		case *TCPConn:
+			if f.ok() {
+				return splice(&c.h, &f.h, limit)
+			}
+		case *UnixConn:
+			if f.ok() && f.sotype == unix.SOCK_STREAM {
+				return splice(&c.h, &f.h, limit)
+			}
+		default:
+			if src := regularFile(from); src != nil {
+				return c.h.sendFile(limit, src)
+			}
 		}
-		from, limit, limited = l.R, l.N, true
-		defer func() { l.N -= n }()
-	}
-	done := false
-	switch f := from.(type) {
-	case *TCPConn:
-		if f.ok() {
-			n, err, done = splice(&c.h, &f.h, limit)
-		}
-	case *UnixConn:
-		if f.ok() && f.sotype == unix.SOCK_STREAM {
-			n, err, done = splice(&c.h, &f.h, limit)
-		}
-	case *File:
-		if f.ok() && f.regular {
-			n, err, done = c.h.sendOwnFile(f, limit)
-		}
-	case stdFile:
-		n, err, done = c.h.sendStdFile(f, limit)
-	}
-	if done {
-		return n, err
-	}
-	if limited {
-		from = &io.LimitedReader{R: from, N: limit - n}
-	}
-	rest, err := io.Copy(struct{ io.Writer }{c}, from)
-	return n + rest, err
+		return 0, nil, false
+	})
 }
 
 // WriteTo writes what it reads to w, until the peer closes its side, and returns how many bytes it wrote: io.Copy uses
@@ -74,18 +57,21 @@ func (c *TCPConn) WriteTo(w io.Writer) (n int64, err error) {
 		return 0, syscall.EINVAL
 	}
 	var to *socket
+	_, fills := w.(io.ReaderFrom)
 	switch w := w.(type) {
 	case *TCPConn:
 		to = &w.socket
 	case *UnixConn:
 		to = &w.socket
+	case *File:
+		fills = false // it would borrow nothing
 	}
 	done := false
 	if to != nil && to.ok() && to.sotype == unix.SOCK_STREAM {
 		n, err, done = splice(&to.h, &c.h, 1<<62)
 	}
 	if !done {
-		if _, ok := w.(io.ReaderFrom); ok {
+		if fills {
 			n, err = io.Copy(w, struct{ io.Reader }{c})
 		} else {
 			n, err = c.copyTo(w)
@@ -100,53 +86,17 @@ func (c *TCPConn) WriteTo(w io.Writer) (n int64, err error) {
 // sendChunk is how much one system call is asked to move at most.
 const sendChunk = 4 << 20
 
-// sendOwnFile sends up to limit bytes of a regular file from its position. done is false if nothing was sent because the
-// kernel cannot do it.
-func (h *handle) sendOwnFile(f *File, limit int64) (n int64, err error, done bool) {
-	return h.sendFile(limit, func(max int) (int, error) {
-		if err := f.h.begin(&f.h.r); err != nil {
-			return 0, f.pathError("read", err)
-		}
-		defer f.h.end(&f.h.r)
-		return sys.Sendfile(h.fd, f.h.fd, max)
-	})
-}
-
-// stdFile is an *os.File, which package os wraps when it is the source of io.Copy.
+// stdFile is what an *os.File has also when it is the source of io.Copy, for which package os wraps it.
 type stdFile interface {
 	fs.File
 	io.Seeker
 	syscall.Conn
 }
 
-// sendStdFile is sendOwnFile for one of package os's.
-func (h *handle) sendStdFile(f stdFile, limit int64) (n int64, err error, done bool) {
-	raw, err := f.SyscallConn()
-	if err != nil {
-		return 0, nil, false
-	}
-	return h.sendFile(limit, func(max int) (moved int, err error) {
-		closed := raw.Read(func(fd uintptr) bool {
-			var st unix.Stat_t
-			if err = unix.Fstat(int(fd), &st); err == nil && st.Mode&unix.S_IFMT != unix.S_IFREG {
-				err = unix.EINVAL // it might make the call wait
-			}
-			if err == nil {
-				moved, err = sys.Sendfile(h.fd, int(fd), max)
-			}
-			return true
-		})
-		if closed != nil {
-			return 0, closed
-		}
-		return moved, err
-	})
-}
-
-// sendFile calls send, a sendfile(2) of some bytes at most, until limit bytes are sent or the file ends. It has the turn
-// of writing all the time; send takes the file's for each call, so that nobody who wants to close the file waits for the
-// socket.
-func (h *handle) sendFile(limit int64, send func(max int) (int, error)) (n int64, err error, done bool) {
+// sendFile sends up to limit bytes of a file from its position, or as many as there are. done is false if nothing was sent
+// because the kernel cannot do it. It has the turn of writing all the time, and the file's of reading for each call, so that
+// nobody who wants to close the file waits for the socket.
+func (h *handle) sendFile(limit int64, src source) (n int64, err error, done bool) {
 	s := &h.w
 	if err := h.begin(s); err != nil {
 		return 0, err, true
@@ -156,7 +106,7 @@ func (h *handle) sendFile(limit int64, send func(max int) (int, error)) (n int64
 		if err := h.check(s); err != nil {
 			return n, err, true
 		}
-		moved, err := send(int(min(limit-n, sendChunk)))
+		moved, err := src(func(fd int) (int, error) { return sys.Sendfile(h.fd, fd, int(min(limit-n, sendChunk))) })
 		switch err {
 		case nil:
 			if moved == 0 {

@@ -9,6 +9,9 @@
 //	ln, err := aio.Listen("tcp", ":8080")    // instead of net.Listen
 //	f, err := aio.Open("data")               // instead of os.Open
 //
+// What opens files and what is done with their names (Stat, Mkdir, Rename and so on) are the calls of package os, made by the
+// goroutine itself.
+//
 // Errors are those of net and os: *net.OpError, *fs.PathError, io.EOF, os.ErrDeadlineExceeded, net.ErrClosed,
 // os.ErrClosed. A buffer belongs to weir and the kernel from the call until it returns, and a call returns only when
 // the kernel has let go of the buffer, also when its deadline or context ended; what had been transferred by then is

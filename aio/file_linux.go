@@ -30,6 +30,7 @@ type File struct {
 	through bool // every write goes to the device: O_DIRECT, O_SYNC, O_DSYNC
 	memory  bool // there is no device: every read and write is a copy
 	append  bool
+	dir     *directory // nil if it is none
 
 	noNowait atomic.Bool // the file system refused RWF_NOWAIT
 }
@@ -38,7 +39,7 @@ var (
 	_ io.ReadWriteSeeker = (*File)(nil)
 	_ io.ReaderAt        = (*File)(nil)
 	_ io.WriterAt        = (*File)(nil)
-	_ fs.File            = (*File)(nil)
+	_ fs.ReadDirFile     = (*File)(nil)
 )
 
 // Open opens a file for reading: os.Open.
@@ -52,6 +53,9 @@ func (io *IO) Create(name string) (*File, error) {
 // OpenFile is os.OpenFile: see the function of the same name. Opening may block this goroutine's thread, as it does
 // with package os (a FIFO without a peer, a network file system).
 func (io *IO) OpenFile(name string, flag int, perm os.FileMode) (*File, error) {
+	if err := io.refused("open", name); err != nil {
+		return nil, err
+	}
 	for {
 		fd, err := unix.Open(name, flag|unix.O_CLOEXEC|unix.O_LARGEFILE, sysMode(perm))
 		if err == nil {
@@ -81,7 +85,8 @@ func sysMode(m os.FileMode) uint32 {
 	return mode
 }
 
-// NewFile returns a File for an open descriptor: see the function of the same name.
+// NewFile returns a File for an open descriptor: see the function of the same name. On an IO that has ended it closes the
+// descriptor and returns nil.
 func (io *IO) NewFile(fd uintptr, name string) *File {
 	if _, err := unix.FcntlInt(fd, unix.F_GETFD, 0); err != nil {
 		return nil
@@ -93,11 +98,50 @@ func (io *IO) NewFile(fd uintptr, name string) *File {
 	return f
 }
 
+// Pipe returns the ends of a pipe: see the function of the same name.
+func (io *IO) Pipe() (r, w *File, err error) {
+	var fds [2]int
+	if err := unix.Pipe2(fds[:], unix.O_CLOEXEC); err != nil {
+		return nil, nil, os.NewSyscallError("pipe2", err)
+	}
+	if r, err = io.newFile(fds[0], "|0"); err != nil {
+		unix.Close(fds[1])
+		return nil, nil, os.NewSyscallError("pipe2", err)
+	}
+	if w, err = io.newFile(fds[1], "|1"); err != nil {
+		r.Close()
+		return nil, nil, os.NewSyscallError("pipe2", err)
+	}
+	return r, w, nil
+}
+
+// file makes a File of std, which is closed.
+func (io *IO) file(std *os.File) (f *File, err error) {
+	defer std.Close()
+	raw, err := std.SyscallConn()
+	if err != nil {
+		return nil, err
+	}
+	closed := raw.Control(func(fd uintptr) {
+		var dup int
+		if dup, err = sys.Dup(int(fd)); err == nil {
+			f, err = io.newFile(dup, std.Name())
+		}
+	})
+	if closed != nil {
+		return nil, closed
+	}
+	return f, err
+}
+
 // newFile makes a File of fd, which it owns from now on.
 func (io *IO) newFile(fd int, name string) (*File, error) {
 	f := &File{name: name}
 	var st unix.Stat_t
 	flags, err := unix.FcntlInt(uintptr(fd), unix.F_GETFL, 0)
+	if err == nil {
+		err = io.alive()
+	}
 	if err == nil {
 		err = unix.Fstat(fd, &st)
 	}
@@ -106,7 +150,10 @@ func (io *IO) newFile(fd int, name string) (*File, error) {
 		f.uncache = flags&unix.O_DIRECT != 0
 		f.through = flags&(unix.O_DIRECT|unix.O_SYNC|unix.O_DSYNC) != 0
 		switch st.Mode & unix.S_IFMT {
-		case unix.S_IFREG, unix.S_IFDIR, unix.S_IFBLK:
+		case unix.S_IFDIR:
+			f.regular = true
+			f.dir = new(directory)
+		case unix.S_IFREG, unix.S_IFBLK:
 			f.regular = true
 			f.memory = sys.InMemory(fd)
 		default:
@@ -353,13 +400,11 @@ func (f *File) sync(ctx context.Context, code backends.Code) error {
 // Stat describes the file: see os.File.Stat.
 func (f *File) Stat() (os.FileInfo, error) {
 	var info os.FileInfo
-	err := f.control("stat", func(fd int) error {
-		dup, err := unix.FcntlInt(uintptr(fd), unix.F_DUPFD_CLOEXEC, 0)
+	err := f.metadata("stat", func(fd int) error {
+		std, err := duplicate(fd, f.name) // only package os can make the FileInfo that os.SameFile knows
 		if err != nil {
 			return err
 		}
-		// Only package os can make the FileInfo that os.SameFile knows.
-		std := os.NewFile(uintptr(dup), f.name)
 		defer std.Close()
 		if info, err = std.Stat(); err != nil {
 			err = errors.Unwrap(err)
@@ -372,10 +417,26 @@ func (f *File) Stat() (os.FileInfo, error) {
 	return info, nil
 }
 
+// duplicate makes an *os.File of what fd refers to.
+func duplicate(fd int, name string) (*os.File, error) {
+	dup, err := sys.Dup(fd)
+	if err != nil {
+		return nil, err
+	}
+	return os.NewFile(uintptr(dup), name), nil
+}
+
+// size is the file's size in bytes, as far as it has one: 0 for pipes, files of /proc, and if it is not known.
+func (f *File) size() int64 {
+	var st unix.Stat_t
+	f.control("stat", func(fd int) error { return unix.Fstat(fd, &st) })
+	return st.Size
+}
+
 // Seek sets the file's position: see io.Seeker. With reads and writes under way its effect on them is open.
 func (f *File) Seek(offset int64, whence int) (pos int64, err error) {
 	err = f.control("seek", func(fd int) (err error) {
-		pos, err = unix.Seek(fd, offset, whence)
+		pos, err = f.dir.seek(fd, offset, whence)
 		return err
 	})
 	return max(pos, 0), err
@@ -383,7 +444,40 @@ func (f *File) Seek(offset int64, whence int) (pos int64, err error) {
 
 // Truncate sets the file's size.
 func (f *File) Truncate(size int64) error {
-	return f.control("truncate", func(fd int) error { return unix.Ftruncate(fd, size) })
+	return f.metadata("truncate", func(fd int) error { return unix.Ftruncate(fd, size) })
+}
+
+// Chmod sets the file's mode: see os.File.Chmod.
+func (f *File) Chmod(mode os.FileMode) error {
+	return f.metadata("chmod", func(fd int) error { return unix.Fchmod(fd, sysMode(mode)) })
+}
+
+// Chown sets the file's user and group, -1 to leave one as it is.
+func (f *File) Chown(uid, gid int) error {
+	return f.metadata("chown", func(fd int) error { return unix.Fchown(fd, uid, gid) })
+}
+
+// Chdir makes the file, which is a directory, the current directory of the process.
+func (f *File) Chdir() error { return f.control("chdir", unix.Fchdir) }
+
+// metadata is control for a call that may wait for a disk or a server. A goroutine makes it itself, as in package os; the
+// thread of a coroutine belongs to others too, so for a view the pool makes it.
+func (f *File) metadata(op string, call func(fd int) error) (err error) {
+	if !f.ok() {
+		return os.ErrInvalid
+	}
+	if f.h.lane() == nil {
+		return f.control(op, call)
+	}
+	if err := f.h.enter(); err != nil {
+		return f.pathError(op, err)
+	}
+	c := new(aiort.Completion)
+	c.Block(func() { err = f.control(op, call) })
+	if err := f.h.await(context.Background(), c); err != nil {
+		return f.pathError(op, err)
+	}
+	return err
 }
 
 // control runs a system call on the descriptor, which stays open meanwhile.
@@ -407,7 +501,11 @@ func (f *File) Close() error {
 	if !f.ok() {
 		return os.ErrInvalid
 	}
-	return f.pathError("close", f.h.close())
+	err := f.h.close()
+	if err != os.ErrClosed { // it was open until now, and nobody is in it any more
+		f.dir.close()
+	}
+	return f.pathError("close", err)
 }
 
 // Name returns the name given to Open.
@@ -424,22 +522,30 @@ func (f *File) Fd() uintptr {
 
 // SetDeadline sets the deadlines of Read and Write on a pipe or terminal, as on a connection; on a regular file it is
 // os.ErrNoDeadline.
-func (f *File) SetDeadline(t time.Time) error { return f.deadline(t, &f.h.r, &f.h.w) }
+func (f *File) SetDeadline(t time.Time) error { return f.deadline(t, true, true) }
 
 // SetReadDeadline sets the deadline of Read: see SetDeadline.
-func (f *File) SetReadDeadline(t time.Time) error { return f.deadline(t, &f.h.r) }
+func (f *File) SetReadDeadline(t time.Time) error { return f.deadline(t, true, false) }
 
 // SetWriteDeadline sets the deadline of Write: see SetDeadline.
-func (f *File) SetWriteDeadline(t time.Time) error { return f.deadline(t, &f.h.w) }
+func (f *File) SetWriteDeadline(t time.Time) error { return f.deadline(t, false, true) }
 
-func (f *File) deadline(t time.Time, sides ...*side) error {
+// deadline sets deadlines. Its errors are not wrapped, as those of package os's are not.
+func (f *File) deadline(t time.Time, read, write bool) error {
 	switch {
 	case !f.ok():
 		return os.ErrInvalid
 	case f.h.closing():
-		return f.pathError("set deadline", os.ErrClosed)
+		return os.ErrClosed
 	case f.regular:
-		return f.pathError("set deadline", os.ErrNoDeadline)
+		return os.ErrNoDeadline
 	}
-	return f.pathError("set deadline", f.h.setDeadline(loopTime(f.h.loop.Now(), t), sides...))
+	sides := []*side{&f.h.r, &f.h.w}
+	switch {
+	case !write:
+		sides = sides[:1]
+	case !read:
+		sides = sides[1:]
+	}
+	return f.h.setDeadline(loopTime(f.h.loop.Now(), t), sides...)
 }

@@ -13,6 +13,8 @@ import (
 
 type osFile = os.File
 
+var _ fs.ReadDirFile = (*File)(nil)
+
 // File is an open file: *os.File on an IO. Any goroutine may call its methods.
 type File struct {
 	*osFile
@@ -30,8 +32,8 @@ func (io *IO) Create(name string) (*File, error) {
 
 // OpenFile is os.OpenFile: see the function of the same name.
 func (io *IO) OpenFile(name string, flag int, perm os.FileMode) (*File, error) {
-	if err := io.alive(); err != nil {
-		return nil, &fs.PathError{Op: "open", Path: name, Err: err}
+	if err := io.refused("open", name); err != nil {
+		return nil, err
 	}
 	f, err := os.OpenFile(name, flag, perm)
 	if err != nil {
@@ -55,6 +57,24 @@ func (io *IO) NewFile(fd uintptr, name string) *File {
 	return on
 }
 
+// Pipe returns the ends of a pipe: see the function of the same name.
+func (io *IO) Pipe() (r, w *File, err error) {
+	stdR, stdW, err := os.Pipe()
+	if err != nil {
+		return nil, nil, err
+	}
+	if r, err = io.file(stdR); err != nil {
+		stdW.Close()
+		return nil, nil, os.NewSyscallError("pipe", err)
+	}
+	if w, err = io.file(stdW); err != nil {
+		r.Close()
+		return nil, nil, os.NewSyscallError("pipe", err)
+	}
+	return r, w, nil
+}
+
+// file makes a File of one of package os, which it owns from now on.
 func (io *IO) file(of *os.File) (*File, error) {
 	f := &File{osFile: of}
 	f.sides.r.init(of.SetReadDeadline, pathError(of, "read"))
@@ -162,6 +182,56 @@ func (f *File) WriteTo(w io.Writer) (n int64, err error) {
 	})
 	return n, err
 }
+
+// std is package os's file, whose methods know what to say to nil.
+func (f *File) std() *os.File {
+	if f == nil {
+		return nil
+	}
+	return f.osFile
+}
+
+// Chdir is os.File.Chdir.
+func (f *File) Chdir() error { return f.std().Chdir() }
+
+// Chmod is os.File.Chmod.
+func (f *File) Chmod(mode os.FileMode) error { return f.std().Chmod(mode) }
+
+// Chown is os.File.Chown.
+func (f *File) Chown(uid, gid int) error { return f.std().Chown(uid, gid) }
+
+// Fd is os.File.Fd.
+func (f *File) Fd() uintptr { return f.std().Fd() }
+
+// ReadDir is os.File.ReadDir.
+func (f *File) ReadDir(n int) ([]os.DirEntry, error) { return f.std().ReadDir(n) }
+
+// Readdir is os.File.Readdir.
+func (f *File) Readdir(n int) ([]os.FileInfo, error) { return f.std().Readdir(n) }
+
+// Readdirnames is os.File.Readdirnames.
+func (f *File) Readdirnames(n int) ([]string, error) { return f.std().Readdirnames(n) }
+
+// Seek is os.File.Seek.
+func (f *File) Seek(offset int64, whence int) (int64, error) { return f.std().Seek(offset, whence) }
+
+// Stat is os.File.Stat.
+func (f *File) Stat() (os.FileInfo, error) { return f.std().Stat() }
+
+// size is the file's size in bytes, as far as it has one.
+func (f *File) size() int64 {
+	info, err := f.Stat()
+	if err != nil {
+		return 0
+	}
+	return info.Size()
+}
+
+// Sync is os.File.Sync.
+func (f *File) Sync() error { return f.std().Sync() }
+
+// Truncate is os.File.Truncate.
+func (f *File) Truncate(size int64) error { return f.std().Truncate(size) }
 
 // SetDeadline sets both deadlines: see os.File.SetDeadline.
 func (f *File) SetDeadline(t time.Time) error {

@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"os"
 	"sync"
+	"sync/atomic"
 
 	aiort "github.com/weirgo/weir/runtime"
 )
@@ -69,8 +70,8 @@ func New(o Options) (*IO, error) {
 }
 
 var (
-	defaultMu sync.Mutex
-	defaultIO *IO
+	defaultMu sync.Mutex // who starts one holds it
+	defaultIO atomic.Pointer[IO]
 )
 
 // Default returns the IO that the functions of this package use, starting it on first use. The environment
@@ -78,16 +79,28 @@ var (
 // reason: a program that wants to decide for itself calls New. It is not meant to be closed; if it is, the next call
 // starts another.
 func Default() *IO {
+	if io := defaultIO.Load(); io != nil && io.alive() == nil {
+		return io
+	}
 	defaultMu.Lock()
 	defer defaultMu.Unlock()
-	if defaultIO == nil || defaultIO.rt.Closed() {
-		io, err := New(Options{Backend: os.Getenv("WEIR_BACKEND"), Drive: os.Getenv("WEIR_DRIVE")})
-		if err != nil {
-			panic("aio.Default: " + err.Error())
-		}
-		defaultIO = io
+	if io := defaultIO.Load(); io != nil && io.alive() == nil {
+		return io
 	}
-	return defaultIO
+	io, err := New(Options{Backend: os.Getenv("WEIR_BACKEND"), Drive: os.Getenv("WEIR_DRIVE")})
+	if err != nil {
+		panic("aio.Default: " + err.Error())
+	}
+	defaultIO.Store(io)
+	return io
+}
+
+// alive reports why nothing can be started on the IO any more.
+func (io *IO) alive() error {
+	if io.rt.Closed() {
+		return aiort.ErrClosed
+	}
+	return nil
 }
 
 // Close is Shutdown without a limit of time.

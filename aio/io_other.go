@@ -68,16 +68,6 @@ func (io *IO) while(ctx context.Context) (context.Context, context.CancelFunc) {
 	}
 }
 
-// alive reports why nothing can be started on the IO any more.
-func (io *IO) alive() error {
-	io.mu.Lock()
-	defer io.mu.Unlock()
-	if io.ended {
-		return aiort.ErrClosed
-	}
-	return nil
-}
-
 // membership ties a connection, listener or file to the IO that it was made on.
 type membership struct {
 	io *IO

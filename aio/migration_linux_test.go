@@ -1,6 +1,7 @@
 package aio_test
 
 import (
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -9,7 +10,7 @@ import (
 	"testing"
 )
 
-// The rewriting rules of docs/migration.md turn what package net has into what aio has, whole words only.
+// The rewriting rules of docs/migration.md turn what packages net and os have into what aio has, whole words only.
 func TestMigrationRules(t *testing.T) {
 	gofmt, err := exec.LookPath("gofmt")
 	if err != nil {
@@ -19,18 +20,18 @@ func TestMigrationRules(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	rules := regexp.MustCompile(`(?m)^gofmt -w -r '(net\.(\w+) -> aio\.(\w+))' \.$`).FindAllStringSubmatch(string(doc), -1)
+	rules := regexp.MustCompile(`(?m)^gofmt -w -r '((net|os)\.(\w+) -> aio\.(\w+))' \.$`).FindAllStringSubmatch(string(doc), -1)
 	if len(rules) < 20 {
 		t.Fatalf("%d rules found", len(rules))
 	}
 	before, after := "package p\n\nvar (\n", "package p\n\nvar (\n"
 	for i, r := range rules {
-		if r[2] != r[3] {
+		if r[3] != r[4] {
 			t.Errorf("%s changes the name", r[1])
 		}
-		line := "\tv" + string(rune('a'+i)) + " = []any{X, *X, func(*X) {}, net.Not" + r[2] + "}\n"
-		before += strings.ReplaceAll(line, "X", "net."+r[2])
-		after += strings.ReplaceAll(line, "X", "aio."+r[2])
+		line := fmt.Sprintf("\tv%d = []any{X, *X, func(*X) {}, %s.Not%s}\n", 100+i, r[2], r[3])
+		before += strings.ReplaceAll(line, "X", r[2]+"."+r[3])
+		after += strings.ReplaceAll(line, "X", "aio."+r[3])
 	}
 	file := filepath.Join(t.TempDir(), "p.go")
 	if err := os.WriteFile(file, []byte(before+")\n"), 0o600); err != nil {
@@ -49,7 +50,7 @@ func TestMigrationRules(t *testing.T) {
 		t.Errorf("rewritten to\n%s\nwant\n%s", got, after)
 	}
 	for _, tw := range twins {
-		if name := tw.net.Elem().Name(); !strings.Contains(string(doc), "'net."+name+" -> ") {
+		if name := tw.std.Elem().String(); !strings.Contains(string(doc), "'"+name+" -> ") {
 			t.Errorf("no rule for %s", name)
 		}
 	}

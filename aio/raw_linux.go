@@ -4,6 +4,8 @@ package aio
 
 import (
 	"context"
+	"errors"
+	"os"
 	"syscall"
 
 	"golang.org/x/sys/unix"
@@ -29,6 +31,50 @@ func (c *rawConn) Read(f func(fd uintptr) bool) error {
 // Write is Read for the other direction.
 func (c *rawConn) Write(f func(fd uintptr) bool) error {
 	return c.s.opError("raw-write", c.s.h.raw(&c.s.h.w, unix.POLLOUT, f))
+}
+
+// rawFile is the syscall.RawConn of a File. Its errors are not wrapped, as those of package os's are not.
+type rawFile struct{ f *File }
+
+// SyscallConn gives access to the descriptor: see os.File.SyscallConn. Read and Write take their turn among the reads and
+// writes of the file, and on a pipe or terminal, which is non-blocking, they wait, obey deadlines and end with Close.
+func (f *File) SyscallConn() (syscall.RawConn, error) {
+	if !f.ok() {
+		return nil, os.ErrInvalid
+	}
+	return rawFile{f}, nil
+}
+
+// Control runs f on the descriptor. The file stays open meanwhile.
+func (c rawFile) Control(f func(fd uintptr)) error {
+	if err := c.f.h.acquire(); err != nil {
+		return err
+	}
+	defer c.f.h.release()
+	f(uintptr(c.f.h.fd))
+	return nil
+}
+
+func (c rawFile) Read(f func(fd uintptr) bool) error { return c.run(&c.f.h.r, unix.POLLIN, f) }
+
+func (c rawFile) Write(f func(fd uintptr) bool) error { return c.run(&c.f.h.w, unix.POLLOUT, f) }
+
+// errNoWait is what package os says where it cannot wait either.
+var errNoWait = errors.New("waiting for unsupported file type")
+
+func (c rawFile) run(s *side, events uint32, f func(fd uintptr) bool) error {
+	if !c.f.regular {
+		return c.f.h.raw(s, events, f)
+	}
+	again := false
+	err := c.f.h.raw(s, events, func(fd uintptr) bool {
+		again = !f(fd)
+		return true
+	})
+	if err == nil && again {
+		err = errNoWait
+	}
+	return err
 }
 
 func (h *handle) raw(s *side, events uint32, f func(fd uintptr) bool) error {

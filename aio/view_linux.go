@@ -38,7 +38,7 @@ func View(l lane.Lane, x any) (view any, detach func()) {
 		v := &UnixListener{}
 		return ifOpen(v, v.view(l, &x.socket))
 	case *File:
-		v := &File{name: x.name, regular: x.regular, uncache: x.uncache, through: x.through, memory: x.memory, append: x.append}
+		v := &File{name: x.name, regular: x.regular, uncache: x.uncache, through: x.through, memory: x.memory, append: x.append, dir: x.dir}
 		return ifOpen(v, v.h.view(l, &x.h))
 	}
 	return nil, nil

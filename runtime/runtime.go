@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 
 	"github.com/weirgo/weir/backends"
 	"github.com/weirgo/weir/internal/sys"
@@ -25,9 +26,9 @@ type Runtime struct {
 	files   places[*FixedFile]
 
 	mu      sync.Mutex
-	closed  bool
-	sched   []*Loop // on the scheduler drive
-	threads []*Loop // on the thread drive; nil entries have not been needed yet
+	closed  atomic.Bool // becomes true under mu
+	sched   []*Loop     // on the scheduler drive
+	threads []*Loop     // on the thread drive; nil entries have not been needed yet
 }
 
 // Info says what a Runtime runs on.
@@ -149,7 +150,7 @@ func (r *Runtime) startSchedulers() error {
 func (r *Runtime) threadLoop(i int) (*Loop, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.closed {
+	if r.closed.Load() {
 		return nil, ErrClosed
 	}
 	if r.threads[i] == nil {
@@ -219,8 +220,7 @@ func (r *Runtime) Close() error { return r.Shutdown(context.Background()) }
 // after everything has ended is ErrClosed.
 func (r *Runtime) Shutdown(ctx context.Context) error {
 	r.mu.Lock()
-	again := r.closed
-	r.closed = true
+	again := r.closed.Swap(true)
 	r.mu.Unlock()
 	loops := r.loops()
 	if again && allEnded(loops) {
@@ -260,11 +260,7 @@ func allEnded(loops []*Loop) bool {
 }
 
 // Closed reports whether Close or Shutdown has been called.
-func (r *Runtime) Closed() bool {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return r.closed
-}
+func (r *Runtime) Closed() bool { return r.closed.Load() }
 
 // Any returns one of the loops for an operation that belongs to no handle; n spreads them.
 func (r *Runtime) Any(n uint32) (*Loop, error) {

@@ -1,0 +1,142 @@
+//go:build !weir_portable
+
+package aio
+
+import (
+	"io"
+	"os"
+
+	"golang.org/x/sys/unix"
+)
+
+// ReadFrom writes what it reads from r, until that ends, at the file's position, and returns how many bytes it wrote:
+// io.Copy uses it. From one regular file (*os.File or *File, or an io.LimitedReader of one) to another the bytes go through
+// the kernel alone, or are shared where the file system can do that; the caller makes the calls, and has the turn of
+// writing for all of that time. Anything else is copied through a buffer, and so it is in coroutines and with O_APPEND.
+func (f *File) ReadFrom(r io.Reader) (int64, error) {
+	if !f.ok() {
+		return 0, os.ErrInvalid
+	}
+	return copyFrom(f, r, func(from io.Reader, limit int64) (int64, error, bool) {
+		if src := regularFile(from); src != nil && f.regular && !f.append && f.h.lane() == nil {
+			return f.copyRange(src, limit)
+		}
+		return 0, nil, false
+	})
+}
+
+// copyRange copies up to limit bytes inside the kernel. done is false if there may be more to copy, which the kernel does not
+// do: whoever goes on reading and writing from there finds out why.
+func (f *File) copyRange(src source, limit int64) (n int64, err error, done bool) {
+	s := &f.h.w
+	if err := f.h.begin(s); err != nil {
+		return 0, f.pathError("write", err), true
+	}
+	defer f.h.end(s)
+	for n < limit {
+		if err := f.h.check(s); err != nil {
+			return n, f.pathError("write", err), true
+		}
+		moved, err := src(func(fd int) (int, error) {
+			return unix.CopyFileRange(fd, nil, f.h.fd, nil, int(min(limit-n, sendChunk)), 0)
+		})
+		switch {
+		case err == unix.EINTR:
+		case err != nil:
+			return n, nil, false
+		case moved == 0: // its end; but where nothing came at all the kernel may not see what there is: /proc
+			return n, nil, n > 0
+		default:
+			n += int64(moved)
+			f.h.loop.Direct()
+		}
+	}
+	return n, nil, true
+}
+
+// WriteTo writes what it reads, from the file's position to its end, to w, and returns how many bytes it wrote: io.Copy uses
+// it. From a regular file to a connection of weir's or another regular file the bytes go through the kernel alone: see
+// TCPConn.ReadFrom and File.ReadFrom.
+func (f *File) WriteTo(w io.Writer) (int64, error) {
+	if !f.ok() {
+		return 0, os.ErrInvalid
+	}
+	if c, ok := w.(*UnixConn); ok && c.ok() && c.sotype == unix.SOCK_STREAM && f.regular {
+		if n, err, done := c.h.sendFile(1<<62, f.source); done {
+			return n, c.opError("write", err)
+		}
+	}
+	return io.Copy(w, fileToRead{f})
+}
+
+// fileToRead is a File without WriteTo, for io.Copy; w may look for what else a file has.
+type fileToRead struct{ stdFile }
+
+// source is a regular file to copy from inside the kernel: it gives use its descriptor, in its turn among the reads.
+type source func(use func(fd int) (int, error)) (int, error)
+
+// regularFile is the source that r is; nil if it is none.
+func regularFile(r io.Reader) source {
+	switch f := r.(type) {
+	case *File:
+		if f.ok() && f.regular {
+			return f.source
+		}
+	case fileToRead:
+		return regularFile(f.stdFile)
+	case stdFile:
+		raw, err := f.SyscallConn()
+		if err != nil {
+			return nil
+		}
+		return func(use func(fd int) (int, error)) (n int, err error) {
+			closed := raw.Read(func(fd uintptr) bool {
+				var st unix.Stat_t
+				if err = unix.Fstat(int(fd), &st); err == nil && st.Mode&unix.S_IFMT != unix.S_IFREG {
+					err = unix.EINVAL // it might make the call wait
+				}
+				if err == nil {
+					n, err = use(int(fd))
+				}
+				return true
+			})
+			if closed != nil {
+				return 0, closed
+			}
+			return n, err
+		}
+	}
+	return nil
+}
+
+// source calls use with the descriptor of a regular file, as one of its reads.
+func (f *File) source(use func(fd int) (int, error)) (int, error) {
+	if err := f.h.begin(&f.h.r); err != nil {
+		return 0, f.pathError("read", err)
+	}
+	defer f.h.end(&f.h.r)
+	return use(f.h.fd)
+}
+
+// copyFrom writes what it reads from r to w. What r is, or limits, is first given to inKernel, which may do it without a
+// buffer: then done is true.
+func copyFrom(w io.Writer, r io.Reader, inKernel func(from io.Reader, limit int64) (n int64, err error, done bool)) (n int64, err error) {
+	from, limit := r, int64(1<<62)
+	l, limited := r.(*io.LimitedReader)
+	if limited {
+		if l.N <= 0 {
+			return 0, nil
+		}
+		from, limit = l.R, l.N
+		defer func() { l.N -= n }()
+	}
+	n, err, done := inKernel(from, limit)
+	if done {
+		return n, err
+	}
+	if limited {
+		from = &io.LimitedReader{R: from, N: limit - n}
+	}
+	rest, err := io.Copy(struct{ io.Writer }{w}, from)
+	return n + rest, err
+}

@@ -1,0 +1,228 @@
+package aio
+
+import (
+	"io"
+	"io/fs"
+	"os"
+	"slices"
+	"time"
+)
+
+// Operations on names are those of package os, made by the caller: they block its goroutine, and the thread under it for
+// as long as the kernel needs to look names up, to change a directory, to wait for a network file system. No loop waits
+// for them, on no backend and no drive. io_uring has many of them and was tried: it hands each to a thread of the kernel's, so
+// that the stat of a name that is cached takes 40 times as long as the plain call alone and 7 times as long in company of
+// 64, and to make and remove a directory twice as long alone and 0.8 times in that company (BenchmarkNames). Who wants many at
+// once in one call, or in a chain, finds them in package op; in a coroutine they belong into Task.Blocking. What is in files
+// is another matter: ReadFile and WriteFile move it as File does.
+//
+// Errors are those of package os, and for an IO that has ended errors of the same types that are net.ErrClosed and
+// os.ErrClosed.
+
+// refused is why nothing can be done with a name any more: nil unless the IO has ended.
+func (io *IO) refused(op, name string) error {
+	if err := io.alive(); err != nil {
+		return &fs.PathError{Op: op, Path: name, Err: err}
+	}
+	return nil
+}
+
+// refusedLink is refused for what has two names.
+func (io *IO) refusedLink(op, oldname, newname string) error {
+	if err := io.alive(); err != nil {
+		return &os.LinkError{Op: op, Old: oldname, New: newname, Err: err}
+	}
+	return nil
+}
+
+// ReadFile returns what is in a file: see the function of the same name.
+func (io *IO) ReadFile(name string) ([]byte, error) {
+	f, err := io.Open(name)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	return readAll(f, f.size())
+}
+
+// readAll reads to the end of f, which says that it has size bytes. Files of /proc say 0 and want to be read in large
+// pieces, so no read asks for less than a file that small could have.
+func readAll(f *File, size int64) ([]byte, error) {
+	const least = 512
+	room := int(size) + 1 // so that the last read finds the end
+	if int64(room) != size+1 {
+		room = 0 // more than there can be: it fails on the way
+	}
+	data := make([]byte, 0, max(room, least))
+	for {
+		n, err := f.Read(data[len(data):cap(data)])
+		data = data[:len(data)+n]
+		if err == io.EOF {
+			return data, nil
+		}
+		if err != nil {
+			return data, err
+		}
+		if left := cap(data) - len(data); left == 0 || size == 0 && left < least {
+			data = slices.Grow(data, least)
+		}
+	}
+}
+
+// WriteFile makes or empties a file and writes data to it: see the function of the same name.
+func (io *IO) WriteFile(name string, data []byte, perm os.FileMode) error {
+	f, err := io.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, perm)
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(data)
+	if closed := f.Close(); err == nil {
+		err = closed
+	}
+	return err
+}
+
+// Stat is os.Stat: see the function of the same name.
+func (io *IO) Stat(name string) (os.FileInfo, error) {
+	if err := io.refused("stat", name); err != nil {
+		return nil, err
+	}
+	return os.Stat(name)
+}
+
+// Lstat is os.Lstat: see the function of the same name.
+func (io *IO) Lstat(name string) (os.FileInfo, error) {
+	if err := io.refused("lstat", name); err != nil {
+		return nil, err
+	}
+	return os.Lstat(name)
+}
+
+// ReadDir is os.ReadDir: see the function of the same name.
+func (io *IO) ReadDir(name string) ([]os.DirEntry, error) {
+	if err := io.refused("open", name); err != nil {
+		return nil, err
+	}
+	return os.ReadDir(name)
+}
+
+// Mkdir is os.Mkdir: see the function of the same name.
+func (io *IO) Mkdir(name string, perm os.FileMode) error {
+	if err := io.refused("mkdir", name); err != nil {
+		return err
+	}
+	return os.Mkdir(name, perm)
+}
+
+// MkdirAll is os.MkdirAll: see the function of the same name.
+func (io *IO) MkdirAll(path string, perm os.FileMode) error {
+	if err := io.refused("mkdir", path); err != nil {
+		return err
+	}
+	return os.MkdirAll(path, perm)
+}
+
+// MkdirTemp is os.MkdirTemp: see the function of the same name.
+func (io *IO) MkdirTemp(dir, pattern string) (string, error) {
+	if err := io.refused("mkdirtemp", pattern); err != nil {
+		return "", err
+	}
+	return os.MkdirTemp(dir, pattern)
+}
+
+// CreateTemp is os.CreateTemp: see the function of the same name.
+func (io *IO) CreateTemp(dir, pattern string) (*File, error) {
+	if err := io.refused("createtemp", pattern); err != nil {
+		return nil, err
+	}
+	std, err := os.CreateTemp(dir, pattern)
+	if err != nil {
+		return nil, err
+	}
+	f, err := io.file(std)
+	if err != nil {
+		os.Remove(std.Name())
+		return nil, &fs.PathError{Op: "open", Path: std.Name(), Err: err}
+	}
+	return f, nil
+}
+
+// Remove is os.Remove: see the function of the same name.
+func (io *IO) Remove(name string) error {
+	if err := io.refused("remove", name); err != nil {
+		return err
+	}
+	return os.Remove(name)
+}
+
+// RemoveAll is os.RemoveAll: see the function of the same name.
+func (io *IO) RemoveAll(path string) error {
+	if err := io.refused("RemoveAll", path); err != nil {
+		return err
+	}
+	return os.RemoveAll(path)
+}
+
+// Rename is os.Rename: see the function of the same name.
+func (io *IO) Rename(oldpath, newpath string) error {
+	if err := io.refusedLink("rename", oldpath, newpath); err != nil {
+		return err
+	}
+	return os.Rename(oldpath, newpath)
+}
+
+// Link is os.Link: see the function of the same name.
+func (io *IO) Link(oldname, newname string) error {
+	if err := io.refusedLink("link", oldname, newname); err != nil {
+		return err
+	}
+	return os.Link(oldname, newname)
+}
+
+// Symlink is os.Symlink: see the function of the same name.
+func (io *IO) Symlink(oldname, newname string) error {
+	if err := io.refusedLink("symlink", oldname, newname); err != nil {
+		return err
+	}
+	return os.Symlink(oldname, newname)
+}
+
+// Readlink is os.Readlink: see the function of the same name.
+func (io *IO) Readlink(name string) (string, error) {
+	if err := io.refused("readlink", name); err != nil {
+		return "", err
+	}
+	return os.Readlink(name)
+}
+
+// Truncate is os.Truncate: see the function of the same name.
+func (io *IO) Truncate(name string, size int64) error {
+	if err := io.refused("truncate", name); err != nil {
+		return err
+	}
+	return os.Truncate(name, size)
+}
+
+// Chmod is os.Chmod: see the function of the same name.
+func (io *IO) Chmod(name string, mode os.FileMode) error {
+	if err := io.refused("chmod", name); err != nil {
+		return err
+	}
+	return os.Chmod(name, mode)
+}
+
+// Chown is os.Chown: see the function of the same name.
+func (io *IO) Chown(name string, uid, gid int) error {
+	if err := io.refused("chown", name); err != nil {
+		return err
+	}
+	return os.Chown(name, uid, gid)
+}
+
+// Chtimes is os.Chtimes: see the function of the same name.
+func (io *IO) Chtimes(name string, atime, mtime time.Time) error {
+	if err := io.refused("chtimes", name); err != nil {
+		return err
+	}
+	return os.Chtimes(name, atime, mtime)
+}
