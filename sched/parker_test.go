@@ -107,8 +107,16 @@ func TestParkUntilRace(t *testing.T) {
 	within(t, 30*time.Second, "rounds", func() {
 		for i := range rounds {
 			done := make(chan struct{})
-			go close(done)
-			go func() { said = i + 1; p.Unpark() }()
+			go func() {
+				if i%2 == 0 {
+					close(done) // whoever waits is ready, and does not run yet
+				}
+				said = i + 1
+				p.Unpark()
+				if i%2 == 1 {
+					close(done)
+				}
+			}()
 			switch i % 3 {
 			case 0:
 				runtime.Gosched()
