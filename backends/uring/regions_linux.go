@@ -13,7 +13,7 @@ func (b *Backend) Register(r *backends.Region) error {
 		return fmt.Errorf("io_uring: no place %d for registered buffers", r.Index)
 	}
 	if b.regions == nil {
-		b.counters.syscalls.Add(1)
+		b.counters.others.Add(1)
 		if err := sys.MakeBufferTable(b.ring.FD(), backends.MaxRegions); err != nil {
 			return err
 		}
@@ -22,7 +22,7 @@ func (b *Backend) Register(r *backends.Region) error {
 	if b.regions[r.Index] == r {
 		return nil
 	}
-	b.counters.syscalls.Add(1)
+	b.counters.others.Add(1)
 	if err := sys.SetBuffer(b.ring.FD(), r.Index, r.Mem); err != nil {
 		return err
 	}
@@ -35,7 +35,7 @@ func (b *Backend) Unregister(r *backends.Region) {
 	if b.regions == nil || b.regions[r.Index] != r {
 		return
 	}
-	b.counters.syscalls.Add(1)
+	b.counters.others.Add(1)
 	b.regions[r.Index] = nil
 	// If this fails the pages stay pinned until the place is taken again, or the ring closed. Nobody uses it.
 	_ = sys.SetBuffer(b.ring.FD(), r.Index, nil)

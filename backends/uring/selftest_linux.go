@@ -71,6 +71,6 @@ func (b *Backend) deny() error {
 	if !b.cfg.DenyTables {
 		registers = append(registers, sys.RegisterBuffers2, sys.RegisterBuffersUpdate, sys.RegisterFiles, sys.RegisterFilesUpdate)
 	}
-	b.counters.syscalls.Add(1)
+	b.counters.others.Add(1)
 	return sys.Restrict(b.ring.FD(), b.cfg.Deny, ^b.cfg.DenyFlags, registers)
 }

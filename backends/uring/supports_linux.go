@@ -32,7 +32,7 @@ func (b *Backend) Supports(code backends.Code) bool {
 
 // probe asks the kernel which opcodes it has. One that will not say has the oldest set only.
 func (b *Backend) probe() {
-	b.counters.syscalls.Add(1)
+	b.counters.others.Add(1)
 	has, err := sys.Opcodes(b.ring.FD())
 	for _, code := range b.cfg.Without {
 		b.lacks[code] = true
