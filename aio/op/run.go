@@ -73,18 +73,22 @@ func Spread(ops []*Op) uint32 {
 
 // enlist checks ops and fills b with them.
 func enlist(b *aiort.Batch, ops []*Op) error {
-	chain := 0          // where it begins
-	var held *FixedFile // by one before, for all that follow and are on it too
+	chain, link := 0, aiort.LinkNone // where it begins; of the one before
+	var held *FixedFile              // by one before, for all that follow and are on it too
 	for i, o := range ops {
 		if o == nil {
 			return &Error{i, "", errNil}
 		}
-		if o.c.InFlight() {
-			return ErrInFlight
-		}
-		linked := i > 0 && ops[i-1].c.Link != aiort.LinkNone
-		if !linked {
+		linked := link != aiort.LinkNone
+		if link = o.c.Link; !linked {
 			chain = i
+		}
+		if o.plain() {
+			b.Add(&o.c)
+			continue
+		}
+		if o.c.InFlight() { // the batch would find that, but what is in flight must not be changed
+			return ErrInFlight
 		}
 		if err := o.check(ops[chain:i], linked); err != nil {
 			return &Error{i, o.String(), err}
@@ -97,10 +101,16 @@ func enlist(b *aiort.Batch, ops []*Op) error {
 		}
 		b.Add(&o.c)
 	}
-	if n := len(ops); n > 0 && ops[n-1].c.Link != aiort.LinkNone {
+	if n := len(ops); link != aiort.LinkNone {
 		return &Error{n - 1, ops[n-1].String(), errLoose}
 	}
 	return nil
+}
+
+// plain reports whether there is nothing to check and to make ready.
+func (o *Op) plain() bool {
+	return !sys.RaceEnabled && o.invalid == nil && o.source == nil && o.hold == nil &&
+		o.c.Op.Code != backends.OpAccept && o.c.Op.Code != backends.OpLinkTimeout
 }
 
 // check reports why o cannot be submitted behind before, the beginning of its chain, and makes it ready.
@@ -108,9 +118,7 @@ func (o *Op) check(before []*Op, linked bool) error {
 	if o.invalid != nil {
 		return o.invalid
 	}
-	op := &o.c.Op
-	switch op.Code {
-	case backends.OpNop:
+	switch op := &o.c.Op; op.Code {
 	case backends.OpLinkTimeout:
 		if !linked || before[len(before)-1].c.Op.Code == backends.OpLinkTimeout {
 			return errNoGuarded
@@ -138,18 +146,23 @@ func precedes(source *Op, before []*Op) bool {
 // collect stores the results of ops, which are over. Its error is an *Error with the first that failed, or nil.
 func collect(ops []*Op) (failed error) {
 	for i, o := range ops {
-		o.N, o.Err, o.ran = o.c.N(), o.c.Err(), true
+		o.ran = true
 		if o.hold != nil {
 			o.hold.drop()
 		}
-		if o.Err != nil {
+		if res := o.c.Res(); res < 0 {
+			o.N, o.Err = 0, o.c.Err()
 			if failed == nil {
 				failed = &Error{i, o.String(), o.Err}
 			}
 			continue
+		} else if o.N = int(res); o.Err != nil {
+			o.Err = nil
+		}
+		if !sys.RaceEnabled {
+			continue
 		}
 		switch op := &o.c.Op; op.Code {
-		case backends.OpNop:
 		case backends.OpRead, backends.OpRecv, backends.OpGetxattr:
 			sys.RaceReceived(op.Buf[:min(o.N, len(op.Buf))])
 		}
