@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync/atomic"
 
 	"github.com/weirgo/weir/backends"
 	"github.com/weirgo/weir/internal/sys"
@@ -39,10 +40,19 @@ type Batch struct {
 	head     Completion // stands for all of them in the intake
 	ops      []*Completion
 	over     func(*Batch)
-	claimed  bool
-	left     int  // not over yet: the loop's, as is what follows
-	stopping bool // Cancel was called
+	round    atomic.Uint64 // that it is in flight for, which is the activation of its members; 0: none
+	rounds   uint64        // the last one
+	left     int           // not over yet: the loop's, as is what follows
+	stopping bool          // Cancel was called
 }
+
+// Rounds have numbers that no other Batch uses, so that a Cancel that comes too late for one does not name another. A
+// Batch takes them in bulk.
+const bulkOfRounds = 1 << 20
+
+var lastRounds atomic.Uint64
+
+func newRounds() uint64 { return lastRounds.Add(bulkOfRounds) }
 
 // BorrowBatch returns an empty Batch from a pool of this loop's.
 func (l *Loop) BorrowBatch() *Batch {
@@ -73,13 +83,12 @@ func (l *Loop) FreeBatch(b *Batch) {
 
 // Reset empties a batch that is over, or was not submitted, and makes its Completions idle. Their results stay.
 func (b *Batch) Reset() {
-	if b.claimed {
-		for _, c := range b.ops {
-			c.become(stateIdle)
-		}
+	if b.round.Load() != 0 {
+		b.round.Store(0)
 	}
 	clear(b.ops)
-	b.ops, b.over, b.claimed = b.ops[:0], nil, false
+	b.ops = b.ops[:0]
+	b.over = nil
 }
 
 // Cancel asks for the end of what is in flight of a batch and keeps the rest from starting: all that has not been done
@@ -113,7 +122,7 @@ func (l *Loop) DoBatch(ctx context.Context, b *Batch) error {
 			return context.Cause(ctx)
 		}
 	}
-	if err := b.claim(l); err != nil {
+	if err := b.claim(l, stateClaimed); err != nil {
 		return err
 	}
 	head := &b.head
@@ -142,7 +151,7 @@ func tooMany(n, limit int64) error {
 // SubmitBatch is DoBatch that does not block: over is called on the loop's thread when the last operation is over. It
 // fails with ErrBusy in place of waiting for room. Any goroutine may call it, callbacks included.
 func (l *Loop) SubmitBatch(b *Batch, over func(*Batch)) error {
-	if err := l.takeBatch(b, over); err != nil {
+	if err := l.takeBatch(b, over, stateClaimed); err != nil {
 		return err
 	}
 	b.head.become(stateQueued)
@@ -154,15 +163,21 @@ func (l *Loop) SubmitBatch(b *Batch, over func(*Batch)) error {
 
 // SubmitBatchHere is SubmitBatch for the goroutine that runs the loop, as SubmitHere is Submit.
 func (l *Loop) SubmitBatchHere(b *Batch, over func(*Batch)) error {
-	if err := l.takeBatch(b, over); err != nil {
+	state := stateStarted
+	if b.head.loop.Load() != l { // as in SubmitHere
+		state = stateClaimed
+	}
+	if err := l.takeBatch(b, over, state); err != nil {
 		return err
 	}
-	b.head.become(stateStarted)
+	if state == stateClaimed {
+		b.head.become(stateStarted)
+	}
 	l.startBatch(b)
 	return nil
 }
 
-func (l *Loop) takeBatch(b *Batch, over func(*Batch)) error {
+func (l *Loop) takeBatch(b *Batch, over func(*Batch), state uint64) error {
 	n := int64(len(b.ops))
 	if n == 0 {
 		return errors.New("weir: an empty Batch")
@@ -177,12 +192,13 @@ func (l *Loop) takeBatch(b *Batch, over func(*Batch)) error {
 		return ErrBusy
 	}
 	b.over, b.head.park = over, false
-	return b.claim(l)
+	return b.claim(l, state)
 }
 
-// claim takes the head and all members, or none, for which the tokens have been taken.
-func (b *Batch) claim(l *Loop) error {
-	if !b.head.claim(1, stateClaimed) {
+// claim takes the head and all members, or none, for which the tokens have been taken. state is what becomes of the head:
+// started only where the caller runs the loop.
+func (b *Batch) claim(l *Loop, state uint64) error {
+	if !b.head.claim(1, state) {
 		l.limit.Release(int64(len(b.ops)))
 		return ErrInFlight
 	}
@@ -196,23 +212,25 @@ func (b *Batch) claim(l *Loop) error {
 		l.limit.Release(int64(len(b.ops)))
 		return ErrOtherLoop
 	}
-	for i, c := range b.ops {
-		if c.claim(1, stateStarted) {
-			continue
-		}
-		for _, c := range b.ops[:i] {
-			c.become(stateIdle)
-		}
+	if b.round.Load() != 0 { // it has not been Reset
 		b.head.become(stateIdle)
 		l.limit.Release(int64(len(b.ops)))
 		return ErrInFlight
 	}
-	b.claimed = true
+	if b.rounds%bulkOfRounds == 0 {
+		b.rounds = newRounds()
+	}
+	b.rounds++
+	round := b.rounds
+	b.round.Store(round)
 	for i, c := range b.ops {
-		c.place = int32(i)
-		if c.batch.Load() != b {
-			c.batch.Store(b)
+		if !c.join(b, round) {
+			b.round.Store(0) // and those before are idle again
+			b.head.become(stateIdle)
+			l.limit.Release(int64(len(b.ops)))
+			return ErrInFlight
 		}
+		c.place = int32(i)
 		if c.loop.Load() != l {
 			c.loop.Store(l)
 		}
@@ -232,8 +250,13 @@ func (l *Loop) startBatch(b *Batch) {
 	b.left, b.stopping = len(b.ops), b.head.aborted()
 	link := LinkNone
 	for _, c := range b.ops {
-		if link == LinkNone {
+		switch {
+		case link != LinkNone: // it waits
+		case b.stopping || c.Link != LinkNone || c.other != nil || l.isOdd(c):
 			l.startMember(b, c)
+		default:
+			c.guarded = false
+			l.launch(c)
 		}
 		link = c.Link
 	}
@@ -295,7 +318,7 @@ func (l *Loop) startMember(b *Batch, c *Completion) {
 // aim does an OpCancel of target.
 func (l *Loop) aim(b *Batch, target *Completion) int32 {
 	life := target.life.Load()
-	if life&stateMask == stateIdle {
+	if target.idle(life) {
 		return -int32(sys.ENOENT)
 	}
 	target.abort.Store(life >> stateBits)

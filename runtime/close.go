@@ -9,7 +9,7 @@ import (
 
 // beginClose cancels everything in flight. What is submitted from now on ends at once.
 func (l *Loop) beginClose() {
-	l.closing = true
+	l.closing, l.ending = true, true
 	for { // callback timers just stop; deadlines have nothing to add any more
 		n, ok := l.wheel.Pop(math.MaxInt64)
 		if !ok {

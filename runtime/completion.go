@@ -43,13 +43,13 @@ type Completion struct {
 	Link Link
 
 	more    bool
-	park    bool  // a goroutine waits, in Do; else Callback is to be called
 	cause   cause // why the loop asked for cancellation; the loop's until the Completion is idle
-	res     int32
 	tries   uint8 // times this activation was handed to the kernel again
-	head    bool  // it stands for its batch
 	guarded bool  // the deadline is that of an OpLinkTimeout
+	park    bool  // a goroutine waits, in Do; else Callback is to be called
+	head    bool  // it stands for its batch
 	passed  bool  // an OpEventWait got a notification: guarded by event.mu while it waits
+	res     int32
 	place   int32 // in the batch
 
 	life     atomic.Uint64 // counts activations, above stateBits, and holds the state, below
@@ -83,17 +83,38 @@ func (c *Completion) rarely() *rare {
 // tick that takes it from the intake makes it started. Its terminal event takes its id: from then on the loop leaves it
 // alone, whoever still pushes it. Resolving it makes it idle. Rearm makes it started again, on the scheduler drive by
 // way of claimed and queued, and belongs to the same activation unless a Cancel has ended that.
+//
+// A member of a Batch has none of that: its activation has the number of the batch's round, and it is idle again when
+// that round is over, without being touched.
 const (
 	stateIdle uint64 = iota
 	stateClaimed
 	stateQueued
 	stateStarted
+	stateMember
 
-	stateBits = 2
+	stateBits = 3
 	stateMask = 1<<stateBits - 1
 )
 
-func (c *Completion) state() uint64 { return c.life.Load() & stateMask }
+func (c *Completion) state() uint64 {
+	if life := c.life.Load(); !c.idle(life) {
+		return life & stateMask
+	}
+	return stateIdle
+}
+
+// idle reports whether c, of which life has just been read, is.
+func (c *Completion) idle(life uint64) bool {
+	switch life & stateMask {
+	case stateIdle:
+		return true
+	case stateMember:
+		b := c.batch.Load() // or a later one, if that one is over
+		return b == nil || b.round.Load() != life>>stateBits
+	}
+	return false
+}
 
 // become changes the state of a Completion that is not idle: whoever has brought it there is the only one to do so.
 func (c *Completion) become(state uint64) { c.life.Store(c.life.Load()&^stateMask | state) }
@@ -101,7 +122,35 @@ func (c *Completion) become(state uint64) { c.life.Store(c.life.Load()&^stateMas
 // claim takes an idle Completion, as activation number next, counted from the one that is over.
 func (c *Completion) claim(next, state uint64) bool {
 	old := c.life.Load()
-	return old&stateMask == stateIdle && c.life.CompareAndSwap(old, old+next<<stateBits|state)
+	if old&stateMask == stateIdle {
+		return c.life.CompareAndSwap(old, old+next<<stateBits|state)
+	}
+	if !c.idle(old) || !c.life.CompareAndSwap(old, (newRounds()+1)<<stateBits|stateClaimed) {
+		return false
+	}
+	c.batch.Store(nil) // it was a member of one
+	if c.node.Value == nil {
+		c.node.Value = c
+	}
+	c.become(state)
+	return true
+}
+
+// join takes an idle Completion for a round of b. Whoever finds it a member finds the batch of that round, too.
+func (c *Completion) join(b *Batch, round uint64) bool {
+	old := c.life.Load()
+	if !c.idle(old) {
+		return false
+	}
+	if c.batch.Load() == b {
+		return c.life.CompareAndSwap(old, round<<stateBits|stateMember)
+	}
+	if !c.life.CompareAndSwap(old, round<<stateBits|stateClaimed) {
+		return false
+	}
+	c.batch.Store(b)
+	c.become(stateMember)
+	return true
 }
 
 // aborted reports whether Cancel wants this activation ended.

@@ -31,6 +31,7 @@ type Loop struct {
 	done     []outcome // to be resolved
 	donePos  int       // how far dispatch has come: a callback that panics must not lose the others
 	closing  bool
+	ending   bool          // closing, or lost
 	lost     error         // the backend failed
 	timers   int           // callback timers armed
 	alarms   []*Timer      // unused ones, for deadlines
@@ -53,6 +54,7 @@ type Loop struct {
 	partial bool                    // the backend may lack operations
 	lacks   [backends.NumCodes]bool // and these it does
 	plain   [backends.NumCodes]bool // these it refuses on registered memory and files
+	odd     [backends.NumCodes]bool // both of them, and those of hasOwnStart
 
 	spareBatches sync.Pool
 	linked       []*Completion // over, and others of their chains wait for it
@@ -94,6 +96,9 @@ func newLoop(be backends.Backend, d drive, maxInFlight int64, p *pool) *Loop {
 	}
 	l.ended = make(chan struct{})
 	l.announcer, _ = be.(backends.Announcer)
+	for code := range backends.NumCodes {
+		l.odd[code] = hasOwnStart(backends.Code(code))
+	}
 	if b, ok := be.(partialBackend); ok {
 		l.partial = true
 		for code := range backends.NumCodes {

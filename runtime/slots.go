@@ -66,7 +66,9 @@ func (t *slots) lookup(id backends.ID) *slot {
 // put frees a slot and lets go of everything its operation pointed to.
 func (t *slots) put(s *slot) {
 	i := s.rec.ID.Slot()
-	s.rec, s.sub = backends.Completion{ID: backends.MakeID(t.free, s.rec.ID.Gen())}, stand{}
+	s.rec.ID = backends.MakeID(t.free, s.rec.ID.Gen())
+	s.rec.Op = backends.Op{}
+	s.sub = stand{}
 	s.c = nil
 	t.free = i + 1
 	t.live--

@@ -37,13 +37,13 @@ func (st *stand) do(op *backends.Op) {
 
 // fallBack notes that the backend cannot do operations of this kind here.
 func (l *Loop) fallBack(code backends.Code) {
-	l.lacks[code] = true
+	l.lacks[code], l.odd[code] = true, true
 	l.stats.fellBack[code].Store(true)
 }
 
 // keepPlain notes that the backend cannot do operations of this kind on registered memory and files here.
 func (l *Loop) keepPlain(code backends.Code) {
-	l.plain[code] = true
+	l.plain[code], l.odd[code] = true, true
 	l.stats.keptPlain[code].Store(true)
 }
 

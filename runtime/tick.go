@@ -103,9 +103,45 @@ func (l *Loop) submit(s *slot) {
 
 // start gives a queued Completion a slot and puts its operation into the batch, or settles it at once.
 func (l *Loop) start(c *Completion) {
-	c.cause, c.tries, c.more = causeNone, 0, false
-	s := l.slots.take(c)
+	if l.isOdd(c) {
+		l.startOdd(c)
+	} else {
+		l.launch(c)
+	}
+}
+
+// isOdd reports whether there is more to starting an operation than to give it to the backend.
+func (l *Loop) isOdd(c *Completion) bool {
+	return l.odd[c.Op.Code] || c.Op.Args != nil || c.deadline.Load() != 0 || c.aborted() || l.ending
+}
+
+// launch is start of what is not odd.
+func (l *Loop) launch(c *Completion) {
+	s := l.enter(c)
+	s.rec.Op = c.Op
+	s.rec.Plain = false
+	l.batch = append(l.batch, &s.rec)
+}
+
+// enter gives an operation a slot.
+func (l *Loop) enter(c *Completion) *slot {
+	c.more, c.cause, c.tries = false, causeNone, 0
 	l.started.add(c.Op.Code)
+	return l.slots.take(c)
+}
+
+// hasOwnStart reports whether startOdd has more to do than to give an operation to the backend.
+func hasOwnStart(code backends.Code) bool {
+	switch code {
+	case backends.OpClose, backends.OpOpen, backends.OpSplice, backends.OpTee:
+		return true
+	}
+	return code.OfLoop()
+}
+
+// startOdd is start of what has a deadline, is not for the backend, is over at once and so on.
+func (l *Loop) startOdd(c *Completion) {
+	s := l.enter(c)
 	deadline := c.deadline.Load()
 	switch {
 	case l.closing || deadline == retired:
@@ -271,7 +307,7 @@ func (l *Loop) absorb(ev *backends.Event) {
 		return
 	}
 	c := s.c
-	if c.id != ev.ID || c.state() != stateStarted {
+	if c.id != ev.ID {
 		panic(fmt.Sprintf("weir: a Completion was overwritten while its operation (%s on fd %d) was in flight", s.rec.Code, s.rec.FD))
 	}
 	if ev.More {
@@ -294,6 +330,15 @@ func (l *Loop) absorb(ev *backends.Event) {
 
 // settle finishes an operation with a result, unless that means that it is to be tried again.
 func (l *Loop) settle(s *slot, res int32) {
+	if res < 0 || s.rec.Multi || s.sub.doubt != 0 || s.sub.plain {
+		l.settleOdd(s, res)
+		return
+	}
+	l.finish(s, res)
+}
+
+// settleOdd is settle of what may be worth another try, or had one.
+func (l *Loop) settleOdd(s *slot, res int32) {
 	c := s.c
 	if (res < 0 || s.rec.Multi) && c.cause == causeNone && c.tries < maxTries && l.lost == nil {
 		switch errno := errnoOf(res); {
@@ -437,7 +482,9 @@ func pollFirst(op *backends.Op) uint32 {
 // finish frees the slot of an operation that is over and puts its outcome among those to be resolved.
 func (l *Loop) finish(s *slot, res int32) {
 	c := s.c
-	l.forget(c)
+	if c.alarm != nil {
+		l.forget(c)
+	}
 	if s.sub.gated {
 		l.leaveGate()
 	}
@@ -449,10 +496,10 @@ func (l *Loop) finish(s *slot, res int32) {
 // lose settles everything when the backend has failed: nothing will come back from it any more. The slots stay
 // taken, because the kernel may still hold their memory: leaking it is the lesser evil.
 func (l *Loop) lose(err error) {
-	l.lost = err
+	l.lost, l.ending = err, true
 	l.batch, l.cancels, l.gate.queue = nil, nil, nil
 	l.slots.each(func(s *slot) {
-		if c := s.c; c.state() == stateStarted && c.id == s.rec.ID && c.cause != causeLost {
+		if c := s.c; c.state() >= stateStarted && c.id == s.rec.ID && c.cause != causeLost {
 			if (c.Op.Code == backends.OpBlocking || s.sub.pooled) && !l.pool.withdraw(c) {
 				return // it runs, and ends without the backend
 			}
