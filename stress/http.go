@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -11,10 +12,13 @@ import (
 )
 
 // httpHello has wrk ask an HTTP server, which is a process of its own, whose use of the processor is what counts.
-type httpHello struct{ c *config }
+type httpHello struct {
+	c  *config
+	on *cpus
+}
 
 func (h *httpHello) describe() (name, counts, ops, details string) {
-	return "http", "conns", "requests", "net/http says hello to wrk; CPU is that of the server alone"
+	return "http", "conns", "requests", "net/http says hello to wrk; CPU is that of the server alone, " + h.on.String()
 }
 
 func (h *httpHello) prepare(_ context.Context, c *config) error {
@@ -34,7 +38,7 @@ func (h *httpHello) crew(side, int, uint64) (*crew, error) { panic("wrk is the c
 
 // measure replaces the crew's work.
 func (h *httpHello) measure(ctx context.Context, s side, n int) (_ Figures, err error) {
-	srv, err := startServer(s.spec("http", h.c))
+	srv, err := startServer(s.spec("http", h.c), h.on)
 	if err != nil {
 		return Figures{}, err
 	}
@@ -61,7 +65,13 @@ func (h *httpHello) measure(ctx context.Context, s side, n int) (_ Figures, err 
 func (h *httpHello) wrk(ctx context.Context, address string, conns int, d time.Duration) (Figures, error) {
 	cmd := exec.CommandContext(ctx, "wrk", "--latency", "-t", strconv.Itoa(min(conns, 2)), "-c", strconv.Itoa(conns),
 		"-d", fmt.Sprintf("%ds", d/time.Second), "http://"+address+"/")
-	out, err := cmd.CombinedOutput()
+	var buf bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &buf, &buf
+	err := h.on.startLoad(cmd)
+	if err == nil {
+		err = cmd.Wait()
+	}
+	out := buf.Bytes()
 	if ctx.Err() != nil {
 		return Figures{}, nil
 	}

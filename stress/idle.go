@@ -84,7 +84,7 @@ func idleOf(ctx context.Context, n int, spec serverSpec) (s idleSide, err error)
 	if spec.Weir {
 		s.Name = "weir"
 	}
-	srv, err := startServer(spec)
+	srv, err := startServer(spec, nil)
 	if err != nil {
 		return s, err
 	}

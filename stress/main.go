@@ -74,11 +74,13 @@ type udpCmd struct {
 	Senders []int `default:"1,64" aliases:"goroutines" help:"Numbers of clients."`
 	Size    int   `default:"64" help:"Bytes in a datagram."`
 	Batch   bool  `default:"true" negatable:"" help:"weir's server takes and sends many datagrams at a time."`
+	Apart   bool  `default:"true" negatable:"" help:"The server has the first CPU for itself, the clients have the others."`
 }
 
 type httpCmd struct {
 	common
 	Conns []int `default:"1,64,256" aliases:"goroutines" help:"Numbers of connections."`
+	Apart bool  `default:"true" negatable:"" help:"The server has the first CPU for itself, wrk has the others."`
 }
 
 type idleCmd struct {
@@ -110,10 +112,20 @@ func (c *pingpongCmd) Run(s *session) error {
 }
 
 func (c *udpCmd) Run(s *session) error {
-	return s.run(c.common, c.Senders, &udp{size: c.Size, batch: c.Batch})
+	on, err := s.apart(c.Apart)
+	if err != nil {
+		return err
+	}
+	return s.run(c.common, c.Senders, &udp{size: c.Size, batch: c.Batch, on: on})
 }
 
-func (c *httpCmd) Run(s *session) error { return s.run(c.common, c.Conns, &httpHello{}) }
+func (c *httpCmd) Run(s *session) error {
+	on, err := s.apart(c.Apart)
+	if err != nil {
+		return err
+	}
+	return s.run(c.common, c.Conns, &httpHello{on: on})
+}
 
 func (c *idleCmd) Run(s *session) error {
 	r, err := idle(s.ctx, c, func(text string) { fmt.Fprintf(s.stderr, "stress: note: %s\n", text) })
@@ -176,6 +188,19 @@ func command(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 }
 
 var errInterrupted = errors.New("interrupted")
+
+// apart gives servers a CPU of their own, if that is wanted and there are two.
+func (s *session) apart(wanted bool) (*cpus, error) {
+	if !wanted {
+		return nil, nil
+	}
+	on, err := apart()
+	if err == errOneCPU {
+		fmt.Fprintf(s.stderr, "stress: note: %v, for the server and the load\n", err)
+		return nil, nil
+	}
+	return on, err
+}
 
 // run measures and prints. What was measured before an error or an interrupt is printed too.
 func (s *session) run(c common, counts []int, w workload) error {

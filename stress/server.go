@@ -128,7 +128,7 @@ type server struct {
 	errs    bytes.Buffer
 }
 
-func startServer(spec serverSpec) (*server, error) {
+func startServer(spec serverSpec, on *cpus) (*server, error) {
 	self, err := os.Executable()
 	if err != nil {
 		return nil, err
@@ -148,7 +148,7 @@ func startServer(spec serverSpec) (*server, error) {
 		return nil, err
 	}
 	s.out = bufio.NewReader(out)
-	if err := s.cmd.Start(); err != nil {
+	if err := on.startServer(s.cmd); err != nil {
 		return nil, err
 	}
 	if s.address, err = s.out.ReadString('\n'); err != nil {

@@ -136,7 +136,7 @@ func TestIdleReceive(t *testing.T) {
 
 // A server that cannot start says why.
 func TestServerFails(t *testing.T) {
-	s, err := startServer(serverSpec{Kind: "udp", Weir: true, Backend: "nonsense"})
+	s, err := startServer(serverSpec{Kind: "udp", Weir: true, Backend: "nonsense"}, nil)
 	if err == nil {
 		s.stop()
 		t.Fatal("a server has started on a backend that is none")

@@ -13,6 +13,7 @@ import (
 type udp struct {
 	size  int
 	batch bool
+	on    *cpus
 	c     *config
 }
 
@@ -21,7 +22,7 @@ func (u *udp) describe() (name, counts, ops, details string) {
 	if u.batch {
 		how = "weir's with ReadBatch and WriteBatch"
 	}
-	return "udp", "senders", "trips", fmt.Sprintf("round trips of datagrams of %d bytes; CPU is that of the server alone, %s; clients on package net", u.size, how)
+	return "udp", "senders", "trips", fmt.Sprintf("round trips of datagrams of %d bytes; CPU is that of the server alone, %s, %v; clients on package net", u.size, how, u.on)
 }
 
 func (u *udp) prepare(_ context.Context, c *config) error {
@@ -36,12 +37,16 @@ func (u *udp) crew(s side, n int, seed uint64) (*crew, error) {
 	if u.batch {
 		kind = "udp-batch"
 	}
-	srv, err := startServer(s.spec(kind, u.c))
+	srv, err := startServer(s.spec(kind, u.c), u.on)
 	if err != nil {
 		return nil, err
 	}
+	undo, err := u.on.beLoad()
+	if err != nil {
+		return nil, errors.Join(err, srv.stop())
+	}
 	var clients []net.Conn
-	c := &crew{usage: srv.usage, stop: func() error { return errors.Join(closeAll(clients), srv.stop()) }}
+	c := &crew{usage: srv.usage, stop: func() error { return errors.Join(closeAll(clients), srv.stop(), undo()) }}
 	for i := range n {
 		conn, err := net.Dial("udp", srv.address)
 		if err != nil {
