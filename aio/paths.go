@@ -11,10 +11,10 @@ import (
 // Operations on names are those of package os, made by the caller: they block its goroutine, and the thread under it for
 // as long as the kernel needs to look names up, to change a directory, to wait for a network file system. No loop waits
 // for them, on no backend and no drive. io_uring has many of them and was tried: it hands each to a thread of the kernel's, so
-// that the stat of a name that is cached takes 40 times as long as the plain call alone and 7 times as long in company of
-// 64, and to make and remove a directory twice as long alone and 0.8 times in that company (BenchmarkNames). Who wants many at
-// once in one call, or in a chain, finds them in package op; in a coroutine they belong into Task.Blocking. What is in files
-// is another matter: ReadFile and WriteFile move it as File does.
+// that the stat of a name that is cached takes at least 40 times as long as the plain call alone and 7 times as long in company
+// of 64, and to make and remove a directory 1.4 to 1.8 times as long alone and about as long in that company (BenchmarkNames).
+// Who wants many at once in one call, or in a chain, finds them in package op; in a coroutine they belong into Task.Blocking.
+// What is in files is another matter: ReadFile and WriteFile move it as File does.
 //
 // Errors are those of package os, and for an IO that has ended errors of the same types that are net.ErrClosed and
 // os.ErrClosed.

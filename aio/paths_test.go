@@ -469,7 +469,10 @@ func TestPathsEnd(t *testing.T) {
 		case "Rename", "Link", "Symlink":
 			typed = errors.As(err, &link) && link.Old == file && link.New == other && link.Op == strings.ToLower(name)
 		case "Pipe":
-			typed = errors.As(err, &call)
+			if typed = errors.As(err, &call); errors.Is(err, errors.ErrUnsupported) {
+				t.Logf("no pipes on %s: %v", runtime.GOOS, err)
+				continue
+			}
 		}
 		if !typed || !errors.Is(err, net.ErrClosed) || !errors.Is(err, os.ErrClosed) {
 			t.Errorf("%s: %s", name, exactly(err))
