@@ -5,11 +5,13 @@ package aio
 import (
 	"math"
 	"time"
+
+	aiort "github.com/weirgo/weir/runtime"
 )
 
 // loopTime turns a deadline as users give it into nanoseconds of a loop's clock: 0 for none, and for one that has
 // passed a time that has passed.
-func loopTime(now int64, t time.Time) int64 {
+func loopTime(l *aiort.Loop, t time.Time) int64 {
 	if t.IsZero() {
 		return 0
 	}
@@ -17,6 +19,7 @@ func loopTime(now int64, t time.Time) int64 {
 	if d <= 0 {
 		return 1
 	}
+	now := l.Now()
 	if d > math.MaxInt64-now {
 		return math.MaxInt64
 	}

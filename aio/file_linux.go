@@ -312,7 +312,7 @@ func (f *File) transfer(ctx context.Context, s *side, code backends.Code, p []by
 	p = p[:min(len(p), backends.MaxTransfer)]
 	if f.regular && f.h.direct {
 		if n, errno := f.direct(code, p, off); errno != unix.EAGAIN {
-			f.h.loop.Direct()
+			f.h.loop.Direct(f.h.fd)
 			if errno != 0 {
 				return 0, errno
 			}
@@ -547,5 +547,5 @@ func (f *File) deadline(t time.Time, read, write bool) error {
 	case !read:
 		sides = sides[1:]
 	}
-	return f.h.setDeadline(loopTime(f.h.loop.Now(), t), sides...)
+	return f.h.setDeadline(loopTime(f.h.loop, t), sides...)
 }

@@ -48,7 +48,7 @@ func (f *File) copyRange(src source, limit int64) (n int64, err error, done bool
 			return n, nil, n > 0
 		default:
 			n += int64(moved)
-			f.h.loop.Direct()
+			f.h.loop.Direct(f.h.fd)
 		}
 	}
 	return n, nil, true

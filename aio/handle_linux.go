@@ -318,12 +318,14 @@ func (h *handle) recv(ctx context.Context, p []byte) (int, error) {
 	idle := s.idle
 	l := lingering{brief: len(p) == 1, retries: true} // net/http reads one byte while it works on a request, and takes that back
 	for ; h.again(s, &l); idle = true {
-		n, errno := h.tryRecv(&l, p[:min(len(p), backends.MaxTransfer)])
-		if errno == unix.EAGAIN {
-			if err := h.check(s); err != nil { // as it was allowed to begin, this has come while others ran
+		if l.step != trying { // as it was allowed to begin, this has come while others ran
+			if err := h.check(s); err != nil {
 				s.patient[l.step].Found()
 				return 0, err
 			}
+		}
+		n, errno := h.tryRecv(&l, p[:min(len(p), backends.MaxTransfer)])
+		if errno == unix.EAGAIN {
 			continue
 		}
 		h.found(s, &l)

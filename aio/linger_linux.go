@@ -14,6 +14,7 @@ import (
 type lingering struct {
 	step    step
 	tried   bool  // in this step
+	yielded bool  // before
 	brief   bool  // the call does not spin
 	retries bool  // the call's try while a coroutine yields is that of Lane.Retry, which yields first
 	until   int64 // for spinning
@@ -26,7 +27,8 @@ const (
 	trying step = iota
 
 	// yielding: when all goroutines, or coroutines of the thread, that are ready to run have run, who may bring it about. In a
-	// server under load that is the time in which other clients are served and this one sends its next message.
+	// server under load that is the time in which other clients are served and this one sends its next message. Goroutines
+	// do it twice: on several processors some that are ready may not have had their turn after the first time.
 	yielding
 
 	// spinning: again and again for a short time, for a peer that answers faster than a thread, or an idle processor, is put
@@ -63,6 +65,12 @@ func (h *handle) again(s *side, l *lingering) bool {
 	if l.tried {
 		if l.step == spinning && !h.loop.News() && sys.Monotonic() < l.until {
 			return true
+		}
+		if l.step == yielding && !l.yielded && !l.brief && h.lane() == nil {
+			l.yielded = true
+			if h.begins(l) {
+				return true
+			}
 		}
 		s.patient[l.step].Disappointed()
 		l.step++
@@ -112,6 +120,6 @@ func (h *handle) did() {
 	if h.lane() != nil {
 		h.loop.DirectHere()
 	} else {
-		h.loop.Direct()
+		h.loop.Direct(h.fd)
 	}
 }

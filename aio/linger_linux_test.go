@@ -26,6 +26,10 @@ func TestLingering(t *testing.T) {
 		h.loop.Do(context.Background(), h.loop.Borrow()) // the Op is a nop
 	}
 	eager := func(h *handle) { h.r.patient = patiences{} }
+	inVain := func(h *handle, s step) { // twice: once is no reason to leave it out
+		h.r.patient[s].Disappointed()
+		h.r.patient[s].Disappointed()
+	}
 	all := []step{trying, yielding, spinning}
 	for _, tt := range []struct {
 		name  string
@@ -41,10 +45,10 @@ func TestLingering(t *testing.T) {
 		{"everything goes through the loop", "scheduler", false, ticked, nil},
 		{"a view", "auto", false, func(h *handle) { h.as = &viewing{lane: &eagerLane{}} }, all[:2]},
 		{"a view with nobody to yield to", "auto", false, func(h *handle) { h.as = &viewing{lane: &eagerLane{alone: true}} }, all[:1]},
-		{"trying was for nothing of late", "auto", false, func(h *handle) { ticked(h); h.r.patient[trying].Disappointed() }, all[1:]},
+		{"trying was for nothing of late", "auto", false, func(h *handle) { ticked(h); inVain(h, trying) }, all[1:]},
 		{"yielding was for nothing of late", "auto", false, func(h *handle) {
 			ticked(h)
-			h.r.patient[yielding].Disappointed()
+			inVain(h, yielding)
 		}, []step{trying, spinning}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -53,7 +57,7 @@ func TestLingering(t *testing.T) {
 				eager(h)
 				tt.set(h)
 				if got := steps(h, tt.brief); slices.Equal(got, tt.want) {
-					if len(got) > 0 && got[0] == trying && h.r.patient[trying].Eager() {
+					if len(got) > 0 && got[0] == trying && h.r.patient[trying] == (backoff.Backoff{}) {
 						t.Error("trying for nothing leaves no mark")
 					}
 					return
@@ -67,6 +71,31 @@ func TestLingering(t *testing.T) {
 	h := recorded(t, "auto")
 	if h.r.patient[spinning] != backoff.Doubtful() {
 		t.Error("a new connection spins at once")
+	}
+}
+
+// TestLingersTwice: a goroutine lets others run a second time before it gives up, one who may be interrupted by the next step of
+// its caller does not, and neither does a coroutine, whose loop is near.
+func TestLingersTwice(t *testing.T) {
+	for _, tt := range []struct {
+		name string
+		l    lingering
+		lane bool
+		want int
+	}{{"a goroutine", lingering{}, false, 2}, {"a brief call", lingering{brief: true}, false, 1}, {"a view", lingering{}, true, 1}} {
+		h := recorded(t, "auto")
+		if tt.lane {
+			h.as = &viewing{lane: &eagerLane{}}
+		}
+		n := 0
+		for l := tt.l; h.again(&h.r, &l); {
+			if l.step == yielding {
+				n++
+			}
+		}
+		if n != tt.want {
+			t.Errorf("%s tries %d times after others have run, want %d", tt.name, n, tt.want)
+		}
 	}
 }
 
@@ -88,6 +117,7 @@ func TestLingerFound(t *testing.T) {
 			p.Disappointed()
 		}
 		h.found(&h.r, &lingering{step: s, tried: true})
+		p.Disappointed()
 		p.Disappointed()
 		no := 0
 		for !p.Eager() {

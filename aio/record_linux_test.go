@@ -80,7 +80,7 @@ func TestRecordDeadline(t *testing.T) {
 					t.Errorf("a read past its deadline: %d, %v", n, err)
 				}
 			}
-			if err := h.setDeadline(loopTime(h.loop.Now(), time.Now().Add(time.Millisecond)), &h.r); err != nil {
+			if err := h.setDeadline(loopTime(h.loop, time.Now().Add(time.Millisecond)), &h.r); err != nil {
 				t.Fatal(err)
 			}
 			if h.r.c.Load() != nil {

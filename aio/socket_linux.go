@@ -84,7 +84,7 @@ func (s *socket) file() (f *os.File, err error) {
 }
 
 func (s *socket) deadline(t time.Time, sides ...*side) error {
-	return s.h.setDeadline(loopTime(s.h.loop.Now(), t), sides...)
+	return s.h.setDeadline(loopTime(s.h.loop, t), sides...)
 }
 
 // addrOf asks the kernel for one of the addresses: unix.SYS_GETSOCKNAME or unix.SYS_GETPEERNAME; nil if there is none.

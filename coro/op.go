@@ -12,7 +12,6 @@ import (
 type opWait struct {
 	c      *aiort.Completion // or
 	ops    []*op.Op
-	fresh  bool  // the task has just parked: nothing has been submitted
 	flying bool  // it has been
 	err    error // why it was not; of a list, the error of the list
 }

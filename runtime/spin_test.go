@@ -53,7 +53,8 @@ func TestSpin(t *testing.T) {
 			wants("as it is made", turn(), true)
 			r.l.SetSpin(10 * time.Microsecond)
 			wants("without news", turn(), false, true)
-			wants("after a spin for nothing", turn(), true)
+			wants("without news again", turn(), false, true)
+			wants("after spins for nothing", turn(), true)
 			looks := 0
 			a.news = func() bool { looks++; return looks%20 == 0 }
 			for range 3 {

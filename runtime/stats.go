@@ -2,7 +2,6 @@ package runtime
 
 import (
 	"math/bits"
-	"math/rand/v2"
 	"sync/atomic"
 
 	"github.com/weirgo/weir/backends"
@@ -39,7 +38,7 @@ type loopStats struct {
 	ops                                         [backends.NumCodes]atomic.Uint64
 	fellBack, keptPlain                         [backends.NumCodes]atomic.Bool
 	wakes, cancels, rearmed, resubmitted, stale atomic.Uint64
-	direct                                      [8]struct { // callers of all processors count here: apart from each other
+	direct                                      [counters]struct { // callers of all processors count here: apart from each other
 		n atomic.Uint64
 		_ [56]byte
 	}
@@ -105,5 +104,8 @@ func (l *Loop) addTo(s *Stats) {
 // DirectHere is Direct for the goroutine that runs the loop, as SubmitHere is Submit.
 func (l *Loop) DirectHere() { l.started.direct++ }
 
-// Direct counts an operation that its caller did without the loop.
-func (l *Loop) Direct() { l.stats.direct[rand.Uint32()%8].n.Add(1) }
+// Direct counts an operation on descriptor fd that its caller did without the loop.
+func (l *Loop) Direct(fd int) { l.stats.direct[uint(fd)%counters].n.Add(1) }
+
+// counters is into how many the count of such operations is split: enough for two processors to meet at one rarely.
+const counters = 64
