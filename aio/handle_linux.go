@@ -87,7 +87,8 @@ type side struct {
 	c        atomic.Pointer[aiort.Completion] // see record
 	packet   *packet                          // of the message under way
 	patient  patiences
-	idle     bool // a receive has left nothing behind
+	idle     bool  // a receive has left nothing behind
+	round    uint8 // in which it has waited behind everybody last: see lingering
 }
 
 // adopt makes a handle of fd, which it owns from now on, also if it fails. file says whether calls on it fail with

@@ -6,6 +6,7 @@ import (
 	"runtime"
 
 	"github.com/weirgo/weir/internal/backoff"
+	"github.com/weirgo/weir/internal/park"
 	"github.com/weirgo/weir/internal/sys"
 )
 
@@ -27,8 +28,9 @@ const (
 	trying step = iota
 
 	// yielding: when all goroutines, or coroutines of the thread, that are ready to run have run, who may bring it about. In a
-	// server under load that is the time in which other clients are served and this one sends its next message. Goroutines
-	// do it twice: on several processors some that are ready may not have had their turn after the first time.
+	// server under load that is the time in which other clients are served and this one sends its next message. Goroutines do
+	// it twice: at first they wait for those of their own processor, so that two that talk to each other stay together
+	// there, then for those of all.
 	yielding
 
 	// spinning: again and again for a short time, for a peer that answers faster than a thread, or an idle processor, is put
@@ -49,6 +51,10 @@ const (
 	// all the time, keep Go's scheduler from looking for events, and somebody must see to those who wait in the loop. (For
 	// what else it looks it does so every 10 ms, as in any program in which there is always somebody ready.)
 	attendTime = 1_000_000
+
+	// roundBits makes rounds of 1 ms out of nanoseconds. In each round a goroutine that yields waits once for those of all
+	// processors at first: else they would wait for it, and a processor that is idle would not hear of it.
+	roundBits = 20
 )
 
 // patiences are those of one direction.
@@ -68,7 +74,7 @@ func (h *handle) again(s *side, l *lingering) bool {
 		}
 		if l.step == yielding && !l.yielded && !l.brief && h.lane() == nil {
 			l.yielded = true
-			if h.begins(l) {
+			if h.begins(s, l) {
 				return true
 			}
 		}
@@ -76,7 +82,7 @@ func (h *handle) again(s *side, l *lingering) bool {
 		l.step++
 	}
 	for ; l.step < stopped; l.step++ {
-		if s.patient[l.step].Eager() && h.begins(l) {
+		if s.patient[l.step].Eager() && h.begins(s, l) {
 			l.tried = true
 			return true
 		}
@@ -85,9 +91,9 @@ func (h *handle) again(s *side, l *lingering) bool {
 }
 
 // begins begins a step, if the call may.
-func (h *handle) begins(l *lingering) bool {
+func (h *handle) begins(s *side, l *lingering) bool {
 	if l.step == trying {
-		return h.mayTry(&h.r)
+		return h.mayTry(s)
 	}
 	if !h.direct || l.brief && l.step == spinning {
 		return false
@@ -99,7 +105,12 @@ func (h *handle) begins(l *lingering) bool {
 	if !h.loop.Attend(now, attendTime) {
 		return false
 	}
-	runtime.Gosched()
+	if round := uint8(now >> roundBits); l.step == yielding && !l.yielded && s.round == round {
+		park.Yield()
+	} else {
+		s.round = round
+		runtime.Gosched()
+	}
 	if l.step == spinning {
 		l.until = now + spinTime
 		return sys.Monotonic() < now+idleTime

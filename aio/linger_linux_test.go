@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/weirgo/weir/internal/backoff"
+	"github.com/weirgo/weir/internal/sys"
 )
 
 // steps are those that a call goes through which finds nothing, spinning counted once.
@@ -88,10 +89,15 @@ func TestLingersTwice(t *testing.T) {
 			h.as = &viewing{lane: &eagerLane{}}
 		}
 		n := 0
+		old := uint8(sys.Monotonic()>>roundBits) + 100
+		h.r.round = old
 		for l := tt.l; h.again(&h.r, &l); {
 			if l.step == yielding {
 				n++
 			}
+		}
+		if !tt.lane && h.r.round == old {
+			t.Errorf("%s has not waited for all in this round", tt.name)
 		}
 		if n != tt.want {
 			t.Errorf("%s tries %d times after others have run, want %d", tt.name, n, tt.want)

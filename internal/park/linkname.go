@@ -37,3 +37,9 @@ func commit(g uintptr, word *atomic.Uintptr) bool { return word.CompareAndSwap(0
 
 // Wake makes the goroutine ready that has put g into the word given to Wait. Whoever takes g out of the word calls it, once.
 func Wake(g uintptr) { goready(g, 1) }
+
+// Yield is runtime.Gosched but for where the goroutine waits: behind those of its own processor (P), not of all, and without
+// waking one that is idle.
+//
+//go:linkname Yield runtime.goyield
+func Yield()

@@ -1,6 +1,8 @@
 package park
 
 import (
+	"runtime"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -61,4 +63,22 @@ func TestPark(t *testing.T) {
 	case <-time.After(10 * time.Second):
 		t.Fatal("Wait does not return")
 	}
+}
+
+// TestYield: those who are ready on the same processor run first.
+func TestYield(t *testing.T) {
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1))
+	const n = 10
+	var ran atomic.Int32
+	var all sync.WaitGroup
+	for range n {
+		all.Go(func() { ran.Add(1) })
+	}
+	for end := time.Now().Add(10 * time.Second); ran.Load() < n && time.Now().Before(end); {
+		Yield()
+	}
+	if ran.Load() < n {
+		t.Errorf("%d of %d goroutines have run", ran.Load(), n)
+	}
+	all.Wait()
 }

@@ -2,7 +2,10 @@
 
 package park
 
-import "sync/atomic"
+import (
+	"runtime"
+	"sync/atomic"
+)
 
 // Direct: Wait and Wake work in this build. They do not.
 const Direct = false
@@ -12,3 +15,6 @@ func Wait(*atomic.Uintptr) { panic("park: not in this build") }
 
 // Wake panics.
 func Wake(uintptr) { panic("park: not in this build") }
+
+// Yield is runtime.Gosched.
+func Yield() { runtime.Gosched() }
