@@ -120,6 +120,10 @@ func TestAttend(t *testing.T) {
 				return
 			}
 			turned := &l.sched.turned
+			for end := time.Now().Add(10 * time.Second); turned.Load() == never && time.Now().Before(end); {
+				time.Sleep(100 * time.Microsecond) // until the reaper has had its first look
+			}
+			l.inLoop(func() {})
 			turned.Store(far - limit)
 			if !l.Attend(far, limit) || turned.Load() != far-limit {
 				t.Error("a tick before it is time")
