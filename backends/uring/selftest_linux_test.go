@@ -2,6 +2,7 @@ package uring
 
 import (
 	"errors"
+	"runtime"
 	"strings"
 	"syscall"
 	"testing"
@@ -13,6 +14,8 @@ import (
 func TestFault45EssentialDenied(t *testing.T) {
 	forKinds(t, func(t *testing.T, cfg Config) {
 		openOrSkip(t, cfg).Close()
+		runtime.LockOSThread() // a thread's ring serves the one that called Bind alone, and that within Bind already
+		defer runtime.UnlockOSThread()
 		for name, op := range map[string]sys.Opcode{
 			"NOP": sys.OpNop, "POLL_ADD": sys.OpPollAdd, "TIMEOUT": sys.OpTimeout, "TIMEOUT_REMOVE": sys.OpTimeoutRemove,
 			"ASYNC_CANCEL": sys.OpAsyncCancel,
