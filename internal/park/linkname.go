@@ -13,15 +13,17 @@ const Direct = true
 // What a goroutine waits for, in stacks and in traces: as in package net, "IO wait" and "network".
 const (
 	waitReasonIOWait = 2 // runtime.waitReasonIOWait
-	traceBlockNet    = 3 // runtime.traceBlockNet
+	traceBlockNet    = 2 // runtime.traceBlockNet
 )
 
 // gopark takes the calling goroutine from its thread, then calls commit there, on the scheduler's stack; false: it goes on at
 // once. A goroutine is never freed, so that an integer may stand for the pointer to it.
-
+//
 //go:linkname gopark runtime.gopark
 func gopark(commit func(g uintptr, word *atomic.Uintptr) bool, word *atomic.Uintptr, reason, traceReason uint8, traceskip int)
 
+// goready has a goroutine that gopark has blocked go on.
+//
 //go:linkname goready runtime.goready
 func goready(g uintptr, traceskip int)
 
