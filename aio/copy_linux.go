@@ -113,7 +113,7 @@ func (h *handle) sendFile(limit int64, src source) (n int64, err error, done boo
 				return n, nil, true
 			}
 			n += int64(moved)
-			h.loop.Direct(h.fd)
+			h.did()
 		case unix.EAGAIN:
 			if err := h.poll(context.Background(), s, unix.POLLOUT); err != nil {
 				return n, err, true
@@ -166,7 +166,7 @@ func splice(to, from *handle, limit int64) (n int64, err error, done bool) {
 		if held -= moved; err != nil {
 			return n, syscallError("splice", err), true
 		}
-		to.loop.Direct(to.fd)
+		to.did()
 	}
 	return n, nil, true
 }

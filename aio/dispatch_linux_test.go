@@ -135,3 +135,30 @@ func BenchmarkPingPong(b *testing.B) {
 		}
 	}
 }
+
+// TestDirectCount guards that what callers do by themselves is counted: of a stream that has room and bytes, each call.
+func TestDirectCount(t *testing.T) {
+	weir, err := aio.New(aio.Options{Drive: "auto", Backend: os.Getenv("WEIR_BACKEND")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer weir.Close()
+	a, b := tcpPair(t, weir)
+	const n = 20
+	p := make([]byte, 1)
+	before := weir.Stats()
+	for range n {
+		if _, err := a.Write(p); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for range n {
+		if _, err := b.Read(p); err != nil {
+			t.Fatal(err)
+		}
+	}
+	after := weir.Stats()
+	if direct, all := after.Direct-before.Direct, after.Total()-before.Total(); direct < 2*n-2 || all != 2*n {
+		t.Errorf("%d operations, %d of them direct, want %d and nearly all", all, direct, 2*n)
+	}
+}

@@ -312,7 +312,7 @@ func (f *File) transfer(ctx context.Context, s *side, code backends.Code, p []by
 	p = p[:min(len(p), backends.MaxTransfer)]
 	if f.regular && f.h.direct {
 		if n, errno := f.direct(code, p, off); errno != unix.EAGAIN {
-			f.h.loop.Direct(f.h.fd)
+			f.h.did()
 			if errno != 0 {
 				return 0, errno
 			}

@@ -12,13 +12,14 @@ import (
 // ReadFrom writes what it reads from r, until that ends, at the file's position, and returns how many bytes it wrote:
 // io.Copy uses it. From one regular file (*os.File or *File, or an io.LimitedReader of one) to another the bytes go through
 // the kernel alone, or are shared where the file system can do that; the caller makes the calls, and has the turn of
-// writing for all of that time. Anything else is copied through a buffer, and so it is in coroutines and with O_APPEND.
+// writing for all of that time. Anything else is copied through a buffer, and so it is in coroutines, which must not wait for
+// a disk, and with O_APPEND, which the kernel refuses (copy_file_range(2)).
 func (f *File) ReadFrom(r io.Reader) (int64, error) {
 	if !f.ok() {
 		return 0, os.ErrInvalid
 	}
 	return copyFrom(f, r, func(from io.Reader, limit int64) (int64, error, bool) {
-		if src := regularFile(from); src != nil && f.regular && !f.append && f.h.lane() == nil {
+		if src := regularFile(from); src != nil && f.regular && f.h.lane() == nil {
 			return f.copyRange(src, limit)
 		}
 		return 0, nil, false
@@ -48,7 +49,7 @@ func (f *File) copyRange(src source, limit int64) (n int64, err error, done bool
 			return n, nil, n > 0
 		default:
 			n += int64(moved)
-			f.h.loop.Direct(f.h.fd)
+			f.h.did()
 		}
 	}
 	return n, nil, true

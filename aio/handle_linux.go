@@ -321,7 +321,6 @@ func (h *handle) recv(ctx context.Context, p []byte) (int, error) {
 	for ; h.again(s, &l); idle = true {
 		if l.step != trying { // as it was allowed to begin, this has come while others ran
 			if err := h.check(s); err != nil {
-				s.patient[l.step].Found()
 				return 0, err
 			}
 		}

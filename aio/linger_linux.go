@@ -15,7 +15,7 @@ import (
 type lingering struct {
 	step    step
 	tried   bool  // in this step
-	yielded bool  // before
+	yielded bool  // once already
 	brief   bool  // the call does not spin
 	retries bool  // the call's try while a coroutine yields is that of Lane.Retry, which yields first
 	until   int64 // for spinning

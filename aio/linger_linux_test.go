@@ -8,6 +8,8 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/weirgo/weir/internal/backoff"
 	"github.com/weirgo/weir/internal/sys"
 )
@@ -102,6 +104,22 @@ func TestLingersTwice(t *testing.T) {
 		if n != tt.want {
 			t.Errorf("%s tries %d times after others have run, want %d", tt.name, n, tt.want)
 		}
+	}
+}
+
+// TestLingersAlone: a read of a coroutine that has nobody to yield to goes on to the loop, and does not leave the step out later.
+func TestLingersAlone(t *testing.T) {
+	h := recorded(t, "auto")
+	h.as = &viewing{lane: &eagerLane{alone: true}}
+	l := lingering{retries: true}
+	tries := 0
+	for ; h.again(&h.r, &l); tries++ {
+		if n, errno := h.tryRecv(&l, make([]byte, 1)); n != 0 || errno != unix.EAGAIN {
+			t.Fatalf("received %d, %v", n, errno)
+		}
+	}
+	if tries != 2 || h.r.patient[yielding] != (backoff.Backoff{}) {
+		t.Errorf("%d tries, then %+v of the step that could not be begun", tries, h.r.patient[yielding])
 	}
 }
 

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -25,6 +26,45 @@ func TestDirFS(t *testing.T)             { each(t, testDirFS) }
 func TestListLikeOS(t *testing.T)        { each(t, listLikeOS) }
 func TestFileMethodsLikeOS(t *testing.T) { each(t, methodsLikeOS) }
 func TestPipes(t *testing.T)             { each(t, testPipes) }
+
+// TestReadFilePieces guards that a file which does not tell its size is asked for no small pieces: a pipe of packets cuts what
+// does not fit, and files of /proc have more than one way to take it badly.
+func TestReadFilePieces(t *testing.T) {
+	each(t, func(t *testing.T, lib *aio.IO) {
+		var p [2]int
+		if err := unix.Pipe2(p[:], unix.O_DIRECT|unix.O_CLOEXEC); err != nil {
+			t.Fatal(err)
+		}
+		defer unix.Close(p[0])
+		want := payload(1200)
+		for i := 0; i < len(want); i += 400 {
+			if _, err := unix.Write(p[1], want[i:i+400]); err != nil {
+				t.Fatal(err)
+			}
+		}
+		go func() {
+			defer unix.Close(p[1]) // which is the end for ReadFile, that could not open a pipe without a writer
+			for end := time.Now().Add(10 * time.Second); time.Now().Before(end); time.Sleep(time.Millisecond) {
+				if left, err := unix.IoctlGetInt(p[1], unix.TIOCINQ); err != nil || left == 0 {
+					return
+				}
+			}
+		}()
+		if got, err := lib.ReadFile(fmt.Sprintf("/proc/self/fd/%d", p[0])); !bytes.Equal(got, want) || err != nil {
+			t.Errorf("%d bytes of %d, %v", len(got), len(want), err)
+		}
+	})
+}
+
+// TestWriteFileFull: what WriteFile could not write is an error.
+func TestWriteFileFull(t *testing.T) {
+	each(t, func(t *testing.T, lib *aio.IO) {
+		want, got := os.WriteFile("/dev/full", payload(10), 0), lib.WriteFile("/dev/full", payload(10), 0)
+		if want == nil || exactly(got) != exactly(want) {
+			t.Errorf("%v, want %v", got, want)
+		}
+	})
+}
 
 // TestReadFile guards that ReadFile finds the end of files whose size says nothing about it, and reads as File does.
 func TestReadFile(t *testing.T) {
