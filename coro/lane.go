@@ -39,13 +39,10 @@ func (l *taskLane) Direct(send bool) bool {
 
 // Yield is Task.Yield for a view that has found nothing to do: it is not worth while if nobody else is ready.
 func (l *taskLane) Yield() bool {
-	t := l.t
-	if t.s.ready.empty() {
+	if l.t.s.ready.empty() {
 		return false
 	}
-	t.become(stateReady)
-	t.s.ready.push(t)
-	t.park()
+	l.t.giveWay()
 	return true
 }
 
@@ -63,9 +60,7 @@ func (l *taskLane) Retry(try lane.Try, fd int, p []byte) (int, bool) {
 		return 0, false
 	}
 	t.retry.call, t.retry.fd, t.retry.p = try, fd, p
-	t.become(stateReady)
-	t.s.ready.push(t)
-	t.park()
+	t.giveWay()
 	return t.retry.res, true
 }
 

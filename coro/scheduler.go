@@ -195,7 +195,7 @@ func (s *Scheduler) resume(t *Task) {
 	}
 }
 
-// makeReady puts a task that waits into the ready queue.
+// makeReady puts a task that waits, or gives way, into the ready queue.
 func (s *Scheduler) makeReady(t *Task) {
 	t.become(stateReady)
 	s.ready.push(t)

@@ -106,10 +106,14 @@ func (t *Task) notMine() {
 // Handle.Cancel.
 func (t *Task) Yield() error {
 	t.mine()
-	t.become(stateReady)
-	t.s.ready.push(t)
-	t.park()
+	t.giveWay()
 	return t.cancelled()
+}
+
+// giveWay parks t behind those that are ready.
+func (t *Task) giveWay() {
+	t.s.makeReady(t)
+	t.park()
 }
 
 // Sleep waits for d, or until the task is cancelled: then it returns the cause. With d <= 0 it is a Yield.

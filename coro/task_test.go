@@ -620,3 +620,26 @@ func TestReadyQueue(t *testing.T) {
 		}
 	}
 }
+
+// TestRetryShare guards how many tasks the scheduler tries for at a time: no more than it may resume.
+func TestRetryShare(t *testing.T) {
+	for _, tt := range []struct{ ready, limit, want int }{
+		{1, 32, 1}, {3, 32, 1}, {8, 32, 2}, {8, 1, 1}, {1000, 1000, maxRetries}, {1000, 5, 5},
+	} {
+		s := new(Scheduler)
+		made := 0
+		for range tt.ready {
+			task := new(Task)
+			task.retry.call = func(int, []byte) int { made++; return made }
+			s.ready.push(task)
+		}
+		if n := s.retry(tt.limit); n != tt.want || made != n {
+			t.Errorf("%d of %d tasks, %d calls, want %d", n, tt.ready, made, tt.want)
+		}
+		for i := range tt.want {
+			if res := s.ready.at(i).retry.res; res != i+1 {
+				t.Errorf("task %d has the result of call %d", i, res)
+			}
+		}
+	}
+}
