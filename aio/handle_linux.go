@@ -16,6 +16,7 @@ import (
 	"github.com/weirgo/weir/backends"
 	"github.com/weirgo/weir/internal/backoff"
 	"github.com/weirgo/weir/internal/lane"
+	"github.com/weirgo/weir/internal/prefetch"
 	"github.com/weirgo/weir/internal/sys"
 	aiort "github.com/weirgo/weir/runtime"
 	"github.com/weirgo/weir/sched"
@@ -349,7 +350,7 @@ func (h *handle) tryRecv(l *lingering, p []byte) (int, unix.Errno) {
 	if l.step != yielding || h.lane() == nil {
 		return sys.TryRecv(h.fd, p)
 	}
-	switch res, ok := h.lane().Retry(recvResult, h.fd, p); {
+	switch res, ok := h.lane().Retry(recvResult, h.fd, p, [2]prefetch.Addr{prefetch.Of(h), prefetch.Of(h.descriptor)}); {
 	case !ok:
 		l.skip()
 		return 0, unix.EAGAIN

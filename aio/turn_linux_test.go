@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/weirgo/weir/internal/lane"
+	"github.com/weirgo/weir/internal/prefetch"
 	aiort "github.com/weirgo/weir/runtime"
 )
 
@@ -17,12 +18,12 @@ type passer struct {
 	woken bool
 }
 
-func (p *passer) Loop() *aiort.Loop                           { return nil }
-func (p *passer) Enter() error                                { return nil }
-func (p *passer) Yield() bool                                 { return false }
-func (p *passer) Retry(lane.Try, int, []byte) (int, bool)     { return 0, false }
-func (p *passer) Direct(bool) bool                            { return false }
-func (p *passer) Do(context.Context, *aiort.Completion) error { return nil }
+func (p *passer) Loop() *aiort.Loop                                         { return nil }
+func (p *passer) Enter() error                                              { return nil }
+func (p *passer) Yield() bool                                               { return false }
+func (p *passer) Retry(lane.Try, int, []byte, [2]prefetch.Addr) (int, bool) { return 0, false }
+func (p *passer) Direct(bool) bool                                          { return false }
+func (p *passer) Do(context.Context, *aiort.Completion) error               { return nil }
 func (p *passer) Wait(arm func(wake func()), _ func() bool) error {
 	p.turn.pass()
 	arm(func() { p.woken = true })

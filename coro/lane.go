@@ -7,6 +7,7 @@ import (
 
 	"github.com/weirgo/weir/aio"
 	"github.com/weirgo/weir/internal/lane"
+	"github.com/weirgo/weir/internal/prefetch"
 	aiort "github.com/weirgo/weir/runtime"
 )
 
@@ -51,15 +52,16 @@ type retry struct {
 	call lane.Try // nil: there is none to make
 	fd   int
 	p    []byte
+	then [2]prefetch.Addr
 	res  int
 }
 
-func (l *taskLane) Retry(try lane.Try, fd int, p []byte) (int, bool) {
+func (l *taskLane) Retry(try lane.Try, fd int, p []byte, then [2]prefetch.Addr) (int, bool) {
 	t := l.t
 	if t.s.ready.empty() {
 		return 0, false
 	}
-	t.retry.call, t.retry.fd, t.retry.p = try, fd, p
+	t.retry.call, t.retry.fd, t.retry.p, t.retry.then = try, fd, p, then
 	t.giveWay()
 	return t.retry.res, true
 }

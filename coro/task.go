@@ -7,6 +7,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/weirgo/weir/internal/prefetch"
 	aiort "github.com/weirgo/weir/runtime"
 	"github.com/weirgo/weir/sched"
 )
@@ -30,7 +31,8 @@ type Task struct {
 	yield  func(struct{}) bool     // of the worker
 	lane   taskLane
 	scope  *scope
-	own    scope // the outermost one
+	own    scope              // the outermost one
+	place  prefetch.Goroutine // where it has parked
 	retry  retry
 
 	worker   *worker
@@ -147,7 +149,10 @@ func (s *sleep) abort(t *Task) {
 }
 
 // park switches to the loop. The caller has set the state that the task is in meanwhile.
-func (t *Task) park() { t.yield(struct{}{}) }
+func (t *Task) park() {
+	t.place.Here()
+	t.yield(struct{}{})
+}
 
 // The Task as a context.
 

@@ -630,7 +630,7 @@ func TestRetryShare(t *testing.T) {
 		made := 0
 		for range tt.ready {
 			task := new(Task)
-			task.retry.call = func(int, []byte) int { made++; return made }
+			task.retry.call, task.retry.p = func(int, []byte) int { made++; return made }, make([]byte, 1)
 			s.ready.push(task)
 		}
 		if n := s.retry(tt.limit); n != tt.want || made != n {

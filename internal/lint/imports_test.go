@@ -62,7 +62,7 @@ func checkDependencies(f *file, report reporter) {
 }
 
 // unsafeIn lists the packages that may use unsafe, written like layer.pkg.
-var unsafeIn = []string{"internal/sys/...", "internal/park", "backends/uring"}
+var unsafeIn = []string{"internal/sys/...", "internal/park", "internal/prefetch", "backends/uring"}
 
 func checkUnsafe(f *file, report reporter) {
 	for _, im := range f.imports() {

@@ -20,7 +20,7 @@ var layers = []layer{
 		"the facade speaks the vocabulary and runs on runtime; which backend it gets is runtime's choice, so it imports none"},
 	{"aio/op", 5, []string{"runtime", "backends", "internal/..."},
 		"an op is a description that the facade submits: it must not need the facade"},
-	{"internal/lane", 5, []string{"runtime"},
+	{"internal/lane", 5, []string{"runtime", "internal/prefetch"},
 		"how the calls of aio wait when coro makes them: it speaks of loops and operations, and only those two need it"},
 	{"runtime", 4, []string{"sched", "backends", "backends/*", "internal/..."},
 		"the one place that knows every backend, because it holds the table of candidates"},
