@@ -7,6 +7,7 @@ import (
 
 	"github.com/weirgo/weir/internal/backoff"
 	"github.com/weirgo/weir/internal/park"
+	"github.com/weirgo/weir/internal/prefetch"
 	"github.com/weirgo/weir/internal/sys"
 )
 
@@ -105,12 +106,14 @@ func (h *handle) begins(s *side, l *lingering) bool {
 	if !h.loop.Attend(now, attendTime) {
 		return false
 	}
+	turn := prefetch.GiveWay(prefetch.Of(h), prefetch.Of(h.descriptor))
 	if round := uint8(now >> roundBits); l.step == yielding && !l.yielded && s.round == round {
 		park.Yield()
 	} else {
 		s.round = round
 		runtime.Gosched()
 	}
+	turn.GoOn()
 	if l.step == spinning {
 		l.until = now + spinTime
 		return sys.Monotonic() < now+idleTime

@@ -1,0 +1,86 @@
+//go:build gc && (amd64 || arm64) && !weir_nolinkname
+
+package prefetch
+
+import (
+	"sync/atomic"
+	_ "unsafe" // for go:linkname
+)
+
+const (
+	// crowd is from how many goroutines on that take turns what each needs does not stay in the caches.
+	crowd = 128
+
+	// ahead is for the how manieth of those who go on next one fetches.
+	ahead = 2
+
+	// orderSize is how many places an order remembers.
+	orderSize = 1 << 10
+
+	// maxProcs is for how many Ps there are orders. With more of them some share one, and fetch for the wrong ones.
+	maxProcs = 1 << 8
+)
+
+// place is a goroutine that has given way, and what it touches when it goes on.
+type place struct {
+	goroutine  Goroutine
+	then, also Addr
+}
+
+// order is how goroutines have given way on a P (a processor of Go's scheduler), and so how they go on. Who is pinned to the P
+// adds to it. Others may read meanwhile, and get a hint that is wrong: for Go that is a race, so it is done in assembly.
+type order struct {
+	n      uint32 // counts those who have given way
+	_      [60]byte
+	places [orderSize]place
+}
+
+var orders [maxProcs]atomic.Pointer[order]
+
+// Turn is a goroutine's place in the order in which those of a P have given way.
+type Turn struct {
+	of *order
+	n  uint32
+}
+
+// procPin keeps the calling goroutine on its P, and others from it, until procUnpin. It returns the number of the P.
+//
+//go:linkname procPin runtime.procPin
+func procPin() int
+
+//go:linkname procUnpin runtime.procUnpin
+func procUnpin()
+
+// GiveWay notes that the caller is about to let others run, who do the same, and what it touches when it goes on.
+func GiveWay(then, also Addr) Turn {
+	o := orders[procPin()%maxProcs].Load()
+	if o == nil {
+		procUnpin()
+		return enlist()
+	}
+	n := enter(o, then, also)
+	procUnpin()
+	return Turn{o, n}
+}
+
+// enlist makes an order for the P.
+func enlist() Turn {
+	o := new(order)
+	orders[procPin()%maxProcs].CompareAndSwap(nil, o)
+	procUnpin()
+	return Turn{o, 0}
+}
+
+// GoOn has the processor fetch what somebody needs whose turn comes soon. The caller has given way, and is one of a crowd, or
+// nothing happens.
+func (t Turn) GoOn() { next(t.of, t.n+ahead) }
+
+// enter notes the place of its caller's caller. It returns its number.
+//
+//go:noescape
+func enter(o *order, then, also Addr) (n uint32)
+
+// next fetches for the one at place n, if a crowd came after him.
+//
+//go:noescape
+func next(o *order, n uint32)

@@ -1,0 +1,63 @@
+//go:build gc && !weir_nolinkname
+
+#include "go_asm.h"
+#include "textflag.h"
+
+// func enter(o *order, then, also Addr) (n uint32)
+TEXT ·enter(SB), NOSPLIT, $0-28
+	MOVD  o+0(FP), R0
+	MOVD  then+8(FP), R1
+	MOVD  also+16(FP), R2
+	MOVD  $o+0(FP), R3
+	MOVWU order_n(R0), R4
+	ADDW  $1, R4, R5
+	MOVW  R5, order_n(R0)
+	MOVW  R4, n+24(FP)
+	AND   $(const_orderSize-1), R4
+	LSL   $5, R4
+	ADD   R4, R0
+	ADD   $order_places, R0
+	MOVD  R3, (place_goroutine+Goroutine_stack)(R0)
+	MOVD  g, (place_goroutine+Goroutine_record)(R0)
+	MOVD  R1, place_then(R0)
+	MOVD  R2, place_also(R0)
+	RET
+
+// func next(o *order, n uint32)
+TEXT ·next(SB), NOSPLIT, $0-12
+	MOVD  o+0(FP), R0
+	MOVWU n+8(FP), R1
+	MOVWU order_n(R0), R2
+	SUBW  R1, R2
+	CMPW  $const_crowd, R2
+	BLS   none
+	AND   $(const_orderSize-1), R1
+	LSL   $5, R1
+	ADD   R1, R0
+	ADD   $order_places, R0
+	MOVD  (place_goroutine+Goroutine_stack)(R0), R1
+	MOVD  (place_goroutine+Goroutine_record)(R0), R2
+	MOVD  place_then(R0), R3
+	MOVD  place_also(R0), R4
+
+	PRFM (R2), PLDL1KEEP
+	PRFM 64(R2), PLDL1KEEP
+	PRFM 128(R2), PLDL1KEEP
+	PRFM 192(R2), PLDL1KEEP
+	SUB  $128, R1
+	PRFM (R1), PLDL1KEEP
+	PRFM 64(R1), PLDL1KEEP
+	PRFM 128(R1), PLDL1KEEP
+	PRFM 192(R1), PLDL1KEEP
+	PRFM 256(R1), PLDL1KEEP
+	PRFM 320(R1), PLDL1KEEP
+	PRFM 384(R1), PLDL1KEEP
+	PRFM 448(R1), PLDL1KEEP
+	PRFM 512(R1), PLDL1KEEP
+	PRFM 576(R1), PLDL1KEEP
+	PRFM (R3), PLDL1KEEP
+	PRFM 64(R3), PLDL1KEEP
+	PRFM (R4), PLDL1KEEP
+
+none:
+	RET
