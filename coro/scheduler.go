@@ -36,7 +36,7 @@ type Scheduler struct {
 	corpse  *worker // see worker.die
 
 	current atomic.Pointer[Task] // the task that runs, or ran last
-	slice   atomic.Uint64        // counts resumptions; 0: nothing runs
+	looked  atomic.Bool          // by the watchdog, since a task was resumed
 	inbox   sched.Intake[Task]
 	asleep  atomic.Bool // somebody who fills the inbox must wake the loop
 	resumed uint64
@@ -143,7 +143,6 @@ func (s *Scheduler) turn() {
 		}
 	}
 	s.current.Store(nil)
-	s.slice.Store(0)
 	s.count.resumed.Store(s.resumed)
 	idle := s.ready.empty() && !s.over()
 	if idle {
@@ -202,7 +201,9 @@ func (s *Scheduler) resume(t *Task) {
 	t.direct = 0
 	s.resumed++
 	s.current.Store(t)
-	s.slice.Store(s.resumed)
+	if s.looked.Load() {
+		s.looked.Store(false)
+	}
 	if t.resume == nil {
 		s.employ(t)
 	}

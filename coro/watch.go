@@ -17,35 +17,34 @@ type Hog struct {
 	Stack     []byte        // of the task at that time; empty if it had just ended
 }
 
-// watch looks for hogs until the scheduler is over. It compares two looks: if the same resumption was under way at both,
-// it has lasted for as long as lies between them.
+// watch looks for hogs until the scheduler is over. If no task has been resumed between two looks, the one that was running at
+// the first has run for as long as lies between them.
 func (s *Scheduler) watch() {
 	defer s.watcher.Done()
 	tick := time.NewTicker(s.o.HogLimit / 4)
 	defer tick.Stop()
-	var slice, reported uint64
 	var since time.Time
+	reported := false
 	for {
 		select {
 		case <-s.ended:
 			return
 		case <-tick.C:
 		}
-		now := s.slice.Load()
-		if now == 0 || now != slice {
-			slice, since = now, time.Now()
+		t := s.current.Load()
+		if !s.looked.Swap(true) || t == nil {
+			since, reported = time.Now(), false
 			continue
 		}
-		running := time.Since(since)
-		if t := s.current.Load(); t != nil && running >= s.o.HogLimit && reported != slice && s.slice.Load() == slice {
-			reported = slice
-			s.report(t, slice, running)
+		if running := time.Since(since); running >= s.o.HogLimit && !reported {
+			reported = true
+			s.report(t, running)
 		}
 	}
 }
 
 // report tells of a task that hogs the thread, once.
-func (s *Scheduler) report(t *Task, slice uint64, running time.Duration) {
+func (s *Scheduler) report(t *Task, running time.Duration) {
 	if t.reported.Swap(true) {
 		return
 	}
@@ -54,7 +53,7 @@ func (s *Scheduler) report(t *Task, slice uint64, running time.Duration) {
 	if w := t.employer.Load(); w != nil {
 		h.Stack = stackOf(w.goid.Load())
 	}
-	if s.slice.Load() != slice {
+	if !s.looked.Load() || s.current.Load() != t {
 		h.Stack = nil // it is another's, or that of the task at another time
 	}
 	if s.o.OnHog != nil {

@@ -115,11 +115,10 @@ func (l *Loop) isOdd(c *Completion) bool {
 	return l.odd[c.Op.Code] || c.Op.Args != nil || c.deadline.Load() != 0 || c.aborted() || l.ending
 }
 
-// launch is start of what is not odd.
+// launch is start of what is not odd. Without Args it does not matter whether it is plain.
 func (l *Loop) launch(c *Completion) {
 	s := l.enter(c)
 	s.rec.Op = c.Op
-	s.rec.Plain = false
 	l.batch = append(l.batch, &s.rec)
 }
 
