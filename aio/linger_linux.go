@@ -54,7 +54,8 @@ const (
 	attendTime = 1_000_000
 
 	// roundBits makes rounds of 1 ms out of nanoseconds. In each round a goroutine that yields waits once for those of all
-	// processors at first: else they would wait for it, and a processor that is idle would not hear of it.
+	// processors at first: else they would wait for it, and a processor that is idle would not hear of it. Where there is such
+	// a crowd that each has but one turn in a round they have the processor fetch for each other, too.
 	roundBits = 20
 )
 
@@ -106,14 +107,14 @@ func (h *handle) begins(s *side, l *lingering) bool {
 	if !h.loop.Attend(now, attendTime) {
 		return false
 	}
-	turn := prefetch.GiveWay(prefetch.Of(h), prefetch.Of(h.descriptor))
 	if round := uint8(now >> roundBits); l.step == yielding && !l.yielded && s.round == round {
 		park.Yield()
 	} else {
 		s.round = round
+		turn := prefetch.GiveWay(prefetch.Of(h), prefetch.Of(h.descriptor))
 		runtime.Gosched()
+		turn.GoOn()
 	}
-	turn.GoOn()
 	if l.step == spinning {
 		l.until = now + spinTime
 		return sys.Monotonic() < now+idleTime
