@@ -3,10 +3,11 @@
 // Command coroecho is an echo server of coroutines: one and a 4 KiB buffer for each connection, plain blocking code, all
 // on the threads of the loops.
 //
-//	go run ./examples/coroecho [-backend NAME] [-drive auto|thread|scheduler] [-loops N] [-spin TIME] [-stats] [ADDRESS or PORT]
+//	go run ./examples/coroecho [-backend NAME] [-drive auto|thread|scheduler] [-loops N] [-reuseport] [-spin TIME] [-stats] [ADDRESS or PORT]
 //
 // It serves until it is interrupted. Port 0 means any free one; the first line of output says which. With -drive thread
-// or scheduler everything goes through the loops; with auto a coroutine sends by itself what can be sent at once.
+// or scheduler everything goes through the loops; with auto a coroutine sends by itself what can be sent at once. The loops
+// accept from one listener, taking turns, or with -reuseport each has one of its own, and the kernel spreads the clients.
 package main
 
 import (
@@ -19,9 +20,12 @@ import (
 	"os"
 	"os/signal"
 	"runtime"
+	"slices"
 	"strconv"
 	"syscall"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/weirgo/weir/aio"
 	"github.com/weirgo/weir/coro"
@@ -45,6 +49,7 @@ func run(ctx context.Context, args []string, stdout io.Writer) error {
 	flags.StringVar(&o.Backend, "backend", "", "force this `backend` instead of the first that works")
 	flags.StringVar(&o.Drive, "drive", "auto", "what goes through the loops: auto, thread or scheduler")
 	flags.IntVar(&o.Loops, "loops", 0, "number of schedulers, each with a thread (0: from GOMAXPROCS)")
+	reuse := flags.Bool("reuseport", false, "a listener for each scheduler, on the same port (SO_REUSEPORT)")
 	spin := flags.Duration("spin", 40*time.Microsecond, "how long a thread without work looks for some before it sleeps")
 	stats := flags.Bool("stats", false, "print the counters at the end")
 	if err := flags.Parse(args); err != nil {
@@ -63,13 +68,14 @@ func run(ctx context.Context, args []string, stdout io.Writer) error {
 		return err
 	}
 	defer weir.Close()
-	ln, err := weir.Listen("tcp", address(flags.Arg(0)))
+	info := weir.Info()
+	listeners, err := listen(weir, address(flags.Arg(0)), info.Loops, *reuse)
+	defer closeAll(listeners)
 	if err != nil {
 		return err
 	}
-	defer context.AfterFunc(ctx, func() { ln.Close() })()
-	info := weir.Info()
-	fmt.Fprintf(stdout, "echo on %v, backend %s (%s), drive %s, %d loops\n", ln.Addr(), info.Backend, info.Reason, info.Drive, info.Loops)
+	defer context.AfterFunc(ctx, func() { closeAll(listeners) })()
+	fmt.Fprintf(stdout, "echo on %v, backend %s (%s), drive %s, %d loops\n", listeners[0].Addr(), info.Backend, info.Reason, info.Drive, info.Loops)
 
 	var schedulers []*coro.Scheduler
 	for range info.Loops {
@@ -79,7 +85,7 @@ func run(ctx context.Context, args []string, stdout io.Writer) error {
 		}
 		schedulers = append(schedulers, s)
 	}
-	err = errors.Join(serve(ln, schedulers), end(schedulers))
+	err = errors.Join(serve(listeners, schedulers), end(schedulers))
 	if *stats {
 		fmt.Fprintf(stdout, "%+v\n", weir.Stats())
 		for _, s := range schedulers {
@@ -100,11 +106,46 @@ func address(arg string) string {
 	return arg
 }
 
-// serve has every scheduler accept connections, taking turns, until the listener is closed.
-func serve(ln net.Listener, schedulers []*coro.Scheduler) error {
-	defer ln.Close()
+// listen returns a listener for each of n schedulers: the same one, or as many on one port.
+func listen(weir *aio.IO, address string, n int, reuse bool) (all []net.Listener, err error) {
+	if !reuse {
+		ln, err := weir.Listen("tcp", address)
+		if err != nil {
+			return nil, err
+		}
+		return slices.Repeat([]net.Listener{ln}, n), nil
+	}
+	lc := aio.ListenConfig{IO: weir, Control: func(_, _ string, c syscall.RawConn) error {
+		var err error
+		if err := c.Control(func(fd uintptr) {
+			err = unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_REUSEPORT, 1)
+		}); err != nil {
+			return err
+		}
+		return os.NewSyscallError("setsockopt", err)
+	}}
+	for range n {
+		ln, err := lc.Listen(context.Background(), "tcp", address)
+		if err != nil {
+			return all, err
+		}
+		all = append(all, ln)
+		address = ln.Addr().String() // the port is any free one for the first alone
+	}
+	return all, nil
+}
+
+func closeAll(listeners []net.Listener) {
+	for _, ln := range listeners {
+		ln.Close()
+	}
+}
+
+// serve has every scheduler accept connections until its listener is closed.
+func serve(listeners []net.Listener, schedulers []*coro.Scheduler) error {
 	var acceptors []*coro.Handle[struct{}]
-	for _, s := range schedulers {
+	for i, s := range schedulers {
+		ln := listeners[i]
 		acceptors = append(acceptors, coro.Spawn(s, func(t *coro.Task) (struct{}, error) { return struct{}{}, accept(t, ln) }))
 	}
 	var errs error

@@ -12,6 +12,8 @@ import (
 	"io"
 	"net"
 	"os"
+	"regexp"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -130,6 +132,45 @@ func TestEcho(t *testing.T) {
 		stop()
 		if s := rest.String(); !strings.Contains(s, "accept:") {
 			t.Errorf("-stats printed %q, want counters with accept operations", s)
+		}
+	})
+}
+
+// With -reuseport the kernel spreads clients over the schedulers: each serves some.
+func TestReusePort(t *testing.T) {
+	each(t, func(t *testing.T, _ string, args []string) {
+		addr, rest, stop := start(t, append(args, "-loops", "2", "-reuseport", "-stats", "0")...)
+		defer stop()
+		var clients sync.WaitGroup
+		for i := range 64 {
+			clients.Go(func() {
+				conn, err := net.Dial("tcp", addr)
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				defer conn.Close()
+				conn.SetDeadline(time.Now().Add(20 * time.Second))
+				if _, err := conn.Write([]byte{byte(i)}); err != nil {
+					t.Error(err)
+				}
+				var got [1]byte
+				if _, err := conn.Read(got[:]); err != nil || got[0] != byte(i) {
+					t.Errorf("%v, %v, want %d", got, err, i)
+				}
+			})
+		}
+		clients.Wait()
+		stop()
+		served, all := 0, 0
+		for _, s := range regexp.MustCompile(`Spawned:(\d+)`).FindAllStringSubmatch(rest.String(), -1) {
+			n, _ := strconv.Atoi(s[1])
+			if all += n - 1; n > 1 { // one accepts
+				served++
+			}
+		}
+		if served != 2 || all != 64 {
+			t.Errorf("%d schedulers served %d clients:\n%s", served, all, rest)
 		}
 	})
 }

@@ -23,8 +23,8 @@ var dependencies = []struct {
 	always bool     // tests are bound too
 	why    string
 }{
-	{"golang.org/x/sys/unix", []string{"internal/...", "backends/uring", "backends/epoll", "backends/portable", "backends/backendtest", "aio"}, "", false,
-		"the kernel is touched by internal/, the backends that speak to it, and the facade; all else goes through them"},
+	{"golang.org/x/sys/unix", []string{"internal/...", "backends/uring", "backends/epoll", "backends/portable", "backends/backendtest", "aio", "examples/coroecho"}, "", false,
+		"the kernel is touched by internal/, the backends that speak to it, and the facade; all else goes through them, but a program that sets an option of a socket"},
 	{"github.com/pawelgaczynski/giouring", []string{"internal/...", "backends/uring"}, "giouring", true,
 		"a program that links it needs -ldflags=-checklinkname=0, so nothing that users or plain tests build may import it"},
 }
