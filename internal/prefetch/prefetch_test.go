@@ -51,7 +51,7 @@ func TestFetch(t *testing.T) {
 	b := bytes.Repeat([]byte("weir"), 1<<10)
 	Of(&b[0]).Fetch()
 	Of(&b[len(b)-1]).Fetch()
-	for _, a := range []Addr{0, 1, 1 << 20, ^Addr(0), ^Addr(0) - 64, 1 << 47, 1 << 63} {
+	for _, a := range []Addr{0, 1, 1 << 20, ^Addr(0), ^Addr(0) - 64, ^Addr(0) >> 1, ^Addr(0)>>1 + 1} {
 		a.Fetch()
 	}
 	new(Goroutine).Fetch()
