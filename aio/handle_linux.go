@@ -62,12 +62,12 @@ func (h *handle) next() *handle {
 // gone--> closed (close(2) called, once). So no operation ever meets a descriptor that has become another file's.
 type descriptor struct {
 	// What every operation needs comes first: it is one line of the processor's cache.
-	reading, writing turn
+	use              atomic.Uint64 // see useOne
 	fd               int
-	refs             atomic.Int32 // operations under way, plus closingBit
-	direct           bool         // callers do themselves what can be done at once: IO.direct
-	file             bool         // closed, it is os.ErrClosed, not net.ErrClosed
-	closeErr         uint16       // what close(2) said
+	direct           bool   // callers do themselves what can be done at once: IO.direct
+	file             bool   // closed, it is os.ErrClosed, not net.ErrClosed
+	closeErr         uint16 // what close(2) said
+	reading, writing turn
 
 	io      *IO
 	place   int32
@@ -79,8 +79,6 @@ type descriptor struct {
 	mu      sync.Mutex
 	handles *handle // the first and its views
 }
-
-const closingBit = 1 << 30
 
 // side is one direction of a handle: its operations have the turn of the descriptor's.
 type side struct {
@@ -126,12 +124,12 @@ func (d *descriptor) errClosed() error {
 	return net.ErrClosed
 }
 
-// turn is held by the operation under way of a side.
-func (h *handle) turn(s *side) *turn {
+// turn is held by the operation under way of a side. The bit says in the use that it is taken.
+func (h *handle) turn(s *side) (t *turn, bit uint64) {
 	if s == &h.r {
-		return &h.reading
+		return &h.reading, useReading
 	}
-	return &h.writing
+	return &h.writing, useWriting
 }
 
 // record is the Completion of a side's operations, made for the first that goes to the loop. Most connections never wait
@@ -171,15 +169,18 @@ func (h *handle) acquire() error {
 	if h == nil || h.descriptor == nil {
 		return os.ErrInvalid
 	}
-	if h.refs.Add(1)&closingBit != 0 {
+	if h.use.Add(useOne)&useClosing != 0 {
 		h.release()
 		return h.errClosed()
 	}
 	return nil
 }
 
-func (h *handle) release() {
-	if h.refs.Add(-1) == closingBit && h.refs.CompareAndSwap(closingBit, -closingBit) {
+func (h *handle) release() { h.left(h.use.Add(^uint64(0))) }
+
+// left closes the descriptor if what is left of its use is that it is closing.
+func (h *handle) left(use uint64) {
+	if use == useClosing && h.use.CompareAndSwap(useClosing, useClosing|useClosed) {
 		h.cleanup.Stop()
 		h.late.Load().close()
 		if errno, ok := unix.Close(h.fd).(unix.Errno); ok {
@@ -196,11 +197,10 @@ func (h *handle) begin(s *side) error {
 	if err := h.enter(); err != nil {
 		return err
 	}
-	if err := h.acquire(); err != nil {
-		return err
+	if h == nil || h.descriptor == nil {
+		return os.ErrInvalid
 	}
-	if err := h.turn(s).take(h.lane()); err != nil {
-		h.release()
+	if err := h.join(s); err != nil {
 		return err
 	}
 	if err := h.check(s); err != nil {
@@ -210,8 +210,34 @@ func (h *handle) begin(s *side) error {
 	return nil
 }
 
+// join is acquire and the turn of a side.
+func (h *handle) join(s *side) error {
+	t, bit := h.turn(s)
+	for u := h.use.Load(); u&bit == 0; u = h.use.Load() { // closed or not: check says it
+		if h.use.CompareAndSwap(u, u+useOne|bit) {
+			return nil
+		}
+	}
+	if err := h.acquire(); err != nil {
+		return err
+	}
+	err := t.take(&h.use, bit, h.lane())
+	if err != nil {
+		h.release()
+	}
+	return err
+}
+
+// end ends what begin began.
 func (h *handle) end(s *side) {
-	h.turn(s).pass()
+	t, bit := h.turn(s)
+	for u := h.use.Load(); u&wanted(bit) == 0; u = h.use.Load() {
+		if now := (u - useOne) &^ bit; h.use.CompareAndSwap(u, now) {
+			h.left(now)
+			return
+		}
+	}
+	t.pass(&h.use, bit)
 	h.release()
 }
 
@@ -226,7 +252,7 @@ func (h *handle) check(s *side) error {
 	return nil
 }
 
-func (h *handle) closing() bool { return h.refs.Load()&closingBit != 0 }
+func (h *handle) closing() bool { return h.use.Load()&useClosing != 0 }
 
 // do runs op on the loop, as the operation under way of s.
 func (h *handle) do(ctx context.Context, s *side, op *backends.Op) (int, error) {
@@ -264,11 +290,11 @@ func (h *handle) close() error {
 	}
 	h.enter() // may be cancelled and close all the same
 	for {
-		refs := h.refs.Load()
-		if refs&closingBit != 0 {
+		u := h.use.Load()
+		if u&useClosing != 0 {
 			return h.errClosed()
 		}
-		if h.refs.CompareAndSwap(refs, (refs+1)|closingBit) {
+		if h.use.CompareAndSwap(u, u+useOne|useClosing) {
 			break
 		}
 	}

@@ -10,20 +10,29 @@ import (
 	"github.com/weirgo/weir/sched"
 )
 
-// turn is a lock for those who take turns at a direction of a descriptor. Goroutines and coroutines wait for it in one
-// line, each in its own way, and get it in the order in which they came.
-type turn struct {
-	state atomic.Uint32 // turnFree, turnTaken or turnWanted
+// A use is what is going on at a descriptor, in one word, so that an operation begins with one change of it and ends with
+// another: how many operations there are, who has his turn at the directions, whether it is being closed.
+//
+// Somebody who has or wants a turn counts as an operation, and a turn that is wanted is taken. So the word is of
+// one who is closing, and no more, when the last operation is over.
+const (
+	useOne     = 1       // an operation, in the lower half
+	useClosing = 1 << 32 // Close has been called
+	useClosed  = 1 << 33 // close(2) is called, or was
 
+	useReading = 1 << 34 // a turn is taken
+	useWriting = 1 << 36
+)
+
+// wanted is that somebody may be in line for the turn that bit stands for: look under mu.
+func wanted(bit uint64) uint64 { return bit << 1 }
+
+// turn is a lock for those who take turns at a direction of a descriptor. Goroutines and coroutines wait for it in one
+// line, each in its own way, and get it in the order in which they came. Whether it is taken says a bit of the use.
+type turn struct {
 	mu   sync.Mutex
 	last *waiting // in line: a ring, the first one comes after it
 }
-
-const (
-	turnFree   = iota
-	turnTaken  // and nobody waits
-	turnWanted // and somebody may wait: look under mu
-)
 
 // waiting is one who waits for a turn.
 type waiting struct {
@@ -32,13 +41,10 @@ type waiting struct {
 }
 
 // take waits for the turn. The error is that of a coroutine that has been cancelled.
-func (t *turn) take(l lane.Lane) error {
-	if t.state.CompareAndSwap(turnFree, turnTaken) {
-		return nil
-	}
+func (t *turn) take(use *atomic.Uint64, bit uint64, l lane.Lane) error {
 	if l == nil {
 		p := sched.GetParker()
-		if t.queue(&waiting{wake: p.Unpark}) {
+		if t.queue(use, bit, &waiting{wake: p.Unpark}) {
 			p.Park()
 		}
 		sched.PutParker(p)
@@ -47,21 +53,23 @@ func (t *turn) take(l lane.Lane) error {
 	w := new(waiting)
 	return l.Wait(func(wake func()) {
 		w.wake = wake
-		if !t.queue(w) {
+		if !t.queue(use, bit, w) {
 			wake()
 		}
 	}, func() bool { return t.leave(w) })
 }
 
 // queue puts w in line; false: it has the turn already.
-func (t *turn) queue(w *waiting) bool {
+func (t *turn) queue(use *atomic.Uint64, bit uint64, w *waiting) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	for {
-		if t.state.CompareAndSwap(turnFree, turnTaken) {
-			return false
-		}
-		if t.state.Load() == turnWanted || t.state.CompareAndSwap(turnTaken, turnWanted) {
+		u := use.Load()
+		if u&bit == 0 {
+			if use.CompareAndSwap(u, u|bit) {
+				return false
+			}
+		} else if u&wanted(bit) != 0 || use.CompareAndSwap(u, u|wanted(bit)) {
 			w.next = w
 			if t.last != nil {
 				w.next, t.last.next = t.last.next, w
@@ -103,14 +111,11 @@ func (t *turn) remove(before *waiting) *waiting {
 	return w
 }
 
-// pass gives the turn to the next in line, or frees it.
-func (t *turn) pass() {
-	if t.state.CompareAndSwap(turnTaken, turnFree) {
-		return
-	}
+// pass gives a turn that is wanted to the next in line, or frees it.
+func (t *turn) pass(use *atomic.Uint64, bit uint64) {
 	t.mu.Lock()
 	if t.last == nil {
-		t.state.Store(turnFree)
+		use.And(^(bit | wanted(bit)))
 		t.mu.Unlock()
 		return
 	}

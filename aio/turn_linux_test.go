@@ -4,6 +4,7 @@ package aio
 
 import (
 	"context"
+	"sync/atomic"
 	"testing"
 
 	"github.com/weirgo/weir/internal/lane"
@@ -15,6 +16,7 @@ import (
 type passer struct {
 	t     *testing.T
 	turn  *turn
+	use   *atomic.Uint64
 	woken bool
 }
 
@@ -25,7 +27,7 @@ func (p *passer) Retry(lane.Try, int, []byte, [2]prefetch.Addr) (int, bool) { re
 func (p *passer) Direct(bool) bool                                          { return false }
 func (p *passer) Do(context.Context, *aiort.Completion) error               { return nil }
 func (p *passer) Wait(arm func(wake func()), _ func() bool) error {
-	p.turn.pass()
+	p.turn.pass(p.use, useReading)
 	arm(func() { p.woken = true })
 	return nil
 }
@@ -33,16 +35,18 @@ func (p *passer) Wait(arm func(wake func()), _ func() bool) error {
 // A turn that becomes free while somebody is about to stand in line for it is his, and he is told so.
 func TestTurnFreeMeanwhile(t *testing.T) {
 	var turn turn
-	turn.take(nil)
-	p := &passer{t: t, turn: &turn}
-	if err := turn.take(p); err != nil || !p.woken {
+	var use atomic.Uint64
+	const others = useWriting | 5 // are left alone
+	use.Store(others | useReading)
+	p := &passer{t: t, turn: &turn, use: &use}
+	if err := turn.take(&use, useReading, p); err != nil || !p.woken {
 		t.Fatalf("%v, woken: %v", err, p.woken)
 	}
-	if turn.state.Load() == turnFree {
-		t.Error("nobody has the turn")
+	if use.Load() != others|useReading {
+		t.Errorf("use %#x: nobody has the turn, or others are disturbed", use.Load())
 	}
-	turn.pass()
-	if turn.state.Load() != turnFree {
-		t.Error("somebody has the turn")
+	turn.pass(&use, useReading)
+	if use.Load() != others {
+		t.Errorf("use %#x: somebody has the turn, or others are disturbed", use.Load())
 	}
 }
