@@ -107,13 +107,16 @@ func (h *handle) begins(s *side, l *lingering) bool {
 	if !h.loop.Attend(now, attendTime) {
 		return false
 	}
-	if round := uint8(now >> roundBits); l.step == yielding && !l.yielded && s.round == round {
-		park.Yield()
-	} else {
+	switch round := uint8(now >> roundBits); {
+	case s.round != round:
 		s.round = round
 		turn := prefetch.GiveWay(prefetch.Of(h), prefetch.Of(h.descriptor))
 		runtime.Gosched()
 		turn.GoOn()
+	case l.step == yielding && !l.yielded:
+		park.Yield()
+	default:
+		runtime.Gosched()
 	}
 	if l.step == spinning {
 		l.until = now + spinTime

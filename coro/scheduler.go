@@ -200,10 +200,10 @@ func (s *Scheduler) resume(t *Task) {
 	t.become(stateRunning)
 	t.direct = 0
 	s.resumed++
-	s.current.Store(t)
 	if s.looked.Load() {
-		s.looked.Store(false)
+		s.looked.Store(false) // before the watchdog can see t
 	}
+	s.current.Store(t)
 	if t.resume == nil {
 		s.employ(t)
 	}

@@ -165,6 +165,7 @@ func accept(t *coro.Task, ln net.Listener) error {
 			return nil
 		}
 		if err != nil {
+			ln.Close() // so that no client waits for this scheduler any more
 			return err
 		}
 		coro.Spawn(t.Scheduler(), func(t *coro.Task) (struct{}, error) {

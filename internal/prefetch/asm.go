@@ -2,10 +2,7 @@
 
 package prefetch
 
-// Works reports whether there is code for this processor.
-const Works = true
-
-// here notes the stack pointer of its caller and the runtime's record of the goroutine.
+// here notes where the stack of the caller ends, or nearly, and the runtime's record of the goroutine.
 //
 //go:noescape
 func here(p *Goroutine)

@@ -8,13 +8,15 @@ import (
 )
 
 const (
-	// crowd is from how many goroutines on that take turns what each needs does not stay in the caches.
+	// crowd is from how many goroutines on that take turns what each needs does not stay in the caches. With fewer, giving way
+	// and going on take 7 ns and do nothing.
 	crowd = 128
 
 	// ahead is for the how manieth of those who go on next one fetches.
 	ahead = 2
 
-	// orderSize is how many places an order remembers.
+	// orderSize is how many places an order remembers: in a larger crowd nobody knows who comes next. Four times as many were
+	// measured, too: with 512 goroutines the order itself took 2 % then.
 	orderSize = 1 << 10
 
 	// maxProcs is for how many Ps there are orders. With more of them some share one, and fetch for the wrong ones.
@@ -75,12 +77,13 @@ func enlist() Turn {
 // nothing happens.
 func (t Turn) GoOn() { next(t.of, t.n+ahead) }
 
-// enter notes the place of its caller's caller. It returns its number.
+// enter notes where the caller is. It returns the number of the place.
 //
 //go:noescape
 func enter(o *order, then, also Addr) (n uint32)
 
-// next fetches for the one at place n, if a crowd came after him.
+// next fetches for the one at place n, if so many have come since that they are a crowd, and not so many that others have his
+// place.
 //
 //go:noescape
-func next(o *order, n uint32)
+func next(o *order, n uint32) (fetched bool)

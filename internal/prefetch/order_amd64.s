@@ -22,14 +22,16 @@ TEXT ·enter(SB), NOSPLIT, $0-28
 	MOVQ CX, place_also(AX)
 	RET
 
-// func next(o *order, n uint32)
-TEXT ·next(SB), NOSPLIT, $0-12
+// func next(o *order, n uint32) (fetched bool)
+TEXT ·next(SB), NOSPLIT, $0-17
 	MOVQ o+0(FP), AX
 	MOVL n+8(FP), BX
 	MOVL order_n(AX), CX
 	SUBL BX, CX
-	CMPL CX, $const_crowd
-	JLS  none
+	SUBL $const_crowd, CX
+	CMPL CX, $(const_orderSize-const_crowd)
+	SETLS fetched+16(FP)
+	JHI  none
 	ANDL $(const_orderSize-1), BX
 	SHLL $5, BX
 	LEAQ order_places(AX)(BX*1), AX

@@ -23,14 +23,17 @@ TEXT ·enter(SB), NOSPLIT, $0-28
 	MOVD  R2, place_also(R0)
 	RET
 
-// func next(o *order, n uint32)
-TEXT ·next(SB), NOSPLIT, $0-12
+// func next(o *order, n uint32) (fetched bool)
+TEXT ·next(SB), NOSPLIT, $0-17
 	MOVD  o+0(FP), R0
 	MOVWU n+8(FP), R1
 	MOVWU order_n(R0), R2
 	SUBW  R1, R2
-	CMPW  $const_crowd, R2
-	BLS   none
+	SUBW  $const_crowd, R2
+	CMPW  $(const_orderSize-const_crowd), R2
+	CSET  LS, R3
+	MOVB  R3, fetched+16(FP)
+	BHI   none
 	AND   $(const_orderSize-1), R1
 	LSL   $5, R1
 	ADD   R1, R0

@@ -28,13 +28,22 @@ func TestOrder(t *testing.T) {
 	if p := o.places[0].goroutine; p.record != here.record || here.stack-p.stack+256 > 512 {
 		t.Errorf("%+v, and Here says %+v", p, here)
 	}
-	o.n = 5
-	before := *o
-	for _, n := range []uint32{5, 0, ^uint32(0) - 200, o.n - crowd - 1} {
-		next(o, n)
-	}
-	if *o != before {
-		t.Error("who fetches changes the order")
+	for _, tt := range []struct {
+		after uint32
+		want  bool
+	}{
+		{^uint32(1), false}, {^uint32(0), false}, {0, false}, {1, false}, {crowd - 1, false}, {crowd, true}, {crowd + 1, true},
+		{orderSize - 1, true}, {orderSize, true}, {orderSize + 1, false}, {1 << 31, false},
+	} {
+		for _, o.n = range []uint32{5, 0, 1 << 31, ^uint32(0)} {
+			before := *o
+			if got := next(o, o.n-tt.after); got != tt.want {
+				t.Errorf("%d have come since, of %d: fetched: %v", int32(tt.after), o.n, got)
+			}
+			if *o != before {
+				t.Error("who fetches changes the order")
+			}
+		}
 	}
 }
 
