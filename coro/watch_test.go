@@ -74,6 +74,39 @@ func spin(c chan bool) {
 //go:noinline
 func block(c chan bool) { <-c }
 
+// TestWatchdogBusy guards that a thread which is never idle is no hog's: its tasks take turns.
+func TestWatchdogBusy(t *testing.T) {
+	const limit = 200 * time.Millisecond
+	hogs := make(chan Hog, 100)
+	r := onSystem(t, Options{HogLimit: limit, OnHog: func(h Hog) { hogs <- h }})
+	var longest time.Duration // between two resumptions: all of this is of one thread
+	last := time.Now()
+	end := last.Add(3 * limit)
+	var all []*Handle[int]
+	for range 2 {
+		all = append(all, Spawn(r.Scheduler, func(task *Task) (int, error) {
+			for now := last; now.Before(end); last = now {
+				if err := task.Yield(); err != nil {
+					return 0, err
+				}
+				now = time.Now()
+				longest = max(longest, now.Sub(last))
+			}
+			return 0, nil
+		}))
+	}
+	for _, h := range all {
+		r.wait(h)
+	}
+	r.Close()
+	if longest > limit/2 {
+		t.Skipf("the thread stood still for %v", longest)
+	}
+	if len(hogs) > 0 {
+		t.Errorf("%+v was reported; the longest turn took %v", <-hogs, longest)
+	}
+}
+
 // TestWatchdogLogs guards that without OnHog reports go to the Logger.
 func TestWatchdogLogs(t *testing.T) {
 	var buf lockedBuffer
