@@ -24,7 +24,6 @@ func (s *Scheduler) watch() {
 	tick := time.NewTicker(s.o.HogLimit / 4)
 	defer tick.Stop()
 	var since time.Time
-	reported := false
 	for {
 		select {
 		case <-s.ended:
@@ -33,11 +32,10 @@ func (s *Scheduler) watch() {
 		}
 		t := s.current.Load()
 		if !s.looked.Swap(true) || t == nil {
-			since, reported = time.Now(), false
+			since = time.Now()
 			continue
 		}
-		if running := time.Since(since); running >= s.o.HogLimit && !reported {
-			reported = true
+		if running := time.Since(since); running >= s.o.HogLimit {
 			s.report(t, running)
 		}
 	}

@@ -74,6 +74,30 @@ func spin(c chan bool) {
 //go:noinline
 func block(c chan bool) { <-c }
 
+// TestHogStack guards that a report has the stack of the turn that it is about, or none.
+func TestHogStack(t *testing.T) {
+	for name, tt := range map[string]struct {
+		looked, others, want bool
+	}{
+		"its turn": {looked: true, want: true}, "a later turn": {}, "another's turn": {looked: true, others: true},
+	} {
+		hogs := make(chan Hog, 1)
+		r := onSystem(t, Options{HogLimit: time.Hour, OnHog: func(h Hog) { hogs <- h }})
+		r.do(func(task *Task) {
+			r.looked.Store(tt.looked)
+			of := task
+			if tt.others {
+				of = &Task{name: "other"}
+				of.employer.Store(task.worker)
+			}
+			r.report(of, time.Hour)
+		})
+		if h := <-hogs; (h.Stack != nil) != tt.want {
+			t.Errorf("%s: the stack is %q", name, h.Stack)
+		}
+	}
+}
+
 // TestWatchdogBusy guards that a thread which is never idle is no hog's: its tasks take turns.
 func TestWatchdogBusy(t *testing.T) {
 	const limit = 200 * time.Millisecond
