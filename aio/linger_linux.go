@@ -110,9 +110,9 @@ func (h *handle) begins(s *side, l *lingering) bool {
 	switch round := uint8(now >> roundBits); {
 	case s.round != round:
 		s.round = round
-		turn := prefetch.GiveWay(prefetch.Of(h), prefetch.Of(h.descriptor))
+		mine := prefetch.GiveWay(prefetch.Of(h), prefetch.Of(h.descriptor))
 		runtime.Gosched()
-		turn.GoOn()
+		mine.GoOn()
 	case l.step == yielding && !l.yielded:
 		park.Yield()
 	default:

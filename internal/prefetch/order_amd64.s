@@ -40,6 +40,7 @@ TEXT ·next(SB), NOSPLIT, $0-17
 	MOVQ place_then(AX), DX
 	MOVQ place_also(AX), SI
 
+	// What Goroutine.Fetch asks for and the rest, without calls and loops: their code would have to be fetched first.
 	PREFETCHT0 (CX)
 	PREFETCHT0 64(CX)
 	PREFETCHT0 128(CX)

@@ -43,6 +43,7 @@ TEXT ·next(SB), NOSPLIT, $0-17
 	MOVD  place_then(R0), R3
 	MOVD  place_also(R0), R4
 
+	// What Goroutine.Fetch asks for and the rest, without calls and loops: their code would have to be fetched first.
 	PRFM (R2), PLDL1KEEP
 	PRFM 64(R2), PLDL1KEEP
 	PRFM 128(R2), PLDL1KEEP
