@@ -376,7 +376,7 @@ func (h *handle) tryRecv(l *lingering, p []byte) (int, unix.Errno) {
 	if l.step != yielding || h.lane() == nil {
 		return sys.TryRecv(h.fd, p)
 	}
-	switch res, ok := h.lane().Retry(recvResult, h.fd, p, [2]prefetch.Addr{prefetch.Of(h), prefetch.Of(h.descriptor)}); {
+	switch res, ok := h.lane().Retry(recvResult, h.fd, p, [3]prefetch.Addr{prefetch.Of(h), prefetch.Of(h.descriptor), prefetch.Of(h.as)}); {
 	case !ok:
 		l.skip()
 		return 0, unix.EAGAIN

@@ -23,7 +23,7 @@ type passer struct {
 func (p *passer) Loop() *aiort.Loop                                         { return nil }
 func (p *passer) Enter() error                                              { return nil }
 func (p *passer) Yield() bool                                               { return false }
-func (p *passer) Retry(lane.Try, int, []byte, [2]prefetch.Addr) (int, bool) { return 0, false }
+func (p *passer) Retry(lane.Try, int, []byte, [3]prefetch.Addr) (int, bool) { return 0, false }
 func (p *passer) Direct(bool) bool                                          { return false }
 func (p *passer) Do(context.Context, *aiort.Completion) error               { return nil }
 func (p *passer) Wait(arm func(wake func()), _ func() bool) error {

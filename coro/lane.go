@@ -52,11 +52,11 @@ type retry struct {
 	call lane.Try // nil: there is none to make
 	fd   int
 	p    []byte
-	then [2]prefetch.Addr
+	then [3]prefetch.Addr
 	res  int
 }
 
-func (l *taskLane) Retry(try lane.Try, fd int, p []byte, then [2]prefetch.Addr) (int, bool) {
+func (l *taskLane) Retry(try lane.Try, fd int, p []byte, then [3]prefetch.Addr) (int, bool) {
 	t := l.t
 	if t.s.ready.empty() {
 		return 0, false

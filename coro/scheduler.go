@@ -188,9 +188,15 @@ func (s *Scheduler) prefetch(n int) {
 		t.place.Fetch()
 		prefetch.OfFunc(&t.resume).Fetch()
 		if r := &t.retry; r.call != nil {
-			r.then[0].Fetch()
-			r.then[1].Fetch()
+			for _, a := range r.then {
+				a.Fetch()
+			}
 			prefetch.Of(&r.p[0]).Fetch()
+		}
+	}
+	for i := range n {
+		if t := s.ready.at(i); t.resume != nil {
+			prefetch.OfFunc(&t.resume).Through()
 		}
 	}
 }

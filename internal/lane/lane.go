@@ -32,7 +32,7 @@ type Lane interface {
 	// what a system call that does not wait has brought, together with those of other coroutines. It reports false at
 	// once, without a call, if nobody else is ready. p, which is not empty, is try's until Retry returns; then is what the
 	// caller touches first when it does, as a hint.
-	Retry(try Try, fd int, p []byte, then [2]prefetch.Addr) (res int, ok bool)
+	Retry(try Try, fd int, p []byte, then [3]prefetch.Addr) (res int, ok bool)
 
 	// Do is Loop.Do for the coroutine: the loop's thread runs others while the operation is under way. When the
 	// coroutine is cancelled, so is the operation.

@@ -23,3 +23,18 @@ next:
 	DECQ       CX
 	JNZ        next
 	RET
+
+// func through(at uintptr)
+TEXT ·through(SB), NOSPLIT, $0-8
+	MOVQ       at+0(FP), AX
+	MOVQ       AX, BX
+	ANDQ       $(const_page-1), BX
+	CMPQ       BX, $(const_page-24)
+	JHI        done
+	MOVQ       8(AX), BX
+	MOVQ       16(AX), CX
+	PREFETCHT0 (BX)
+	PREFETCHT0 (CX)
+
+done:
+	RET

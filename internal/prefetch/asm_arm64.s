@@ -22,3 +22,17 @@ next:
 	SUBS $1, R1
 	BNE  next
 	RET
+
+// func through(at uintptr)
+TEXT ·through(SB), NOSPLIT, $0-8
+	MOVD at+0(FP), R0
+	AND  $(const_page-1), R0, R1
+	CMP  $(const_page-24), R1
+	BHI  done
+	MOVD 8(R0), R1
+	MOVD 16(R0), R2
+	PRFM (R1), PLDL1KEEP
+	PRFM (R2), PLDL1KEEP
+
+done:
+	RET

@@ -5,3 +5,5 @@ package prefetch
 func here(*Goroutine) {}
 
 func fetch(uintptr, int) {}
+
+func through(uintptr) {}

@@ -10,6 +10,9 @@ import "unsafe"
 // line is how many bytes a processor fetches at a time.
 const line = 64
 
+// page is how many bytes at least are mapped together, or not.
+const page = 4096
+
 // Addr is where something is in memory. It keeps nothing alive: what is there may be something else by now, or nothing.
 type Addr uintptr
 
@@ -22,16 +25,22 @@ func OfFunc[F any](f *F) Addr { return *(*Addr)(unsafe.Pointer(f)) }
 // Fetch has the processor fetch the two lines that begin at a, or around it.
 func (a Addr) Fetch() { fetch(uintptr(a), 2) }
 
+// Through has the processor fetch what the second and the third word at a point to, which is where a function that closes
+// over pointers has two of them. Unlike [Addr.Fetch] it reads what is at a, so that must be there.
+func (a Addr) Through() { through(uintptr(a)) }
+
 // Goroutine is what a goroutine that waits is going to need first: its stack, where it has left it, and its record in Go's
 // runtime. Its zero value is nobody's.
 type Goroutine struct{ stack, record uintptr }
 
 // Lines that a goroutine touches when it goes on, by measurement: of its stack, from the frames of those that Here's caller
-// calls in order to wait to those of its own callers, and of its record.
+// calls in order to wait to those of its own callers, and of its record. Switching coroutines touches one more of the latter,
+// which is further on.
 const (
-	stackBelow  = 3
-	stackLines  = 10
-	recordLines = 5
+	stackBelow   = 3
+	stackLines   = 10
+	recordLines  = 4
+	recordSwitch = 6
 )
 
 // Here notes where the caller, which is about to wait, is.
@@ -42,5 +51,6 @@ func (g *Goroutine) Fetch() {
 	if g.record != 0 {
 		fetch(g.stack-stackBelow*line, stackLines)
 		fetch(g.record, recordLines)
+		fetch(g.record+recordSwitch*line, 1)
 	}
 }

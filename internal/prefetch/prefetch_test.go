@@ -54,6 +54,9 @@ func TestFetch(t *testing.T) {
 	for _, a := range []Addr{0, 1, 1 << 20, ^Addr(0), ^Addr(0) - 64, ^Addr(0) >> 1, ^Addr(0)>>1 + 1} {
 		a.Fetch()
 	}
+	f := func() int { return len(b) }
+	OfFunc(&f).Through()
+	Of(&[3]uintptr{1, ^uintptr(0), 2}).Through() // only hints are read
 	new(Goroutine).Fetch()
 	(&Goroutine{1, 1}).Fetch()
 	var g Goroutine
