@@ -240,6 +240,7 @@ func TestErrorsLikeNet(t *testing.T) {
 		{"write after close", func(c, peer net.Conn) error { c.Close(); return writeOne(c) }},
 		{"close after close", func(c, peer net.Conn) error { c.Close(); return c.Close() }},
 		{"set deadline after close", func(c, peer net.Conn) error { c.Close(); return c.SetDeadline(time.Now()) }},
+		{"remove deadline after close", func(c, peer net.Conn) error { c.Close(); return c.SetDeadline(time.Time{}) }},
 		{"read past deadline", func(c, peer net.Conn) error { c.SetReadDeadline(time.Unix(1, 0)); return readOne(c) }},
 		{"write past deadline", func(c, peer net.Conn) error { c.SetWriteDeadline(time.Unix(1, 0)); return writeOne(c) }},
 		{"read to deadline", func(c, peer net.Conn) error {

@@ -1,0 +1,49 @@
+//go:build !weir_portable
+
+package aio
+
+import (
+	"math"
+	"testing"
+	"time"
+)
+
+// TestLoopTime: a deadline of users' on a loop's clock.
+func TestLoopTime(t *testing.T) {
+	lib, err := New(Options{Loops: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer lib.Close()
+	loop, place, err := lib.rt.Place()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer lib.rt.Release(place)
+	now := time.Now()
+	for _, tt := range []struct {
+		what string
+		when time.Time
+		want int64
+	}{
+		{"none", time.Time{}, 0},
+		{"the beginning", time.Unix(0, 0), 1},
+		{"net/http's long ago", time.Unix(1, 0), 1},
+		{"before the beginning", time.Unix(-1<<40, 0), 1},
+		{"soon after the beginning", time.Unix(2, 0), 1},
+		{"just now", now, 1},
+		{"just now, without a monotonic reading", now.Round(0).Add(-time.Nanosecond), 1},
+		{"in 500 years", now.Add(math.MaxInt64).Add(math.MaxInt64), math.MaxInt64},
+	} {
+		if got := loopTime(loop, tt.when); got != tt.want {
+			t.Errorf("%s: %d, want %d", tt.what, got, tt.want)
+		}
+	}
+	for _, when := range []time.Time{time.Now().Add(time.Hour), time.Now().Add(time.Hour).Round(0)} {
+		before := loop.Now() + int64(time.Hour)
+		got := loopTime(loop, when)
+		if late := before - got; late < -int64(time.Minute) || late > int64(time.Minute) {
+			t.Errorf("in an hour is %v off", time.Duration(late))
+		}
+	}
+}
