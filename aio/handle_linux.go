@@ -352,7 +352,7 @@ func (h *handle) recv(ctx context.Context, p []byte) (int, error) {
 		return 0, nil
 	}
 	idle := s.idle
-	l := lingering{brief: len(p) == 1, retries: true} // net/http reads one byte while it works on a request, and takes that back
+	l := lingering{brief: len(p) == 1, retries: true, data: prefetch.Of(&p[0])} // net/http reads one byte while it works on a request, and takes that back
 	for ; h.again(s, &l); idle = true {
 		if l.step != trying { // as it was allowed to begin, this has come while others ran
 			if err := h.check(s); err != nil {

@@ -15,11 +15,12 @@ import (
 // through these steps, each only while it has paid of late. The zero value begins.
 type lingering struct {
 	step    step
-	tried   bool  // in this step
-	yielded bool  // once already
-	brief   bool  // the call does not spin
-	retries bool  // the call's try while a coroutine yields is that of Lane.Retry, which yields first
-	until   int64 // for spinning
+	tried   bool          // in this step
+	yielded bool          // once already
+	brief   bool          // the call does not spin
+	retries bool          // the call's try while a coroutine yields is that of Lane.Retry, which yields first
+	data    prefetch.Addr // where the call puts what it finds: a hint
+	until   int64         // for spinning
 }
 
 type step uint8
@@ -103,16 +104,23 @@ func (h *handle) begins(s *side, l *lingering) bool {
 	if h.lane() != nil {
 		return l.step == yielding && (l.retries || h.lane().Yield())
 	}
-	now := sys.Monotonic()
+	var turn prefetch.Turn
+	now := int64(0) // nobody has told
+	if l.step == yielding {
+		turn, now = prefetch.GiveWay(prefetch.Of(h), prefetch.Of(h.descriptor), l.data)
+	}
+	if now == 0 {
+		now = sys.Monotonic()
+		turn.Tell(now)
+	}
 	if !h.loop.Attend(now, attendTime) {
 		return false
 	}
 	switch round := uint8(now >> roundBits); {
 	case s.round != round:
 		s.round = round
-		mine := prefetch.GiveWay(prefetch.Of(h), prefetch.Of(h.descriptor))
 		runtime.Gosched()
-		mine.GoOn()
+		turn.GoOn()
 	case l.step == yielding && !l.yielded:
 		park.Yield()
 	default:

@@ -19,21 +19,31 @@ const (
 	// measured, too: with 512 goroutines the order itself took 2 % then.
 	orderSize = 1 << 10
 
+	// sharing is how many share the time that one has told. A look at the clock costs 40 ns, of the 500 that a turn takes
+	// beside its system calls.
+	sharing = 7
+
+	// timely is within how many nanoseconds the next look at the clock must come, or nobody shares the time until it does: it
+	// would be old.
+	timely = 200_000
+
 	// maxProcs is for how many Ps there are orders. With more of them some share one, and fetch for the wrong ones.
 	maxProcs = 1 << 8
 )
 
 // place is a goroutine that has given way, and what it touches when it goes on.
 type place struct {
-	goroutine  Goroutine
-	then, also Addr
+	goroutine        Goroutine
+	then, also, data Addr
 }
 
 // order is how goroutines have given way on a P (a processor of Go's scheduler), and so how they go on. Who is pinned to the P
 // adds to it. Others may read meanwhile, and get a hint that is wrong: for Go that is a race, so it is done in assembly.
 type order struct {
-	n      uint32 // counts those who have given way
-	_      [60]byte
+	n      uint32        // counts those who have given way
+	left   atomic.Uint32 // of those how many more take the time for what it was
+	time   atomic.Int64
+	_      [48]byte
 	places [orderSize]place
 }
 
@@ -53,16 +63,29 @@ func procPin() int
 //go:linkname procUnpin runtime.procUnpin
 func procUnpin()
 
-// GiveWay notes that the caller is about to let others run, who do the same, and what it touches when it goes on.
-func GiveWay(then, also Addr) Turn {
+// GiveWay notes that the caller is about to let others run, who do the same, and what it touches when it goes on. It returns
+// the time that somebody told lately, or 0: then the caller looks at the clock, and tells it.
+func GiveWay(then, also, data Addr) (t Turn, time int64) {
 	o := orders[procPin()%maxProcs].Load()
 	if o == nil {
 		procUnpin()
-		return enlist()
+		return enlist(), 0
 	}
-	n := enter(o, then, also)
+	n, time := enter(o, then, also, data)
 	procUnpin()
-	return Turn{o, n}
+	return Turn{o, n}, time
+}
+
+// Tell says what the time is, in nanoseconds, to some of those who give way next, if it passes slowly.
+func (t Turn) Tell(now int64) {
+	if t.of == nil {
+		return
+	}
+	left := uint32(0)
+	if now-t.of.time.Swap(now) < timely {
+		left = sharing
+	}
+	t.of.left.Store(left)
 }
 
 // enlist makes an order for the P.
@@ -75,12 +98,16 @@ func enlist() Turn {
 
 // GoOn has the processor fetch what somebody needs whose turn comes soon. The caller has given way, and is one of a crowd, or
 // nothing happens.
-func (t Turn) GoOn() { next(t.of, t.n+ahead) }
+func (t Turn) GoOn() {
+	if t.of != nil {
+		next(t.of, t.n+ahead)
+	}
+}
 
-// enter notes where the caller is. It returns the number of the place.
+// enter notes where the caller is. It returns the number of the place, and the time or 0.
 //
 //go:noescape
-func enter(o *order, then, also Addr) (n uint32)
+func enter(o *order, then, also, data Addr) (n uint32, time int64)
 
 // next fetches for the one at place n, if so many have come since that they are a crowd, and not so many that others have his
 // place.

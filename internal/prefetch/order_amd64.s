@@ -3,23 +3,33 @@
 #include "go_asm.h"
 #include "textflag.h"
 
-// func enter(o *order, then, also Addr) (n uint32)
-TEXT ·enter(SB), NOSPLIT, $0-28
-	MOVQ o+0(FP), AX
-	MOVQ then+8(FP), BX
-	MOVQ also+16(FP), CX
-	LEAQ o+0(FP), DX
-	MOVQ (TLS), SI
+// func enter(o *order, then, also, data Addr) (n uint32, time int64)
+TEXT ·enter(SB), NOSPLIT, $0-48
+	MOVQ  o+0(FP), AX
+	MOVQ  then+8(FP), BX
+	MOVQ  also+16(FP), CX
+	MOVQ  data+24(FP), R8
+	LEAQ  o+0(FP), DX
+	MOVQ  (TLS), SI
+	MOVQ  $0, time+40(FP)
+	CMPL  order_left(AX), $0
+	JEQ   untimed
+	DECL  order_left(AX)
+	MOVQ  order_time(AX), DI
+	MOVQ  DI, time+40(FP)
+
+untimed:
 	MOVL order_n(AX), DI
 	INCL order_n(AX)
-	MOVL DI, n+24(FP)
+	MOVL DI, n+32(FP)
 	ANDL $(const_orderSize-1), DI
-	SHLL $5, DI
-	LEAQ order_places(AX)(DI*1), AX
+	LEAQ (DI)(DI*4), DI
+	LEAQ order_places(AX)(DI*8), AX // a place is 5 words
 	MOVQ DX, (place_goroutine+Goroutine_stack)(AX)
 	MOVQ SI, (place_goroutine+Goroutine_record)(AX)
 	MOVQ BX, place_then(AX)
 	MOVQ CX, place_also(AX)
+	MOVQ R8, place_data(AX)
 	RET
 
 // func next(o *order, n uint32) (fetched bool)
@@ -33,18 +43,20 @@ TEXT ·next(SB), NOSPLIT, $0-17
 	SETLS fetched+16(FP)
 	JHI  none
 	ANDL $(const_orderSize-1), BX
-	SHLL $5, BX
-	LEAQ order_places(AX)(BX*1), AX
+	LEAQ (BX)(BX*4), BX
+	LEAQ order_places(AX)(BX*8), AX
 	MOVQ (place_goroutine+Goroutine_stack)(AX), BX
 	MOVQ (place_goroutine+Goroutine_record)(AX), CX
 	MOVQ place_then(AX), DX
 	MOVQ place_also(AX), SI
+	MOVQ place_data(AX), DI
 
 	// What Goroutine.Fetch asks for and the rest, without calls and loops: their code would have to be fetched first.
 	PREFETCHT0 (CX)
 	PREFETCHT0 64(CX)
 	PREFETCHT0 128(CX)
 	PREFETCHT0 192(CX)
+	PREFETCHT0 384(CX)
 	PREFETCHT0 -128(BX)
 	PREFETCHT0 -64(BX)
 	PREFETCHT0 (BX)
@@ -58,6 +70,7 @@ TEXT ·next(SB), NOSPLIT, $0-17
 	PREFETCHT0 (DX)
 	PREFETCHT0 64(DX)
 	PREFETCHT0 (SI)
+	PREFETCHT0 (DI)
 
 none:
 	RET

@@ -6,7 +6,10 @@ package prefetch
 type Turn struct{}
 
 // GiveWay does nothing.
-func GiveWay(then, also Addr) Turn { return Turn{} }
+func GiveWay(then, also, data Addr) (t Turn, time int64) { return }
+
+// Tell does nothing.
+func (Turn) Tell(now int64) {}
 
 // GoOn does nothing.
 func (Turn) GoOn() {}

@@ -2,6 +2,8 @@
 // them take turns, what one needs has left the caches by its next turn: its record in Go's runtime, its stack, its connection
 // are each a wait for memory then, one after the other. Fetched early they come all at once, while others run.
 //
+// Goroutines that take turns on one processor of Go's scheduler also tell each other the time.
+//
 // All of this is a hint. On processors for which there is no code here nothing happens.
 package prefetch
 
@@ -9,9 +11,6 @@ import "unsafe"
 
 // line is how many bytes a processor fetches at a time.
 const line = 64
-
-// page is how many bytes at least are mapped together, or not.
-const page = 4096
 
 // Addr is where something is in memory. It keeps nothing alive: what is there may be something else by now, or nothing.
 type Addr uintptr

@@ -1,3 +1,5 @@
+//go:build gc && (amd64 || arm64)
+
 package prefetch
 
 import (
@@ -9,6 +11,9 @@ import (
 // TestThrough guards that what is read stays in the page in which something is said to be.
 func TestThrough(t *testing.T) {
 	size := syscall.Getpagesize()
+	if size%page != 0 {
+		t.Fatalf("pages have %d bytes here", size)
+	}
 	mem, err := syscall.Mmap(-1, 0, 2*size, syscall.PROT_READ|syscall.PROT_WRITE, syscall.MAP_PRIVATE|syscall.MAP_ANON)
 	if err != nil {
 		t.Fatal(err)
