@@ -150,12 +150,13 @@ func (h *handle) record(s *side) *aiort.Completion {
 	return c
 }
 
-// setDeadline moves the deadline of the side's operations, the one under way included. It is called under mu.
+// setDeadline moves the deadline of the side's operations, the one under way included. It is called under mu. Who finds the
+// side to have a deadline without mu may take it for that of its operations.
 func (s *side) setDeadline(when int64) {
-	s.deadline.Store(when)
 	if c := s.c.Load(); c != nil {
 		c.SetDeadline(when)
 	}
+	s.deadline.Store(when)
 }
 
 // retire ends the side's operation under way. It is called under mu, once the descriptor is closing.
@@ -315,7 +316,7 @@ func (h *handle) close() error {
 }
 
 // setDeadline moves the deadline of the given sides, here and in every view; what is under way obeys at once. net/http does
-// it five times for each request, and changes nothing with three of them.
+// it seven times for each request, and changes nothing with five of them.
 func (h *handle) setDeadline(when int64, sides ...*side) error {
 	if h == nil || h.descriptor == nil {
 		return os.ErrInvalid

@@ -107,6 +107,33 @@ func TestRecordDeadline(t *testing.T) {
 	}
 }
 
+// A deadline moves if it is another one for any of the sides that it is for, and only theirs.
+func TestSetDeadlineSides(t *testing.T) {
+	h := recorded(t, "auto")
+	defer h.close()
+	for _, tt := range []struct {
+		when        int64
+		sides       []*side
+		read, write int64 // what it is then
+	}{
+		{1, []*side{&h.w}, 0, 1},
+		{0, []*side{&h.r, &h.w}, 0, 0},
+		{1, []*side{&h.r}, 1, 0},
+		{0, []*side{&h.r, &h.w}, 0, 0},
+		{1, []*side{&h.r, &h.w}, 1, 1},
+		{1, []*side{&h.r, &h.w}, 1, 1},
+		{1, []*side{&h.w}, 1, 1},
+		{0, []*side{&h.w}, 1, 0},
+	} {
+		if err := h.setDeadline(tt.when, tt.sides...); err != nil {
+			t.Fatal(err)
+		}
+		if r, w := h.r.deadline.Load(), h.w.deadline.Load(); r != tt.read || w != tt.write {
+			t.Errorf("%d for %d sides: reads have %d, writes %d, want %d and %d", tt.when, len(tt.sides), r, w, tt.read, tt.write)
+		}
+	}
+}
+
 // There may be very many connections, most of them idle: what each holds must not grow by accident. The sizes are those
 // of the allocator's classes that they fit into.
 func TestSizes(t *testing.T) {

@@ -23,8 +23,8 @@ const (
 	// beside its system calls.
 	sharing = 7
 
-	// timely is within how many nanoseconds the next look at the clock must come, or nobody shares the time until it does: it
-	// would be old.
+	// timely bounds how many nanoseconds old the time is that the last of them gets, if turns take as long as those before did.
+	// After a pause it is older: then that many ask once for what has become stale.
 	timely = 200_000
 
 	// maxProcs is for how many Ps there are orders. With more of them some share one, and fetch for the wrong ones.
@@ -43,7 +43,8 @@ type order struct {
 	n      uint32        // counts those who have given way
 	left   atomic.Uint32 // of those how many more take the time for what it was
 	time   atomic.Int64
-	_      [48]byte
+	told   atomic.Uint32 // n of the one who told it
+	_      [44]byte
 	places [orderSize]place
 }
 
@@ -76,16 +77,19 @@ func GiveWay(then, also, data Addr) (t Turn, time int64) {
 	return Turn{o, n}, time
 }
 
-// Tell says what the time is, in nanoseconds, to some of those who give way next, if it passes slowly.
+// Tell says what the time is, in nanoseconds, to some of those who give way next, unless turns take long.
 func (t Turn) Tell(now int64) {
-	if t.of == nil {
+	o := t.of
+	if o == nil {
 		return
 	}
+	turns := int64(t.n - o.told.Swap(t.n))
+	passed := now - o.time.Swap(now) // less than nothing if others were faster
 	left := uint32(0)
-	if now-t.of.time.Swap(now) < timely {
+	if passed >= 0 && passed < timely/(sharing+1)*turns {
 		left = sharing
 	}
-	t.of.left.Store(left)
+	o.left.Store(left)
 }
 
 // enlist makes an order for the P.

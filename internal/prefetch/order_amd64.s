@@ -12,9 +12,11 @@ TEXT ·enter(SB), NOSPLIT, $0-48
 	LEAQ  o+0(FP), DX
 	MOVQ  (TLS), SI
 	MOVQ  $0, time+40(FP)
-	CMPL  order_left(AX), $0
+	MOVL  order_left(AX), DI // once: others may change it meanwhile
+	TESTL DI, DI
 	JEQ   untimed
-	DECL  order_left(AX)
+	DECL  DI
+	MOVL  DI, order_left(AX)
 	MOVQ  order_time(AX), DI
 	MOVQ  DI, time+40(FP)
 

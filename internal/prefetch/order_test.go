@@ -80,41 +80,82 @@ func TestGiveWay(t *testing.T) {
 	}
 }
 
-// TestTell guards that a time that has been told is shared by so many, and by nobody when time passes fast.
+// TestTell guards that a time that has been told is shared by so many, and by nobody when turns take long.
 func TestTell(t *testing.T) {
 	Turn{}.Tell(1) // nobody's
 	Turn{}.GoOn()
-	turn := Turn{of: new(order)}
-	shared := func() (n int) {
+	o := new(order)
+	// shared takes turns until there is no time, and returns how many got one, and the turn that did not.
+	shared := func() (got int, turn Turn) {
 		for {
-			_, now := enter(turn.of, 0, 0, 0)
+			n, now := enter(o, 0, 0, 0)
 			if now == 0 {
-				return n
+				return got, Turn{o, n}
 			}
-			if n++; now != turn.of.time.Load() {
-				t.Fatalf("the time is %d, told was %d", now, turn.of.time.Load())
+			if got++; now != o.time.Load() {
+				t.Fatalf("the time is %d, told was %d", now, o.time.Load())
 			}
 		}
 	}
-	if n := shared(); n != 0 {
-		t.Errorf("%d have got a time that nobody told", n)
+	got, turn := shared()
+	if got != 0 {
+		t.Errorf("%d have got a time that nobody told", got)
 	}
 	now := int64(time.Hour)
-	for _, tt := range []struct{ after, want int64 }{
-		{0, 0}, {timely - 1, sharing}, {0, sharing}, {timely, 0}, {timely + 1, 0}, {1, sharing}, {int64(time.Second), 0}, {timely / 2, sharing},
+	const each = timely / (sharing + 1)
+	for i, tt := range []struct {
+		after int64 // the last look, of which the turns before this one took part
+		want  int
+	}{
+		{0, 0},                   // the first: who knows when the one before was
+		{each - 1, sharing},      // one turn
+		{timely - 1, sharing},    // eight
+		{0, sharing},             // they take no time
+		{timely, 0},              // eight that take too long
+		{each, 0},                // and one
+		{each / 2, sharing},      // one that does not
+		{int64(time.Second), 0},  // a pause
+		{-1, 0},                  // somebody else was faster
+		{1, sharing},             // one turn
+		{-int64(time.Second), 0}, // much faster
 	} {
 		now += tt.after
 		turn.Tell(now)
-		if n := shared(); int64(n) != tt.want {
-			t.Errorf("%d have shared a time that came %d ns after the one before, want %d", n, tt.after, tt.want)
+		if got, turn = shared(); got != tt.want {
+			t.Errorf("%d: %d have shared a time that came %d ns after the one before, want %d", i, got, tt.after, tt.want)
 		}
 	}
-	turn.Tell(now)
+	turn.Tell(now) // shared
+	n, _ := enter(o, 0, 0, 0)
 	now += timely
-	turn.Tell(now) // before all have shared
-	if n := shared(); n != 0 {
-		t.Errorf("%d have shared an old time", n)
+	Turn{o, n}.Tell(now) // before all have
+	if got, _ := shared(); got != 0 {
+		t.Errorf("%d have shared an old time", got)
 	}
+}
+
+// TestTellTogether guards that no more share a time than may, whoever else tells one or takes it.
+func TestTellTogether(t *testing.T) {
+	o := new(order)
+	var wg sync.WaitGroup
+	for i := range 3 {
+		wg.Go(func() {
+			for range 200_000 {
+				switch i {
+				case 0:
+					o.left.Store(1)
+					o.left.Store(0)
+				default:
+					enter(o, 0, 0, 0)
+				}
+				if left := o.left.Load(); left > sharing {
+					t.Errorf("%d may share", left)
+					return
+				}
+			}
+		})
+	}
+	wg.Wait()
 }
 
 func BenchmarkGiveWay(b *testing.B) {
