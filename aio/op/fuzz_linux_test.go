@@ -192,7 +192,16 @@ func (p *player) op(l *lane) (o *op.Op, guarded bool) {
 		}
 		return o
 	}
-	off := func() int64 { return int64(p.next(4)*1000 - p.next(3)) }
+	// from returns an offset or a length, of which the least is one that is allowed if there may be no such descriptor, or not
+	// for this: of two mistakes a kernel tells either.
+	from := func(least int64) int64 {
+		n := int64(p.next(4)*1000 - p.next(3))
+		if l.opened != nil {
+			n = max(n, least)
+		}
+		return n
+	}
+	off := func() int64 { return from(op.Stream) }
 	switch p.next(20) {
 	case 0:
 		return op.Nop(), false
@@ -207,9 +216,9 @@ func (p *player) op(l *lane) (o *op.Op, guarded bool) {
 	case 7:
 		return fd(op.Fsync(l.file)), false
 	case 8:
-		return fd(op.Ftruncate(l.file, off())), false
+		return fd(op.Ftruncate(l.file, from(0))), false
 	case 9:
-		return fd(op.Fallocate(l.file, 0, off(), int64(size()))), false
+		return fd(op.Fallocate(l.file, 0, from(0), int64(size()))), false
 	case 10:
 		return op.Rename(op.CWD, name(), op.CWD, name(), p.next(2)), false
 	case 11:

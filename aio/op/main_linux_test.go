@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -105,7 +106,11 @@ func start(t testing.TB, o aiort.Options) *on {
 	if err != nil {
 		t.Fatal(err)
 	}
-	watch := time.AfterFunc(2*patience, func() {
+	limit := 2 * patience
+	if _, fuzzing := t.(*testing.F); fuzzing {
+		limit = math.MaxInt64 // for as long as one likes
+	}
+	watch := time.AfterFunc(limit, func() {
 		buf := make([]byte, 1<<20)
 		panic(fmt.Sprintf("%s hangs\n%s", t.Name(), buf[:runtime.Stack(buf, true)]))
 	})
