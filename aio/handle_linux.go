@@ -150,8 +150,8 @@ func (h *handle) record(s *side) *aiort.Completion {
 	return c
 }
 
-// setDeadline moves the deadline of the side's operations, the one under way included. It is called under mu. Who finds the
-// side to have a deadline without mu may take it for that of its operations.
+// setDeadline moves the deadline of the side's operations, the one under way included. It is called under mu. The side has it
+// last: handle.setDeadline finds it there without mu, and then the operations must have it too.
 func (s *side) setDeadline(when int64) {
 	if c := s.c.Load(); c != nil {
 		c.SetDeadline(when)
@@ -318,9 +318,6 @@ func (h *handle) close() error {
 // setDeadline moves the deadline of the given sides, here and in every view; what is under way obeys at once. net/http does
 // it seven times for each request, and changes nothing with five of them.
 func (h *handle) setDeadline(when int64, sides ...*side) error {
-	if h == nil || h.descriptor == nil {
-		return os.ErrInvalid
-	}
 	changed := func(s *side) bool { return s.deadline.Load() != when }
 	if !h.closing() && !slices.ContainsFunc(sides, changed) {
 		return nil

@@ -106,11 +106,11 @@ func start(t testing.TB, o aiort.Options) *on {
 	if err != nil {
 		t.Fatal(err)
 	}
-	limit := 2 * patience
+	enough := 2 * patience
 	if _, fuzzing := t.(*testing.F); fuzzing {
-		limit = math.MaxInt64 // for as long as one likes
+		enough = math.MaxInt64 // as long as one likes
 	}
-	watch := time.AfterFunc(limit, func() {
+	watch := time.AfterFunc(enough, func() {
 		buf := make([]byte, 1<<20)
 		panic(fmt.Sprintf("%s hangs\n%s", t.Name(), buf[:runtime.Stack(buf, true)]))
 	})

@@ -23,8 +23,8 @@ const (
 	// beside its system calls.
 	sharing = 7
 
-	// timely bounds how many nanoseconds old the time is that the last of them gets, if turns take as long as those before did.
-	// After a pause it is older: then that many ask once for what has become stale.
+	// timely is how many nanoseconds old the time may be that the last of them gets, if turns take as long as those before. After a
+	// pause it is older: those who were still to share it get it all the same.
 	timely = 200_000
 
 	// maxProcs is for how many Ps there are orders. With more of them some share one, and fetch for the wrong ones.
@@ -65,7 +65,7 @@ func procPin() int
 func procUnpin()
 
 // GiveWay notes that the caller is about to let others run, who do the same, and what it touches when it goes on. It returns
-// the time that somebody told lately, or 0: then the caller looks at the clock, and tells it.
+// the time that somebody told lately, in nanoseconds, or 0: then the caller looks at the clock, and tells it.
 func GiveWay(then, also, data Addr) (t Turn, time int64) {
 	o := orders[procPin()%maxProcs].Load()
 	if o == nil {
