@@ -134,6 +134,31 @@ func TestSetDeadlineSides(t *testing.T) {
 	}
 }
 
+// Who finds a side to have a deadline may take it for that of its operations: so setDeadline need not wait for somebody who is
+// just setting the same.
+func TestSetDeadlineTogether(t *testing.T) {
+	h := recorded(t, "auto")
+	defer h.close()
+	c := h.record(&h.r)
+	for end := time.Now().Add(200 * time.Millisecond); time.Now().Before(end); {
+		h.setDeadline(1, &h.r)
+		seen := make(chan int64)
+		go func() {
+			for n := 0; h.r.deadline.Load() != 0; n++ {
+				if n%1024 == 0 {
+					runtime.Gosched()
+				}
+			}
+			seen <- c.Deadline()
+		}()
+		runtime.Gosched() // it looks already, as a rule
+		h.setDeadline(0, &h.r)
+		if d := <-seen; d != 0 {
+			t.Fatalf("the side has no deadline any more, operations have %d", d)
+		}
+	}
+}
+
 // There may be very many connections, most of them idle: what each holds must not grow by accident. The sizes are those
 // of the allocator's classes that they fit into.
 func TestSizes(t *testing.T) {

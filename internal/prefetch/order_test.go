@@ -84,6 +84,12 @@ func TestGiveWay(t *testing.T) {
 func TestTell(t *testing.T) {
 	Turn{}.Tell(1) // nobody's
 	Turn{}.GoOn()
+	for i := range orders {
+		orders[i].Store(nil)
+	}
+	if turn, now := GiveWay(0, 0, 0); now != 0 || turn.of == nil {
+		t.Errorf("the first on a P: %+v, and the time is %d", turn, now)
+	}
 	o := new(order)
 	// shared takes turns until there is no time, and returns how many got one, and the turn that did not.
 	shared := func() (got int, turn Turn) {
