@@ -8,6 +8,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -78,12 +79,27 @@ func TestSockets(t *testing.T) {
 				gone := c.N
 				r.ok(op.CloseSocket(c.N), op.CloseSocket(s), op.CloseSocket(l.N))
 				r.fails(unix.EBADF, op.Recv(gone, buf, 0))
-				other := op.Socket(family.domain, unix.SOCK_STREAM|unix.SOCK_NONBLOCK, 0)
-				r.ok(other)
-				r.fails(unix.ECONNREFUSED, op.Connect(other.N, addr))
-				r.ok(op.Close(other.N))
+				r.refused(family.domain, addr)
 			})
 		})
+	}
+}
+
+// refused waits until nobody listens on addr: a worker thread of io_uring did the bind to a path, and the thread that
+// submitted it lets go of the socket when it runs next.
+func (r *on) refused(domain int, addr net.Addr) {
+	r.Helper()
+	for limit := time.Now().Add(patience); ; time.Sleep(time.Millisecond) {
+		s := op.Socket(domain, unix.SOCK_STREAM|unix.SOCK_NONBLOCK, 0)
+		c := op.Connect(-1, addr).From(s)
+		err := r.do(s.Link(), c)
+		r.ok(op.Close(s.N))
+		if errors.Is(c.Err, unix.ECONNREFUSED) {
+			return
+		}
+		if err != nil || time.Now().After(limit) {
+			r.Fatalf("the listener is closed, and connect says %v", err)
+		}
 	}
 }
 
