@@ -24,9 +24,9 @@ func (c *UDPConn) ReadBatch(ctx context.Context, ps []Packet) (int, error) {
 	return n, c.opError("read", err)
 }
 
-// WriteBatch sends all of ps, each to its Addr, with as few system calls as the kernel needs. It blocks while there is no
-// room, as Write does, and ends early when ctx does, with the cause of that. It returns how many it sent: with an error,
-// those before the one that failed. The buffers belong to weir until WriteBatch returns.
+// WriteBatch sends all of ps, each to its Addr, many with one system call. It blocks while there is no room, as Write does,
+// and ends early when ctx does, with the cause of that. It returns how many it sent: with an error, those before the one that
+// failed. The buffers belong to weir until WriteBatch returns.
 func (c *UDPConn) WriteBatch(ctx context.Context, ps []Packet) (int, error) {
 	if !c.ok() {
 		return 0, syscall.EINVAL

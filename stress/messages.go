@@ -26,7 +26,7 @@ func checkMessage(size int) error {
 }
 
 // exchange is a worker's operation: it sends a message, waits for the whole of it to come back, and compares.
-func exchange(conn net.Conn, size int, seed uint64) func() error {
+func exchange(conn io.ReadWriter, size int, seed uint64) func() error {
 	sent, got := make([]byte, size), make([]byte, size)
 	for i := range sent {
 		sent[i] = byte(i)

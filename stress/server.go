@@ -29,7 +29,7 @@ type serverSpec struct {
 	Drive   string `json:"drive,omitempty"`
 	Backend string `json:"backend,omitempty"`
 	Loops   int    `json:"loops,omitempty"`
-	Buffer  int    `json:"buffer,omitempty"`  // of "idle": bytes for each connection
+	Buffer  int    `json:"buffer,omitempty"`  // of "idle": bytes for each connection; of "udp" and "udp-batch": for each datagram
 	Receive bool   `json:"receive,omitempty"` // of "idle" on weir: none, it waits in Receive
 }
 
@@ -79,11 +79,10 @@ func beServer(spec string, in io.Reader, out io.Writer) error {
 		defer weir.Close()
 		s.weir = weir
 	}
-	start := map[string]func(side) (string, func() error, error){
-		"udp": udpServer, "udp-batch": udpBatchServer, "http": httpServer,
-		"idle": func(s side) (string, func() error, error) { return idleServer(s, what) },
+	start := map[string]func(side, serverSpec) (string, func() error, error){
+		"udp": udpServer, "udp-batch": udpBatchServer, "http": httpServer, "idle": idleServer,
 	}[what.Kind]
-	address, stop, err := start(s)
+	address, stop, err := start(s, what)
 	if err != nil {
 		return err
 	}
@@ -195,7 +194,7 @@ func (s *server) stop() error {
 }
 
 // udpServer sends every datagram back, one at a time.
-func udpServer(s side) (string, func() error, error) {
+func udpServer(s side, what serverSpec) (string, func() error, error) {
 	pc, err := s.listenPacket("udp", "127.0.0.1:0")
 	if err != nil {
 		return "", nil, err
@@ -206,7 +205,7 @@ func udpServer(s side) (string, func() error, error) {
 	})
 	var serving sync.WaitGroup
 	serving.Go(func() {
-		for buf := make([]byte, maxMessage); ; {
+		for buf := make([]byte, what.Buffer); ; {
 			n, from, err := conn.ReadFromUDPAddrPort(buf)
 			if err != nil {
 				return
@@ -219,9 +218,9 @@ func udpServer(s side) (string, func() error, error) {
 
 // udpBatchServer sends datagrams back as many at a time as there are. Package net has nothing like it: it does as
 // udpServer does.
-func udpBatchServer(s side) (string, func() error, error) {
+func udpBatchServer(s side, what serverSpec) (string, func() error, error) {
 	if s.weir == nil {
-		return udpServer(s)
+		return udpServer(s, what)
 	}
 	pc, err := s.listenPacket("udp", "127.0.0.1:0")
 	if err != nil {
@@ -232,12 +231,10 @@ func udpBatchServer(s side) (string, func() error, error) {
 	serving.Go(func() {
 		bufs, ps := make([][]byte, 64), make([]aio.Packet, 64)
 		for i := range bufs {
-			bufs[i] = make([]byte, maxMessage)
+			bufs[i] = make([]byte, what.Buffer)
+			ps[i].Buf = bufs[i]
 		}
 		for ctx := context.Background(); ; {
-			for i := range ps {
-				ps[i] = aio.Packet{Buf: bufs[i]}
-			}
 			n, err := conn.ReadBatch(ctx, ps)
 			if err != nil {
 				return
@@ -246,13 +243,16 @@ func udpBatchServer(s side) (string, func() error, error) {
 				ps[i].Buf = ps[i].Buf[:ps[i].N]
 			}
 			conn.WriteBatch(ctx, ps[:n])
+			for i := range n {
+				ps[i].Buf = bufs[i]
+			}
 		}
 	})
 	return pc.LocalAddr().String(), func() error { defer serving.Wait(); return pc.Close() }, nil
 }
 
 // httpServer says hello.
-func httpServer(s side) (string, func() error, error) {
+func httpServer(s side, _ serverSpec) (string, func() error, error) {
 	ln, err := s.listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		return "", nil, err
