@@ -90,6 +90,14 @@ func (c *cpus) beLoad() (undo func() error, err error) {
 	return undo, nil
 }
 
+// threads is how many threads a load that is another program should have: two are enough for a server, if each has a processor.
+func (c *cpus) threads() int {
+	if c == nil {
+		return 2
+	}
+	return min(c.load.Count(), 2)
+}
+
 // moveThreads moves all threads of this process; those that come later stay with the thread that makes them.
 func moveThreads(set *unix.CPUSet) error {
 	tasks, err := os.ReadDir("/proc/self/task")

@@ -45,6 +45,9 @@ func TestApart(t *testing.T) {
 	if got := child((*cpus)(nil).startServer); got != whole {
 		t.Errorf("together the server has %q of %q", got, whole)
 	}
+	if n := on.threads(); n != min(all.Count()-1, 2) || (*cpus)(nil).threads() != 2 {
+		t.Errorf("%d threads for %d CPUs, together %d", n, all.Count(), (*cpus)(nil).threads())
+	}
 	procs := runtime.GOMAXPROCS(0)
 	undo, err := on.beLoad()
 	if err != nil {

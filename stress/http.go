@@ -63,7 +63,7 @@ func (h *httpHello) measure(ctx context.Context, s side, n int) (_ Figures, err 
 }
 
 func (h *httpHello) wrk(ctx context.Context, address string, conns int, d time.Duration) (Figures, error) {
-	cmd := exec.CommandContext(ctx, "wrk", "--latency", "-t", strconv.Itoa(min(conns, 2)), "-c", strconv.Itoa(conns),
+	cmd := exec.CommandContext(ctx, "wrk", "--latency", "-t", strconv.Itoa(min(conns, h.on.threads())), "-c", strconv.Itoa(conns),
 		"-d", fmt.Sprintf("%ds", d/time.Second), "http://"+address+"/")
 	var buf bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &buf, &buf

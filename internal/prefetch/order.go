@@ -31,9 +31,14 @@ const (
 	maxProcs = 1 << 8
 )
 
+// deepLines is how many lines of a stack are fetched at most, by measurement: net/http touches so many. Of coroutines it is fewer,
+// see Goroutine.Fetch, since those are fetched many at a time.
+const deepLines = 36
+
 // place is a goroutine that has given way, and what it touches when it goes on.
 type place struct {
 	goroutine        Goroutine
+	end              uintptr // of its stack, where it began
 	then, also, data Addr
 }
 

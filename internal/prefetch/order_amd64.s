@@ -25,10 +25,12 @@ untimed:
 	INCL order_n(AX)
 	MOVL DI, n+32(FP)
 	ANDL $(const_orderSize-1), DI
-	LEAQ (DI)(DI*4), DI
-	LEAQ order_places(AX)(DI*8), AX // a place is 5 words
+	IMUL3Q $place__size, DI, DI
+	LEAQ order_places(AX)(DI*1), AX
 	MOVQ DX, (place_goroutine+Goroutine_stack)(AX)
 	MOVQ SI, (place_goroutine+Goroutine_record)(AX)
+	MOVQ 8(SI), SI // the record begins with where the stack begins and ends
+	MOVQ SI, place_end(AX)
 	MOVQ BX, place_then(AX)
 	MOVQ CX, place_also(AX)
 	MOVQ R8, place_data(AX)
@@ -45,34 +47,35 @@ TEXT ·next(SB), NOSPLIT, $0-17
 	SETLS fetched+16(FP)
 	JHI  none
 	ANDL $(const_orderSize-1), BX
-	LEAQ (BX)(BX*4), BX
-	LEAQ order_places(AX)(BX*8), AX
+	IMUL3Q $place__size, BX, BX
+	LEAQ order_places(AX)(BX*1), AX
 	MOVQ (place_goroutine+Goroutine_stack)(AX), BX
+	MOVQ place_end(AX), R8
 	MOVQ (place_goroutine+Goroutine_record)(AX), CX
 	MOVQ place_then(AX), DX
 	MOVQ place_also(AX), SI
 	MOVQ place_data(AX), DI
 
-	// What Goroutine.Fetch asks for and the rest, without calls and loops: their code would have to be fetched first.
+	// Without calls: their code would have to be fetched first.
 	PREFETCHT0 (CX)
 	PREFETCHT0 64(CX)
 	PREFETCHT0 128(CX)
 	PREFETCHT0 192(CX)
 	PREFETCHT0 384(CX)
-	PREFETCHT0 -128(BX)
-	PREFETCHT0 -64(BX)
-	PREFETCHT0 (BX)
-	PREFETCHT0 64(BX)
-	PREFETCHT0 128(BX)
-	PREFETCHT0 192(BX)
-	PREFETCHT0 256(BX)
-	PREFETCHT0 320(BX)
-	PREFETCHT0 384(BX)
-	PREFETCHT0 448(BX)
 	PREFETCHT0 (DX)
 	PREFETCHT0 64(DX)
 	PREFETCHT0 (SI)
 	PREFETCHT0 (DI)
+	SUBQ       $128, BX
+	LEAQ       (const_deepLines*64)(BX), CX
+	CMPQ       R8, CX
+	CMOVQHI    CX, R8
+
+stack:
+	PREFETCHT0 (BX)
+	ADDQ       $64, BX
+	CMPQ       BX, R8
+	JCS        stack
 
 none:
 	RET

@@ -24,12 +24,13 @@ untimed:
 	MOVW  R5, order_n(R0)
 	MOVW  R4, n+32(FP)
 	AND   $(const_orderSize-1), R4
-	ADD   R4<<2, R4
-	LSL   $3, R4 // a place is 5 words
-	ADD   R4, R0
+	MOVD  $place__size, R5
+	MADD  R5, R0, R4, R0
 	ADD   $order_places, R0
 	MOVD  R3, (place_goroutine+Goroutine_stack)(R0)
 	MOVD  g, (place_goroutine+Goroutine_record)(R0)
+	MOVD  8(g), R3 // the record begins with where the stack begins and ends
+	MOVD  R3, place_end(R0)
 	MOVD  R1, place_then(R0)
 	MOVD  R2, place_also(R0)
 	MOVD  R6, place_data(R0)
@@ -47,37 +48,36 @@ TEXT ·next(SB), NOSPLIT, $0-17
 	MOVB  R3, fetched+16(FP)
 	BHI   none
 	AND   $(const_orderSize-1), R1
-	ADD   R1<<2, R1
-	LSL   $3, R1
-	ADD   R1, R0
+	MOVD  $place__size, R2
+	MADD  R2, R0, R1, R0
 	ADD   $order_places, R0
 	MOVD  (place_goroutine+Goroutine_stack)(R0), R1
+	MOVD  place_end(R0), R6
 	MOVD  (place_goroutine+Goroutine_record)(R0), R2
 	MOVD  place_then(R0), R3
 	MOVD  place_also(R0), R4
 	MOVD  place_data(R0), R5
 
-	// What Goroutine.Fetch asks for and the rest, without calls and loops: their code would have to be fetched first.
+	// Without calls: their code would have to be fetched first.
 	PRFM (R2), PLDL1KEEP
 	PRFM 64(R2), PLDL1KEEP
 	PRFM 128(R2), PLDL1KEEP
 	PRFM 192(R2), PLDL1KEEP
 	PRFM 384(R2), PLDL1KEEP
-	SUB  $128, R1
-	PRFM (R1), PLDL1KEEP
-	PRFM 64(R1), PLDL1KEEP
-	PRFM 128(R1), PLDL1KEEP
-	PRFM 192(R1), PLDL1KEEP
-	PRFM 256(R1), PLDL1KEEP
-	PRFM 320(R1), PLDL1KEEP
-	PRFM 384(R1), PLDL1KEEP
-	PRFM 448(R1), PLDL1KEEP
-	PRFM 512(R1), PLDL1KEEP
-	PRFM 576(R1), PLDL1KEEP
 	PRFM (R3), PLDL1KEEP
 	PRFM 64(R3), PLDL1KEEP
 	PRFM (R4), PLDL1KEEP
 	PRFM (R5), PLDL1KEEP
+	SUB  $128, R1
+	ADD  $(const_deepLines*64), R1, R2
+	CMP  R2, R6
+	CSEL HI, R2, R6, R6
+
+stack:
+	PRFM (R1), PLDL1KEEP
+	ADD  $64, R1
+	CMP  R6, R1
+	BLO  stack
 
 none:
 	RET

@@ -7,6 +7,7 @@ import (
 	"sync"
 	"testing"
 	"time"
+	"unsafe"
 )
 
 // TestOrder guards that who gives way is written down, where Fetch would look for it, and that the order goes round.
@@ -29,6 +30,9 @@ func TestOrder(t *testing.T) {
 	if p := o.places[0].goroutine; p.record != here.record || here.stack-p.stack+256 > 512 {
 		t.Errorf("%+v, and Here says %+v", p, here)
 	}
+	if begins := (*[2]uintptr)(*(*unsafe.Pointer)(unsafe.Pointer(&here.record))); o.places[0].end != begins[1] {
+		t.Errorf("the stack ends at %#x, want %#x", o.places[0].end, begins[1])
+	}
 	for _, tt := range []struct {
 		after uint32
 		want  bool
@@ -43,6 +47,21 @@ func TestOrder(t *testing.T) {
 			}
 			if o.n != n || o.places != before {
 				t.Error("who fetches changes the order")
+			}
+		}
+	}
+}
+
+// TestDeep guards that it does not matter how deep a stack is said to be, nor where.
+func TestDeep(t *testing.T) {
+	o := new(order)
+	var here Goroutine
+	here.Here()
+	for _, stack := range []uintptr{here.stack, 0, 64, ^uintptr(0), ^uintptr(0) - deepLines*line} {
+		for _, end := range []uintptr{0, 1, ^uintptr(0), stack, stack + 1, stack + deepLines*line - 1, stack + deepLines*line, stack - 1} {
+			o.places[0] = place{goroutine: Goroutine{stack, here.record}, end: end}
+			if o.n = crowd; !next(o, 0) {
+				t.Fatalf("from %#x to %#x: not fetched", stack, end)
 			}
 		}
 	}
