@@ -18,6 +18,8 @@ import (
 	"strings"
 	"sync"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/weirgo/weir/aio"
 )
 
@@ -146,6 +148,11 @@ func startServer(spec serverSpec, on *cpus) (*server, error) {
 	if err != nil {
 		return nil, err
 	}
+	if f, ok := out.(*os.File); ok { // clients that are always ready to run keep Go's scheduler from looking for events: so a thread waits
+		if err := unix.SetNonblock(int(f.Fd()), false); err != nil {
+			return nil, err
+		}
+	}
 	s.out = bufio.NewReader(out)
 	if err := on.startServer(s.cmd); err != nil {
 		return nil, err
@@ -193,6 +200,9 @@ func (s *server) stop() error {
 	return nil
 }
 
+// udpQueue is room, in bytes, for what all clients may send before a server gets to it; the system may allow less.
+const udpQueue = 4 << 20
+
 // udpServer sends every datagram back, one at a time.
 func udpServer(s side, what serverSpec) (string, func() error, error) {
 	pc, err := s.listenPacket("udp", "127.0.0.1:0")
@@ -200,9 +210,13 @@ func udpServer(s side, what serverSpec) (string, func() error, error) {
 		return "", nil, err
 	}
 	conn := pc.(interface {
+		SetReadBuffer(int) error
 		ReadFromUDPAddrPort([]byte) (int, netip.AddrPort, error)
 		WriteToUDPAddrPort([]byte, netip.AddrPort) (int, error)
 	})
+	if err := conn.SetReadBuffer(udpQueue); err != nil {
+		return "", nil, errors.Join(err, pc.Close())
+	}
 	var serving sync.WaitGroup
 	serving.Go(func() {
 		for buf := make([]byte, what.Buffer); ; {
@@ -227,6 +241,9 @@ func udpBatchServer(s side, what serverSpec) (string, func() error, error) {
 		return "", nil, err
 	}
 	conn := pc.(*aio.UDPConn)
+	if err := conn.SetReadBuffer(udpQueue); err != nil {
+		return "", nil, errors.Join(err, pc.Close())
+	}
 	var serving sync.WaitGroup
 	serving.Go(func() {
 		bufs, ps := make([][]byte, 64), make([]aio.Packet, 64)

@@ -79,13 +79,13 @@ func OpenIn(dir int, name string, flags int, mode uint32, resolve uint64) *Op {
 }
 
 // Close is close(2). The descriptor is gone also if it fails; nothing else must use it any more. What is in flight on it
-// goes on, and keeps the file open until it is over: CloseSocket ends that first. What a worker thread of io_uring did,
-// such as Shutdown or Bind to a path, keeps it open until the thread that submitted it runs next. Errors: EBADF, and EIO,
-// ENOSPC or EDQUOT of earlier writes. Linux 5.6. For files, directories, pipes.
+// goes on, and keeps the file open until it is over: CloseSocket ends that first. Errors: EBADF, and EIO, ENOSPC or EDQUOT
+// of earlier writes. Linux 5.6. For files, directories, pipes.
 func Close(fd int) *Op { return of(backends.Op{Code: backends.OpClose, FD: fd}) }
 
 // CloseSocket is Close that first cancels whatever this loop has in flight on fd and waits for its end: that ends with
-// net.ErrClosed, unless it was done anyway. It works for all kinds of descriptors.
+// net.ErrClosed, unless it was done anyway. It works for all kinds of descriptors. What a worker thread of io_uring did,
+// such as Shutdown or Bind to a path, keeps the socket open a moment longer: until the thread that submitted it runs next.
 func CloseSocket(fd int) *Op {
 	return of(backends.Op{Code: backends.OpClose, FD: fd, Flags: backends.CloseAll})
 }

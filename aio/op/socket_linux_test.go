@@ -92,13 +92,16 @@ func (r *on) refused(domain int, addr net.Addr) {
 	for limit := time.Now().Add(patience); ; time.Sleep(time.Millisecond) {
 		s := op.Socket(domain, unix.SOCK_STREAM|unix.SOCK_NONBLOCK, 0)
 		c := op.Connect(-1, addr).From(s)
-		err := r.do(s.Link(), c)
+		r.do(s.Link(), c)
+		if s.Err != nil {
+			r.Fatal(s.Err)
+		}
 		r.ok(op.Close(s.N))
 		if errors.Is(c.Err, unix.ECONNREFUSED) {
 			return
 		}
-		if err != nil || time.Now().After(limit) {
-			r.Fatalf("the listener is closed, and connect says %v", err)
+		if c.Err != nil && c.Err != unix.EAGAIN || time.Now().After(limit) { // EAGAIN: the backlog is full
+			r.Fatalf("the listener is closed, and connect says %v", c.Err)
 		}
 	}
 }

@@ -78,16 +78,26 @@ func (d *Datagrams) Send(i int, buf []byte, addressed bool, segment int) {
 	}
 }
 
-// size is the room of the i-th, or what it costs beside: a datagram is about as much work as 1 KiB.
-func (d *Datagrams) size(i int) int { return max(int(d.iovecs[i].Len), 1<<10) }
+// aside is what a datagram costs beside its bytes: about as much as so many.
+const aside = 1 << 10
 
 // room is that for what one call may receive.
 func (d *Datagrams) room() int {
 	n := 0
 	for i := range d.n {
-		n += d.size(i)
+		n += max(int(d.iovecs[i].Len), aside)
 	}
 	return n
+}
+
+// size is what it costs to send the i-th, in bytes.
+func (d *Datagrams) size(i int) int {
+	n, datagrams := int(d.iovecs[i].Len), 1
+	if d.headers[i].hdr.Control != nil {
+		segment := int(binary.NativeEndian.Uint16(d.control[i][unix.CmsgLen(0):]))
+		datagrams = (n + segment - 1) / segment
+	}
+	return max(n, datagrams*aside)
 }
 
 // portion is the end of those from first on that are sent with the P kept, or else of the first alone.

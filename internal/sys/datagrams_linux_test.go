@@ -39,6 +39,25 @@ func TestPortions(t *testing.T) {
 	}
 }
 
+// What the kernel cuts into datagrams counts as so many.
+func TestSegmentPortions(t *testing.T) {
+	d := new(Datagrams)
+	d.Use(6)
+	for i, segment := range []int{100, 100, 99, 1000, 0, 1} {
+		d.Send(i, make([]byte, 800), false, segment)
+	}
+	for i, want := range []int{8 << 10, 8 << 10, 9 << 10, 1 << 10, 1 << 10, 800 << 10} {
+		if got := d.size(i); got != want {
+			t.Errorf("%d: %d, want %d", i, got, want)
+		}
+	}
+	for _, tt := range [][2]int{{0, 2}, {1, 2}, {2, 5}, {5, 6}} {
+		if got := d.portion(tt[0], 6); got != tt[1] {
+			t.Errorf("from %d to %d, want %d", tt[0], got, tt[1])
+		}
+	}
+}
+
 // TrySend tells how many it has sent, and TryRecv takes what is there, in order.
 func TestDatagrams(t *testing.T) {
 	fds, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_SEQPACKET|unix.SOCK_CLOEXEC, 0)
