@@ -131,8 +131,14 @@ func (c *UDPConn) sendSome(ctx context.Context, d *sys.Datagrams, ps []Packet) (
 		default:
 			return sent, os.NewSyscallError("sendmmsg", errno)
 		}
-		if err := h.check(s); err != nil && sent < len(ps) {
+		if sent == len(ps) {
+			break
+		}
+		if err := h.check(s); err != nil {
 			return sent, err
+		}
+		if ctx.Err() != nil {
+			return sent, context.Cause(ctx)
 		}
 	}
 	return sent, err

@@ -284,3 +284,37 @@ func BenchmarkUDPEcho(b *testing.B) {
 		}
 	}
 }
+
+// A long batch ends when it should, also if there is always room: by a deadline, by a context, by Close. What it says to have
+// sent is less than all.
+func TestLongBatchEnds(t *testing.T) {
+	each(t, func(t *testing.T, io *aio.IO) {
+		_, self := listenUDP(t, io)
+		ps := make([]aio.Packet, 500_000) // takes far longer than what ends it
+		for i := range ps {
+			ps[i] = aio.Packet{Buf: []byte{1}, Addr: self}
+		}
+		for name, tt := range map[string]struct {
+			end  func(c *aio.UDPConn, cancel context.CancelFunc)
+			want error
+		}{
+			"deadline": {func(c *aio.UDPConn, _ context.CancelFunc) { c.SetWriteDeadline(time.Now()) }, os.ErrDeadlineExceeded},
+			"context":  {func(_ *aio.UDPConn, cancel context.CancelFunc) { cancel() }, context.Canceled},
+			"close":    {func(c *aio.UDPConn, _ context.CancelFunc) { c.Close() }, net.ErrClosed},
+		} {
+			c, _ := listenUDP(t, io)
+			ctx, cancel := context.WithCancel(context.Background())
+			defer cancel()
+			time.AfterFunc(time.Millisecond, func() { tt.end(c, cancel) })
+			if n, err := c.WriteBatch(ctx, ps); n == len(ps) || !errors.Is(err, tt.want) {
+				t.Errorf("%s: sent %d of %d, %v", name, n, len(ps), err)
+			}
+		}
+		c, _ := listenUDP(t, io)
+		ctx, cancel := context.WithCancel(context.Background())
+		cancel()
+		if n, err := c.WriteBatch(ctx, ps[:1]); n != 1 || err != nil {
+			t.Errorf("what is sent at once is sent: %d, %v", n, err)
+		}
+	})
+}
