@@ -2,11 +2,16 @@ package main
 
 import (
 	"encoding/json"
+	"errors"
+	"net"
+	"os"
 	"os/exec"
 	"regexp"
 	"strings"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // Datagrams in batches come back like others. On a loop's thread, too, batches are the callers' own work.
@@ -143,5 +148,41 @@ func TestServerFails(t *testing.T) {
 	}
 	if !strings.Contains(err.Error(), `no backend is called "nonsense"`) {
 		t.Errorf("%v", err)
+	}
+}
+
+// Whether clients sleep or not, an answer that is lost ends a run in place of holding it up, and so does a server that is gone.
+func TestLostAnswer(t *testing.T) {
+	silent, err := net.ListenPacket("udp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer silent.Close()
+	for _, on := range []*cpus{nil, {}} {
+		conn, err := (&udp{on: on}).dial(silent.LocalAddr().String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer conn.Close()
+		switch c := conn.(type) {
+		case impatient:
+			c.loss = 10 * time.Millisecond
+			conn = c
+		case sleepless:
+			c.loss = 10 * time.Millisecond
+			conn = c
+		}
+		if err := exchange(conn, 64, 1)(); !errors.Is(err, os.ErrDeadlineExceeded) {
+			t.Errorf("%T: nobody answers: %v", conn, err)
+		}
+	}
+	conn, err := (&udp{on: &cpus{}}).dial(silent.LocalAddr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	silent.Close()
+	if err := exchange(conn, 64, 1)(); !errors.Is(err, unix.ECONNREFUSED) {
+		t.Errorf("nobody is there: %v", err)
 	}
 }

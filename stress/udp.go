@@ -76,7 +76,7 @@ func (u *udp) crew(s side, n int, seed uint64) (*crew, error) {
 func (u *udp) dial(address string) (io.ReadWriteCloser, error) {
 	if u.on == nil {
 		conn, err := net.Dial("udp", address)
-		return impatient{conn}, err
+		return impatient{conn, lossTime}, err
 	}
 	to, err := netip.ParseAddrPort(address)
 	if err != nil {
@@ -90,25 +90,31 @@ func (u *udp) dial(address string) (io.ReadWriteCloser, error) {
 		unix.Close(fd)
 		return nil, os.NewSyscallError("connect", err)
 	}
-	return sleepless(fd), nil
+	return sleepless{fd, lossTime}, nil
 }
 
 // lossTime is after how long an answer is lost, which never happens here.
 const lossTime = 5 * time.Second
 
-// impatient is a connection whose Read waits no longer than lossTime.
-type impatient struct{ net.Conn }
+// impatient is a connection whose Read waits no longer than loss.
+type impatient struct {
+	net.Conn
+	loss time.Duration
+}
 
 func (c impatient) Read(p []byte) (int, error) {
-	if err := c.SetReadDeadline(time.Now().Add(lossTime)); err != nil {
+	if err := c.SetReadDeadline(time.Now().Add(c.loss)); err != nil {
 		return 0, err
 	}
 	return c.Conn.Read(p)
 }
 
-// sleepless is a socket whose Read lets other goroutines run, and tries, until there is something. Nothing that it does
-// takes long, so it does not tell the scheduler of its system calls.
-type sleepless int
+// sleepless is a socket whose Read lets other goroutines run, and tries, until there is something or, as it seems, will
+// be nothing. Nothing that it does takes long, so it does not tell the scheduler of its system calls.
+type sleepless struct {
+	fd   int
+	loss time.Duration
+}
 
 func (s sleepless) Read(p []byte) (int, error) {
 	for limit := (time.Time{}); ; {
@@ -121,7 +127,7 @@ func (s sleepless) Read(p []byte) (int, error) {
 		}
 		switch now := time.Now(); {
 		case limit.IsZero():
-			limit = now.Add(lossTime)
+			limit = now.Add(s.loss)
 		case now.After(limit):
 			return 0, os.ErrDeadlineExceeded
 		}
@@ -130,11 +136,11 @@ func (s sleepless) Read(p []byte) (int, error) {
 
 func (s sleepless) Write(p []byte) (int, error) { return s.call(unix.SYS_SENDTO, p) }
 
-func (s sleepless) Close() error { return unix.Close(int(s)) }
+func (s sleepless) Close() error { return unix.Close(s.fd) }
 
 // call is recvfrom(2) or sendto(2), from and to the peer.
 func (s sleepless) call(trap uintptr, p []byte) (int, error) {
-	n, _, errno := unix.RawSyscall6(trap, uintptr(s), uintptr(unsafe.Pointer(unsafe.SliceData(p))), uintptr(len(p)), 0, 0, 0)
+	n, _, errno := unix.RawSyscall6(trap, uintptr(s.fd), uintptr(unsafe.Pointer(unsafe.SliceData(p))), uintptr(len(p)), 0, 0, 0)
 	if errno != 0 {
 		return 0, errno
 	}
