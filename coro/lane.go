@@ -62,7 +62,8 @@ func (l *taskLane) Retry(try lane.Try, fd int, p []byte, then [3]prefetch.Addr) 
 		return 0, false
 	}
 	t.retry.call, t.retry.fd, t.retry.p, t.retry.then = try, fd, p, then
-	t.giveWay()
+	t.s.makeReady(t)
+	t.s.change(&t.sitter, t.s.successor(t))
 	return t.retry.res, true
 }
 

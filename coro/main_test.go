@@ -112,7 +112,7 @@ func newRig(t testing.TB, s *Scheduler, k *sim.Sim) *rig {
 		if n := st.Loop.InFlight; n != 0 {
 			t.Errorf("%d operations are in flight after Close", n)
 		}
-		if s.youngest != nil || s.children != 0 || !s.ready.empty() || !s.starved.empty() {
+		if s.youngest != nil || s.children != 0 || !s.ready.empty() || !s.starved.empty() || !s.fresh.empty() {
 			t.Error("tasks are left in lists after Close")
 		}
 	})

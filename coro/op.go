@@ -61,10 +61,11 @@ func (t *Task) do(ctx context.Context, c *aiort.Completion) error {
 	return err
 }
 
-// operate parks t until what t.op says is over. The loop submits it, on its own stack: so nothing of the loop is touched
-// by one who only believes to be the coroutine.
+// operate parks t until what t.op says is over. The loop's goroutine submits it: so nothing of the loop is touched by one who
+// only believes to be the coroutine, and the stacks of coroutines need no room for it.
 func (t *Task) operate(a aborter) error {
-	t.fresh, t.op.err = true, nil
+	t.op.err = nil
+	t.s.fresh.push(t)
 	t.wait(a)
 	return t.op.err
 }
@@ -122,7 +123,9 @@ func (w *worker) operationsOver(err error) {
 func (o *opWait) abort(t *Task) {
 	switch {
 	case !o.flying:
-		t.s.starved.remove(t)
+		if !t.s.starved.remove(t) {
+			t.s.fresh.remove(t)
+		}
 		if o.err = t.cancelled(); o.err == nil {
 			o.err = aiort.ErrCanceled // the context that it was given has ended
 		}

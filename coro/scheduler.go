@@ -29,11 +29,17 @@ type Scheduler struct {
 	tid     int // of the loop's thread
 
 	// What follows is of the loop's thread.
-	ready   readyQueue
-	starved taskQueue // waiting for room on the loop
-	family            // tasks without a parent
-	idle    []*worker
-	corpse  *worker // see worker.die
+	ready    readyQueue
+	budget   int       // for how many tasks more there is time before the loop's turn
+	share    int       // of the next in ready, what the loop's goroutine does for them has been done for so many
+	fresh    taskQueue // parked for operations that have not been submitted
+	starved  taskQueue // waiting for room on the loop
+	family             // tasks without a parent
+	finished *Task     // is done, and has not been retired
+	sitter             // of the loop's goroutine
+	back     bool      // who goes on is to hand the thread to the loop's goroutine at once
+	idle     []*worker
+	corpse   *worker // see worker.die
 
 	current atomic.Pointer[Task] // the task that runs, or ran last
 	looked  atomic.Bool          // by the watchdog, since a task was resumed
@@ -110,10 +116,10 @@ func (s *Scheduler) serve(ready chan<- error) {
 		s.turn()
 	}
 	for _, w := range s.idle {
-		w.stop()
+		s.dismiss(w)
 	}
 	if s.corpse != nil {
-		s.corpse.stop() // ends this goroutine
+		s.corpse.seat.end() // ends this goroutine
 	}
 }
 
@@ -129,16 +135,21 @@ func (s *Scheduler) over() bool {
 
 // turn runs tasks that are ready, until none is or they have had their share, and then the loop once.
 func (s *Scheduler) turn() {
-	for budget := s.o.Budget; ; {
+	for s.budget = s.o.Budget; ; {
 		s.takeInbox()
-		for budget > 0 && !s.ready.empty() {
-			n := s.retry(budget)
-			budget -= n
-			for ; n > 0; n-- {
-				s.resume(s.ready.pop())
+		for s.budget > 0 && !s.ready.empty() {
+			if s.share == 0 {
+				s.share = s.retry(s.budget)
 			}
+			t := s.ready.pop()
+			s.run(t)
+			if t.worker == nil {
+				s.employ(t)
+			}
+			s.change(&s.sitter, t.at)
+			s.settle()
 		}
-		if budget == 0 || s.inbox.Empty() {
+		if s.budget == 0 || s.inbox.Empty() {
 			break
 		}
 	}
@@ -186,7 +197,8 @@ func (s *Scheduler) prefetch(n int) {
 	for i := range n {
 		t := s.ready.at(i)
 		t.place.Fetch()
-		prefetch.OfFunc(&t.resume).Fetch()
+		prefetch.Of(t.at).Fetch()
+		t.over.Fetch()
 		if r := &t.retry; r.call != nil {
 			for _, a := range r.then {
 				a.Fetch()
@@ -195,32 +207,52 @@ func (s *Scheduler) prefetch(n int) {
 		}
 	}
 	for i := range n {
-		if t := s.ready.at(i); t.resume != nil {
-			prefetch.OfFunc(&t.resume).Through()
+		if t := s.ready.at(i); t.over != 0 {
+			t.over.Through()
 		}
 	}
 }
 
-// resume runs t until it waits, yields or is done.
-func (s *Scheduler) resume(t *Task) {
+// settle does what those who ran have left to the loop's goroutine.
+func (s *Scheduler) settle() {
+	for t := s.fresh.pop(); t != nil; t = s.fresh.pop() {
+		s.submit(t)
+	}
+	if t := s.finished; t != nil {
+		s.finished = nil
+		s.retire(t)
+	}
+}
+
+// run makes t, which has been taken out of the ready queue, the one that runs. The caller hands it the thread.
+func (s *Scheduler) run(t *Task) {
 	t.become(stateRunning)
 	t.direct = 0
 	s.resumed++
+	s.budget--
+	s.share = max(s.share-1, 0)
 	if s.looked.Load() {
 		s.looked.Store(false) // before the watchdog can see t
 	}
 	s.current.Store(t)
-	if t.resume == nil {
-		s.employ(t)
+}
+
+// successor makes the next task that is ready the one that runs, unless there is something for the loop's goroutine to do
+// first. It returns the seat that of, which is about to park, has to take.
+func (s *Scheduler) successor(of *Task) *seat {
+	of.place.Here()
+	if s.budget == 0 || s.ready.empty() {
+		return s.at
 	}
-	t.resume()
-	switch {
-	case t.fresh:
-		t.fresh = false
-		s.submit(t)
-	case t.state == stateDone:
-		s.retire(t)
+	t := s.ready.at(0)
+	if t == of || t.worker == nil {
+		return s.at
 	}
+	if s.share == 0 {
+		s.share = s.retry(s.budget)
+	}
+	s.run(s.ready.pop())
+	return t.at
 }
 
 // makeReady puts a task that waits, or gives way, into the ready queue.
@@ -239,20 +271,19 @@ func (s *Scheduler) employ(t *Task) {
 		t.worker = newWorker(s)
 		s.count.workers.Add(1)
 	}
-	t.worker.task = t
-	t.resume = t.worker.next
+	t.worker.task, t.sitter = t, t.worker.sitter
 	t.employer.Store(t.worker)
 }
 
 // retire takes leave of a task that is done.
 func (s *Scheduler) retire(t *Task) {
 	if w := t.worker; w != nil { // nil: it died
-		t.worker, t.resume, t.yield, w.task = nil, nil, nil, nil
+		t.worker, w.task = nil, nil
 		t.employer.Store(nil)
 		if len(s.idle) < s.o.IdleWorkers {
 			s.idle = append(s.idle, w)
 		} else {
-			w.stop()
+			s.dismiss(w)
 		}
 	}
 	s.count.ended.Add(1)

@@ -25,10 +25,8 @@ type Task struct {
 	// What follows is of the loop's thread. What each call of a view needs comes first and together: with many tasks none of
 	// it is in the processor's caches any more when a task's turn comes.
 	state  state
-	direct uint8                   // system calls made for the views since it was resumed
-	fresh  bool                    // it has just parked for what op says: nothing has been submitted
-	resume func() (struct{}, bool) // of the worker
-	yield  func(struct{}) bool     // of the worker
+	direct uint8 // system calls made for the views since it was resumed
+	sitter       // while it has a worker
 	lane   taskLane
 	scope  *scope
 	own    scope              // the outermost one
@@ -36,7 +34,7 @@ type Task struct {
 	retry  retry
 
 	worker   *worker
-	next     *Task // in the line of those who wait for room
+	next     *Task // in the line of those who are to submit, or who wait for room
 	waiting  aborter
 	family          // its children
 	kin             // its place among those of its parent
@@ -115,7 +113,7 @@ func (t *Task) Yield() error {
 // giveWay parks t behind those that are ready.
 func (t *Task) giveWay() {
 	t.s.makeReady(t)
-	t.park()
+	t.s.change(&t.sitter, t.s.successor(t))
 }
 
 // Sleep waits for d, or until the task is cancelled: then it returns the cause. With d <= 0 it is a Yield.
@@ -146,12 +144,6 @@ func (s *sleep) abort(t *Task) {
 	if s.timer.Stop() {
 		t.s.makeReady(t)
 	}
-}
-
-// park switches to the loop. The caller has set the state that the task is in meanwhile.
-func (t *Task) park() {
-	t.place.Here()
-	t.yield(struct{}{})
 }
 
 // The Task as a context.

@@ -23,7 +23,7 @@ type aborter interface{ abort(t *Task) }
 func (t *Task) wait(a aborter) {
 	t.become(stateWaiting)
 	t.waiting = a
-	t.park()
+	t.s.change(&t.sitter, t.s.successor(t))
 	t.waiting = nil
 }
 

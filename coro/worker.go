@@ -1,7 +1,6 @@
 package coro
 
 import (
-	"iter"
 	"runtime"
 	"runtime/debug"
 	"sync/atomic"
@@ -10,15 +9,16 @@ import (
 	aiort "github.com/weirgo/weir/runtime"
 )
 
-// worker is a coroutine of the Go runtime on which tasks run, one after the other. The loop's goroutine resumes it
-// and it yields to the loop; both happen on the loop's thread, whose lock Go's runtime hands over.
+// worker is a goroutine on which tasks run, one after the other. It runs on the loop's thread, whose lock Go's runtime hands
+// over with the thread.
 type worker struct {
-	s     *Scheduler
-	task  *Task // nil: idle
-	next  func() (struct{}, bool)
-	stop  func()
-	yield func(struct{}) bool
-	goid  atomic.Int64 // of its goroutine, for the watchdog; 0: not asked for
+	seat   seat // in which its goroutine begins, and which ends with it
+	sitter      // while it has no task
+	quit   bool // it is to end when it is set going
+
+	s    *Scheduler
+	task *Task        // nil: idle
+	goid atomic.Int64 // of its goroutine, for the watchdog; 0: not asked for
 
 	runner op.Runner // of the task's lists of operations
 
@@ -30,28 +30,34 @@ type worker struct {
 func newWorker(s *Scheduler) *worker {
 	w := &worker{s: s}
 	w.opDone, w.opsDone, w.slept = w.operationOver, w.operationsOver, w.sleepOver
-	w.next, w.stop = iter.Pull(w.main)
+	w.seat.init(w.main)
+	w.at = &w.seat
 	return w
 }
 
-// main runs tasks until it is stopped.
-func (w *worker) main(yield func(struct{}) bool) {
-	w.yield = yield
-	if w.s.watched {
+// main runs tasks until it is dismissed.
+func (w *worker) main() {
+	s := w.s
+	if s.watched {
 		w.goid.Store(goroutineID())
 	}
-	for {
+	for !w.quit {
 		w.run()
-		if !yield(struct{}{}) {
-			return
-		}
+		s.finished = w.task
+		s.change(&w.sitter, s.at)
 	}
+	s.back = w.at != &w.seat // then it is not the loop's goroutine that goes on
+}
+
+// dismiss ends a worker that has no task. It is for the loop's goroutine.
+func (s *Scheduler) dismiss(w *worker) {
+	w.quit = true
+	s.change(&s.sitter, w.at)
 }
 
 // run runs w.task to its end. A panic is kept for whoever waits; after Goexit the worker is no more than a corpse.
 func (w *worker) run() {
 	t := w.task
-	t.yield = w.yield
 	returned := false
 	defer func() {
 		if returned {
@@ -79,19 +85,25 @@ func (w *worker) sleepOver(*aiort.Timer) aiort.Action {
 	return aiort.Disarm
 }
 
-// die ends a worker whose goroutine is in Goexit. That cannot be stopped, and would reach the loop's goroutine
-// through iter.Pull, which hands Goexit on to whoever called next. So the goroutine stays where it is, in a deferred
-// function, until another one that is dying too takes it along; the last one is taken along by the loop's goroutine at
-// its own end.
+// die ends a worker whose goroutine is in Goexit. That cannot be stopped, and would reach whoever goes on then through
+// iter.Pull, which hands Goexit on. So the goroutine stays where it is, in a deferred function, until another one that is
+// dying too takes it along; the last one is taken along by the loop's goroutine at its own end.
 func (w *worker) die() {
-	before := w.s.corpse
-	w.s.corpse = w
+	s := w.s
+	before := s.corpse
+	s.corpse, s.finished = w, w.task
 	w.task.worker = nil
 	w.task.employer.Store(nil)
-	defer w.yield(struct{}{}) // returns when w is stopped
+	defer w.rest()
 	if before != nil {
-		before.stop() // a Goexit of its own: the line above runs next
+		before.seat.end() // a Goexit of its own: the line above runs next
 	}
+}
+
+// rest parks the goroutine in its own seat, since that ends with it, until somebody ends it there.
+func (w *worker) rest() {
+	w.s.back = w.s.at != &w.seat // then it is not the loop's goroutine that sits there
+	w.s.change(&w.sitter, &w.seat)
 }
 
 // goroutineID is the number by which stack dumps name the calling goroutine.
