@@ -17,8 +17,6 @@ import (
 	"github.com/weirgo/weir/backends"
 	"github.com/weirgo/weir/internal/backoff"
 	"github.com/weirgo/weir/internal/lane"
-	"github.com/weirgo/weir/internal/prefetch"
-	"github.com/weirgo/weir/internal/sys"
 	aiort "github.com/weirgo/weir/runtime"
 	"github.com/weirgo/weir/sched"
 )
@@ -337,104 +335,6 @@ func (h *handle) setDeadline(when int64, sides ...*side) error {
 		}
 	}
 	return nil
-}
-
-// recv reads from a stream socket.
-func (h *handle) recv(ctx context.Context, p []byte) (int, error) {
-	s := &h.r
-	if err := h.begin(s); err != nil {
-		return 0, err
-	}
-	defer h.end(s)
-	if len(p) == 0 {
-		return 0, nil
-	}
-	idle := s.idle
-	l := lingering{brief: len(p) == 1, retries: true, data: prefetch.Of(&p[0])} // net/http reads one byte while it works on a request, and takes that back
-	for ; h.again(s, &l); idle = true {
-		if l.step != trying { // as it was allowed to begin, this has come while others ran
-			if err := h.check(s); err != nil {
-				return 0, err
-			}
-		}
-		n, errno := h.tryRecv(&l, p[:min(len(p), backends.MaxTransfer)])
-		if errno == unix.EAGAIN {
-			continue
-		}
-		h.found(s, &l)
-		if errno != 0 {
-			return 0, os.NewSyscallError("read", errno)
-		}
-		return n, nil
-	}
-	h.transfer(s, backends.OpRecv, p, idle)
-	n, err := h.run(ctx, s)
-	if err != nil {
-		return 0, syscallError("read", err)
-	}
-	s.idle = n < len(p)
-	sys.RaceReceived(p[:n])
-	return n, nil
-}
-
-// tryRecv receives what is there, if need be after others have run.
-func (h *handle) tryRecv(l *lingering, p []byte) (int, unix.Errno) {
-	if l.step != yielding || h.lane() == nil {
-		return sys.TryRecv(h.fd, p)
-	}
-	switch res, ok := h.lane().Retry(recvResult, h.fd, p, [3]prefetch.Addr{prefetch.Of(h), prefetch.Of(h.descriptor), prefetch.Of(h.as)}); {
-	case !ok:
-		l.skip()
-		return 0, unix.EAGAIN
-	case res < 0:
-		return 0, unix.Errno(-res)
-	default:
-		return res, 0
-	}
-}
-
-// recvResult is sys.TryRecv with one result.
-func recvResult(fd int, p []byte) int {
-	n, errno := sys.TryRecv(fd, p)
-	if errno != 0 {
-		return -int(errno)
-	}
-	return n
-}
-
-// send writes all of p to a stream socket.
-func (h *handle) send(ctx context.Context, p []byte) (int, error) {
-	s := &h.w
-	if err := h.begin(s); err != nil {
-		return 0, err
-	}
-	defer h.end(s)
-	sys.RaceSending(p)
-	for done := 0; ; { // an empty p is sent too: the kernel has its say
-		rest := p[done:min(len(p), done+backends.MaxTransfer)]
-		n, errno := 0, unix.EAGAIN
-		if h.mayTry(s) {
-			n, errno = sys.TrySend(h.fd, rest)
-		}
-		switch errno {
-		case 0:
-			h.did()
-		case unix.EAGAIN:
-			var err error
-			h.transfer(s, backends.OpSend, rest, false)
-			if n, err = h.run(ctx, s); err != nil {
-				return done, syscallError("write", err)
-			}
-		default:
-			return done, os.NewSyscallError("write", errno)
-		}
-		if done += n; done == len(p) {
-			return done, nil
-		}
-		if err := h.check(s); err != nil {
-			return done, err
-		}
-	}
 }
 
 // syscallError wraps an errno as package net does and leaves other errors alone.

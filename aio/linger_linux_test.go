@@ -4,15 +4,16 @@ package aio
 
 import (
 	"context"
+	"io"
 	"slices"
 	"testing"
 	"time"
 
-	"golang.org/x/sys/unix"
-
 	"github.com/weirgo/weir/internal/backoff"
+	"github.com/weirgo/weir/internal/lane"
 	"github.com/weirgo/weir/internal/prefetch"
 	"github.com/weirgo/weir/internal/sys"
+	aiort "github.com/weirgo/weir/runtime"
 )
 
 // steps are those that a call goes through which finds nothing, spinning counted once.
@@ -115,28 +116,36 @@ func TestLingersTwice(t *testing.T) {
 
 // TestLingersAlone: a read of a coroutine that has nobody to yield to goes on to the loop, and does not leave the step out later.
 func TestLingersAlone(t *testing.T) {
-	h := recorded(t, "auto")
-	h.as = &viewing{lane: &eagerLane{alone: true}}
-	l := lingering{retries: true}
-	tries := 0
-	for ; h.again(&h.r, &l); tries++ {
-		if n, errno := h.tryRecv(&l, make([]byte, 1)); n != 0 || errno != unix.EAGAIN {
-			t.Fatalf("received %d, %v", n, errno)
+	c := recordedConn(t, "auto")
+	l := &eagerLane{alone: true}
+	c.h.as = &viewing{lane: l}
+	for range 3 {
+		if n, err := c.Read(make([]byte, 1)); n != 0 || err != io.EOF {
+			t.Fatalf("received %d, %v", n, err)
 		}
 	}
-	if tries != 2 || h.r.patient[yielding] != (backoff.Backoff{}) {
-		t.Errorf("%d tries, then %+v of the step that could not be begun", tries, h.r.patient[yielding])
+	if l.retries != 3 || l.done != 3 || c.h.r.patient[yielding] != (backoff.Backoff{}) {
+		t.Errorf("%d tries, %d operations, then %+v of the step that could not be begun", l.retries, l.done, c.h.r.patient[yielding])
 	}
 }
 
 // eagerLane is a coroutine that may try everything.
 type eagerLane struct {
 	passer
-	alone bool
+	alone         bool
+	retries, done int
 }
 
 func (*eagerLane) Direct(bool) bool { return true }
 func (l *eagerLane) Yield() bool    { return !l.alone }
+func (l *eagerLane) Retry(lane.Try, int, []byte, [3]prefetch.Addr) (int, bool) {
+	l.retries++
+	return 0, !l.alone
+}
+func (l *eagerLane) Do(context.Context, *aiort.Completion) error {
+	l.done++
+	return nil
+}
 
 // TestLingerFound: what a step brings makes up for what it was for nothing before.
 func TestLingerFound(t *testing.T) {

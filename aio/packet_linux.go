@@ -4,7 +4,6 @@ package aio
 
 import (
 	"context"
-	"io"
 	"os"
 
 	"golang.org/x/sys/unix"
@@ -12,9 +11,6 @@ import (
 	"github.com/weirgo/weir/backends"
 	"github.com/weirgo/weir/internal/sys"
 )
-
-// errEOF is io.EOF for methods whose receiver is called io.
-var errEOF = io.EOF
 
 // packet is what the kernel reads and writes beside the buffers of a message: a side keeps one for its operations, made
 // when the first needs it.

@@ -21,7 +21,11 @@ import (
 )
 
 // recorded returns a handle of a socket that nobody writes to, whose loop is driven by Go's scheduler or a thread.
-func recorded(t *testing.T, drive string) *handle {
+func recorded(t *testing.T, drive string) *handle { return &recordedConn(t, drive).h }
+
+// recordedConn is the connection that such a handle is part of.
+func recordedConn(t *testing.T, drive string) *conn {
+	t.Helper()
 	lib, err := New(Options{Drive: drive})
 	if err != nil {
 		t.Fatal(err)
@@ -32,11 +36,11 @@ func recorded(t *testing.T, drive string) *handle {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { unix.Close(fds[1]) })
-	h := new(handle)
-	if err := lib.adopt(h, fds[0], false); err != nil {
+	c := &conn{socket{sotype: unix.SOCK_STREAM}}
+	if err := lib.adopt(&c.h, fds[0], false); err != nil {
 		t.Fatal(err)
 	}
-	return h
+	return c
 }
 
 // A read that has begun when Close comes, and has its record made only then, ends all the same, and so does Close.

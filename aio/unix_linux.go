@@ -137,14 +137,6 @@ func (c *UnixConn) ReadMsgUnix(p, oob []byte) (n, oobn, flags int, addr *net.Uni
 	return n, oobn, flags, c.sender(&from, err), c.opError("read", err)
 }
 
-// noMore makes the end of a stream io.EOF.
-func (c *UnixConn) noMore(n int, err error) error {
-	if n == 0 && err == nil && c.ends() {
-		return errEOF
-	}
-	return err
-}
-
 func (c *UnixConn) sender(from *backends.Sockaddr, err error) *net.UnixAddr {
 	if err != nil {
 		return nil

@@ -205,21 +205,11 @@ func unknown(errno syscall.Errno) bool {
 }
 
 func doRecv(op *Op, a attempt) int32 {
-	for {
-		n, errno := sys.Recv(op.FD, rest(op.Buf, a.done), socketFlags(op, a))
-		if errno != syscall.EINTR {
-			return resultOf(n, errno)
-		}
-	}
+	return resultOf(sys.Recv(op.FD, rest(op.Buf, a.done), socketFlags(op, a)))
 }
 
 func doSend(op *Op, a attempt) int32 {
-	for {
-		n, errno := sys.Send(op.FD, rest(op.Buf, a.done), socketFlags(op, a)|msgNoSignal)
-		if errno != syscall.EINTR {
-			return resultOf(n, errno)
-		}
-	}
+	return resultOf(sys.Send(op.FD, rest(op.Buf, a.done), socketFlags(op, a)|msgNoSignal))
 }
 
 func doRecvMsg(op *Op, a attempt) int32 {

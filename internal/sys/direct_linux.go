@@ -12,25 +12,17 @@ import (
 
 // TryRecv receives what is there, without waiting: EAGAIN if there is nothing.
 func TryRecv(fd int, p []byte) (int, syscall.Errno) {
-	for {
-		n, errno := Recv(fd, p, unix.MSG_DONTWAIT)
-		if errno == 0 {
-			RaceReceived(p[:n])
-		}
-		if errno != unix.EINTR {
-			return n, errno
-		}
+	n, errno := move(unix.SYS_RECVFROM, fd, p, unix.MSG_DONTWAIT, copied)
+	if RaceEnabled && errno == 0 {
+		RaceReceived(p[:n])
 	}
+	return n, errno
 }
 
 // TrySend sends what there is room for, without waiting: EAGAIN if there is none.
 func TrySend(fd int, p []byte) (int, syscall.Errno) {
 	RaceSending(p)
-	for {
-		if n, errno := Send(fd, p, unix.MSG_DONTWAIT|unix.MSG_NOSIGNAL); errno != unix.EINTR {
-			return n, errno
-		}
-	}
+	return move(unix.SYS_SENDTO, fd, p, unix.MSG_DONTWAIT|unix.MSG_NOSIGNAL, sent)
 }
 
 // TryRecvMsg and TrySendMsg are recvmsg(2) and sendmsg(2) that do not wait: EAGAIN. They leave the race detector to the
