@@ -36,8 +36,8 @@ type Goroutine struct{ stack, record uintptr }
 // calls in order to wait to those of its own callers, and of its record. Switching coroutines touches one more of the latter,
 // which is further on.
 const (
-	stackBelow   = 3
-	stackLines   = 10
+	stackBelow   = 1
+	stackLines   = 11
 	recordLines  = 4
 	recordSwitch = 6
 )
