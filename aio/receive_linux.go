@@ -63,7 +63,7 @@ func (c *conn) copyTo(w io.Writer) (n int64, err error) {
 	return n, err
 }
 
-// recvBorrowed is recv into a buffer that it borrows when there is something to read, and that the caller gives back.
+// recvBorrowed is conn.recv into a buffer that it borrows when there is something to read, and that the caller gives back.
 func (h *handle) recvBorrowed(ctx context.Context) (buf *lent, n int, err error) {
 	s := &h.r
 	if err := h.begin(s); err != nil {

@@ -26,7 +26,7 @@ func (l *taskLane) Enter() error {
 // maxDirect is how many system calls a coroutine makes for its views before the loop and others get their turn.
 const maxDirect = 16
 
-// Direct allows sends, which nearly always succeed: that costs less than to switch to the loop and back. It allows receives
+// Direct allows sends, which nearly always succeed: that costs less than to wait for them. It allows receives
 // to the only coroutine that is ready: in company a try that finds nothing costs more than an entry in the system call
 // that all share.
 func (l *taskLane) Direct(send bool) bool {

@@ -22,7 +22,7 @@ type opWait struct {
 func (t *Task) Do(ops ...*op.Op) error {
 	t.mine()
 	if err := t.cancelled(); err != nil || len(ops) == 0 {
-		return err
+		return op.Refuse(err, ops...)
 	}
 	t.op.ops = append(t.op.ops[:0], ops...)
 	err := t.operate(&t.op)
@@ -61,8 +61,8 @@ func (t *Task) do(ctx context.Context, c *aiort.Completion) error {
 	return err
 }
 
-// operate parks t until what t.op says is over. The loop's goroutine submits it: so nothing of the loop is touched by one who
-// only believes to be the coroutine, and the stacks of coroutines need no room for it.
+// operate parks t until what t.op says is over. The loop's goroutine submits it, so that the stacks of coroutines need no room for
+// that.
 func (t *Task) operate(a aborter) error {
 	t.op.err = nil
 	t.s.fresh.push(t)
@@ -129,6 +129,7 @@ func (o *opWait) abort(t *Task) {
 		if o.err = t.cancelled(); o.err == nil {
 			o.err = aiort.ErrCanceled // the context that it was given has ended
 		}
+		op.Refuse(o.err, o.ops...)
 		t.s.makeReady(t)
 	case o.c != nil:
 		t.s.loop.Cancel(o.c)

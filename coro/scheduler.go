@@ -31,7 +31,7 @@ type Scheduler struct {
 	// What follows is of the loop's thread.
 	ready    readyQueue
 	budget   int       // for how many tasks more there is time before the loop's turn
-	share    int       // of the next in ready, what the loop's goroutine does for them has been done for so many
+	share    int       // of the next in ready, for so many retry has done what there is to do
 	fresh    taskQueue // parked for operations that have not been submitted
 	starved  taskQueue // waiting for room on the loop
 	family             // tasks without a parent
@@ -238,7 +238,7 @@ func (s *Scheduler) run(t *Task) {
 }
 
 // successor makes the next task that is ready the one that runs, unless there is something for the loop's goroutine to do
-// first. It returns the seat that of, which is about to park, has to take.
+// first, or it is of itself, which is about to park. It returns the seat that of has to take.
 func (s *Scheduler) successor(of *Task) *seat {
 	of.place.Here()
 	if s.budget == 0 || s.ready.empty() {

@@ -97,8 +97,11 @@ func TestSeats(t *testing.T) {
 					}
 				}
 			}
-			switch rng.IntN(6) {
+			switch rng.IntN(7) {
 			case 0:
+				runtime.Goexit()
+			case 2:
+				defer func() { panic("y") }()
 				runtime.Goexit()
 			case 1:
 				panic("x")
@@ -160,8 +163,18 @@ func TestCancelUnsubmitted(t *testing.T) {
 		var hs []*Handle[int]
 		for i := range 3 {
 			hs = append(hs, failing(task, func(task *Task) error {
+				read := op.Read(-1, make([]byte, 1), op.Stream)
+				read.N = 7   // what it did before
 				task.Yield() // has a worker from here on, so that the parent comes next without the loop
-				err := task.Do(op.Read(rd, make([]byte, 1), op.Stream))
+				read.SetFD(rd)
+				err := task.Do(read)
+				if read.N != 0 || read.Err != cause {
+					t.Errorf("%d: the operation has %d, %v", i, read.N, read.Err)
+				}
+				read.N, read.Err = 7, nil
+				if err := task.Do(read); err != cause || read.N != 0 || read.Err != cause {
+					t.Errorf("%d: once more: %v, and the operation has %d, %v", i, err, read.N, read.Err)
+				}
 				task.Mask(func() {
 					if err := task.Do(op.Nop(), op.Nop()); err != nil {
 						t.Errorf("%d: then: %v", i, err)

@@ -383,7 +383,13 @@ func TestNoRoom(t *testing.T) {
 			task.Sleep(time.Microsecond)
 			for i := range 10 {
 				ops := []*op.Op{op.Nop(), op.Nop()}[:1+i%2]
-				h := failing(task, func(task *Task) error { return task.Do(ops...) })
+				h := failing(task, func(task *Task) error {
+					err := task.Do(ops...)
+					if i == 0 && ops[0].Err != ErrCanceled {
+						t.Errorf("cancelled in line: the operation has %v", ops[0].Err)
+					}
+					return err
+				})
 				waiting(task, h)
 				hs = append(hs, h)
 			}

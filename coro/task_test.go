@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/weirgo/weir/backends/sim"
+	"github.com/weirgo/weir/internal/prefetch"
 	aiort "github.com/weirgo/weir/runtime"
 )
 
@@ -261,6 +262,26 @@ func TestGoexit(t *testing.T) {
 		if n := runtime.NumGoroutine(); n > before+4 {
 			t.Errorf("%d goroutines, and %d before", n, before)
 		}
+		// A panic in a deferred function does not end the Goexit, but it is what becomes of the task.
+		for range 5 {
+			h := r.spawn(func(task *Task) {
+				child(task, func(task *Task) { task.Yield() })
+				task.Yield()
+				defer func() { panic("late") }()
+				runtime.Goexit()
+			})
+			func() {
+				defer func() {
+					if p, ok := recover().(*PanicError); !ok || p.Value != "late" {
+						t.Errorf("Wait panics with %v", p)
+					}
+				}()
+				h.Wait(context.Background())
+			}()
+		}
+		if n := runtime.NumGoroutine(); n > before+4 {
+			t.Errorf("%d goroutines after panics, and %d before", n, before)
+		}
 		// A test that is failed by a coroutine goes on and reports it.
 		var sub testing.T
 		h := r.spawn(func(*Task) { sub.FailNow() })
@@ -483,7 +504,22 @@ func TestWaitersOnManyThreads(t *testing.T) {
 // TestMisuse guards that what belongs to a coroutine is not used from elsewhere, and that a coroutine that would block
 // its thread or wait for itself says so.
 func TestMisuse(t *testing.T) {
-	each(t, Options{Check: true}, func(t *testing.T, r *rig) {
+	for _, check := range checks() {
+		t.Run(fmt.Sprint("check ", check), func(t *testing.T) { testMisuse(t, check) })
+	}
+}
+
+// checks are the values of Options.Check with which a goroutine that uses a task is found out in every case.
+func checks() []bool {
+	var here prefetch.Goroutine
+	if here.Here(); here == (prefetch.Goroutine{}) {
+		return []bool{true}
+	}
+	return []bool{true, false}
+}
+
+func testMisuse(t *testing.T, check bool) {
+	each(t, Options{Check: check}, func(t *testing.T, r *rig) {
 		mustPanic := func(what, want string, f func()) {
 			t.Helper()
 			defer func() {
@@ -515,7 +551,7 @@ func TestMisuse(t *testing.T) {
 		r.do(func(task *Task) {
 			for what, f := range methods {
 				mustPanic("another task: "+what, outside, func() { f(h.Task()) })
-				// While the task itself runs, on another thread: only Options.Check tells.
+				// While the task itself runs, on another thread.
 				panicked := make(chan struct{})
 				go func() {
 					defer close(panicked)

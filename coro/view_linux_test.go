@@ -351,8 +351,14 @@ func TestListenerView(t *testing.T) {
 // TestViewMisuse guards that views are refused outside of their coroutine, before, while and after it runs, and that only
 // what is of package aio has views.
 func TestViewMisuse(t *testing.T) {
+	for _, check := range checks() {
+		t.Run(fmt.Sprint("check ", check), func(t *testing.T) { testViewMisuse(t, check) })
+	}
+}
+
+func testViewMisuse(t *testing.T, check bool) {
 	weir := open(t, aio.Options{})
-	r := onSystem(t, Options{IO: weir, Check: true})
+	r := onSystem(t, Options{IO: weir, Check: check})
 	a, _ := pair(t, weir, "tcp")
 	var view net.Conn
 	panics := func(f func()) (p any) {

@@ -6,6 +6,7 @@ import (
 	"sync/atomic"
 
 	"github.com/weirgo/weir/aio/op"
+	"github.com/weirgo/weir/internal/prefetch"
 	aiort "github.com/weirgo/weir/runtime"
 )
 
@@ -17,7 +18,8 @@ type worker struct {
 	quit   bool // it is to end when it is set going
 
 	s    *Scheduler
-	task *Task        // nil: idle
+	task *Task // nil: idle
+	self prefetch.Goroutine
 	goid atomic.Int64 // of its goroutine, for the watchdog; 0: not asked for
 
 	runner op.Runner // of the task's lists of operations
@@ -37,7 +39,9 @@ func newWorker(s *Scheduler) *worker {
 
 // main runs tasks until it is dismissed.
 func (w *worker) main() {
+	defer w.end()
 	s := w.s
+	w.self.Here()
 	if s.watched {
 		w.goid.Store(goroutineID())
 	}
@@ -46,7 +50,23 @@ func (w *worker) main() {
 		s.finished = w.task
 		s.change(&w.sitter, s.at)
 	}
-	s.back = w.at != &w.seat // then it is not the loop's goroutine that goes on
+}
+
+// end is the end of the worker's goroutine. Who sits in its seat goes on then.
+func (w *worker) end() {
+	if v := recover(); v != nil { // not a task's: an error of this package
+		p := &PanicError{Value: v, Stack: debug.Stack()}
+		if w.task != nil {
+			p.Task = w.task.Name()
+		}
+		go panic(p) // ends the program, where one of the goroutine's own would be handed to whoever goes on
+		select {}
+	}
+	if !w.quit {
+		w.die()
+		return
+	}
+	w.s.back = w.at != &w.seat // then it is not the loop's goroutine that goes on
 }
 
 // dismiss ends a worker that has no task. It is for the loop's goroutine.
@@ -55,22 +75,21 @@ func (s *Scheduler) dismiss(w *worker) {
 	s.change(&s.sitter, w.at)
 }
 
-// run runs w.task to its end. A panic is kept for whoever waits; after Goexit the worker is no more than a corpse.
+// run runs w.task to its end. A panic is kept for whoever waits. After Goexit, which a panic in a deferred function does not
+// undo, the worker is no more than a corpse.
 func (w *worker) run() {
 	t := w.task
+	t.self = w.self
 	returned := false
 	defer func() {
 		if returned {
 			return
 		}
-		v := recover()
-		if v == nil {
+		if v := recover(); v != nil {
+			t.panicked = &PanicError{Task: t.Name(), Value: v, Stack: debug.Stack()}
+		} else {
 			t.failed = ErrGoexit
-			t.finish()
-			w.die()
-			return
 		}
-		t.panicked = &PanicError{Task: t.Name(), Value: v, Stack: debug.Stack()}
 		t.finish()
 	}()
 	t.failed = t.body.run(t)
@@ -85,8 +104,8 @@ func (w *worker) sleepOver(*aiort.Timer) aiort.Action {
 	return aiort.Disarm
 }
 
-// die ends a worker whose goroutine is in Goexit. That cannot be stopped, and would reach whoever goes on then through
-// iter.Pull, which hands Goexit on. So the goroutine stays where it is, in a deferred function, until another one that is
+// die ends a worker whose goroutine is in Goexit. That cannot be stopped, and iter.Pull hands it on to whoever goes on then, or
+// has him go on for no reason. So the goroutine stays where it is, in a deferred function, until another one that is
 // dying too takes it along; the last one is taken along by the loop's goroutine at its own end.
 func (w *worker) die() {
 	s := w.s

@@ -45,6 +45,13 @@ const (
 // Here notes where the caller, which is about to wait, is.
 func (g *Goroutine) Here() { here(g) }
 
+// IsCaller reports whether the caller is the goroutine that called Here. Where there is no code for that, everybody is.
+func (g *Goroutine) IsCaller() bool {
+	var caller Goroutine
+	here(&caller)
+	return caller.record == g.record
+}
+
 // Fetch has the processor fetch what the goroutine needs.
 func (g *Goroutine) Fetch() {
 	if g.record != 0 {

@@ -32,6 +32,11 @@ func TestHere(t *testing.T) {
 			if again != places[i] {
 				t.Errorf("%+v, and again %+v", places[i], again)
 			}
+			another := make(chan bool)
+			go func() { another <- again.IsCaller() }()
+			if !again.IsCaller() || <-another {
+				t.Error("a goroutine is not itself, or another one is")
+			}
 		})
 	}
 	wg.Wait()

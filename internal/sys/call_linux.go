@@ -9,7 +9,7 @@ import (
 )
 
 // The calls below do what the system call of their name does, once, on the calling thread, and leave EINTR and EAGAIN
-// to the caller. They give up the P as any blocking system call of Go's does, unless they keep it, see keepsP. They cut what they move to MaxTransfer and
+// to the caller, unless they say otherwise. They give up the P as any blocking system call of Go's does, unless they keep it, see keepsP. They cut what they move to MaxTransfer and
 // MaxIovecs, and leave out the first skip bytes of their buffers, which an earlier call has moved and which count. They do not tell the
 // race detector anything: whoever hands the result out does.
 
