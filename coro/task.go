@@ -86,7 +86,7 @@ func (t *Task) Scheduler() *Scheduler { return t.s }
 
 // mine panics if the caller is not the task's own code.
 func (t *Task) mine() {
-	if t.s.current.Load() != t || !t.self.IsCaller() || t.s.check && !t.s.onThread() {
+	if t.s.current.Load() != t || t.s.check && !t.s.onThread() || !t.self.IsCaller() {
 		t.notMine()
 	}
 }
