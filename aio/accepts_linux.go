@@ -15,6 +15,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/weirgo/weir/backends"
+	"github.com/weirgo/weir/internal/bubble"
 	"github.com/weirgo/weir/internal/sys"
 	aiort "github.com/weirgo/weir/runtime"
 )
@@ -24,18 +25,19 @@ import (
 // last, others (EMFILE, the deadline) are not.
 // Several goroutines may accept at the same time.
 //
-// On a loop with a thread (Options.Drive "thread", coroutines) one operation stays with the kernel for all of that time
-// and accepts ahead of the consumer; it stops while 64 connections or more wait. Those that the consumer does not take are
-// for the next Accept.
+// On a loop with a thread (Options.Drive "thread", coroutines) the loop accepts ahead of the
+// consumer, until 64 connections wait for it. Those that it does not take are for the next Accept.
 func (l *TCPListener) Accepts(ctx context.Context) iter.Seq2[net.Conn, error] {
-	return l.accepts(ctx, l.AcceptContext, func(fd int, sa *backends.Sockaddr) (net.Conn, error) {
+	mustContext(ctx)
+	return l.shared().accepts(ctx, l.AcceptContext, func(fd int, sa *backends.Sockaddr) (net.Conn, error) {
 		return connOrNil(l.connected(fd, sa))
 	})
 }
 
 // Accepts returns the connections as they come: see TCPListener.Accepts.
 func (l *UnixListener) Accepts(ctx context.Context) iter.Seq2[net.Conn, error] {
-	return l.accepts(ctx, l.AcceptContext, func(fd int, sa *backends.Sockaddr) (net.Conn, error) {
+	mustContext(ctx)
+	return l.shared().accepts(ctx, l.AcceptContext, func(fd int, sa *backends.Sockaddr) (net.Conn, error) {
 		return connOrNil(l.connected(fd, sa))
 	})
 }
@@ -71,9 +73,13 @@ func (l *listener) accepts(ctx context.Context, accept func(context.Context) (ne
 	}
 }
 
-// acceptor keeps a multishot accept armed for one Accepts. Its events come on the loop; the consumer takes what they
-// brought whenever it likes. While the accept is armed it holds a reference to the listener's descriptor, the consumer
-// holds none: so Close, from inside the consumer's loop too, waits for the kernel and for nobody else.
+// acceptor keeps an accept armed for one Accepts. Its events come on the loop; the consumer takes
+// what they brought whenever it likes. While the accept is armed it holds a reference to the
+// listener's descriptor, the consumer holds none: so Close, from inside the consumer's loop too,
+// waits for the kernel and for nothing else.
+//
+// It is not a multishot accept. That one takes all that is queued at the listener, up to 4096
+// connections, however slow the consumer is, and the limit on open files with them.
 type acceptor struct {
 	of *handle
 	h  handle // like a view: Close and deadlines of the listener reach its operation
@@ -82,22 +88,26 @@ type acceptor struct {
 	fds   []int // accepted, not yet taken
 	err   error // not yet reported
 	armed bool
-	plain bool          // no multishot accept, see newAcceptor
+	over  bool          // the consumer has broken off
+	plain bool          // nothing is accepted ahead: see newAcceptor
 	wake  func()        // of the consumer that waits, once
 	ended chan struct{} // closed when the accept armed last is over
 }
 
-// acceptAhead is how many connections wait for the consumer before the accept is stopped. It may have taken all that were
-// queued by then.
-const acceptAhead = 64
+const (
+	// acceptAhead is how many connections wait for the consumer at most.
+	acceptAhead = 64
+
+	// acceptBatch is how many of them one turn of the loop takes.
+	acceptBatch = 16
+)
 
 // errOneByOne is not for users: one connection is to be had in the plain way.
 var errOneByOne = errors.New("accept one by one")
 
-// newAcceptor makes an acceptor, one that leaves the work to plain Accepts where a multishot one brings nothing: on the
-// scheduler drive the events of one operation may be resolved by several goroutines, out of order; and there a caller who
-// finds connections waiting takes them by himself (see Accept), which costs no more than an event. Some kernels have none
-// (Linux before 5.19).
+// newAcceptor makes an acceptor, one that leaves the work to plain Accepts on the scheduler drive:
+// there a caller that finds connections waiting takes them itself (see Accept), which costs no more
+// than an event.
 func newAcceptor(of *handle) *acceptor {
 	a := &acceptor{of: of, plain: of.lane() == nil && of.io.rt.Info().Drive != aiort.DriveThread}
 	a.h.attach(of.loop, of.lane(), of)
@@ -116,7 +126,7 @@ func (a *acceptor) next(ctx context.Context) (int, error) {
 		if a.h.closing() {
 			return -1, a.h.errClosed()
 		}
-		if fd := a.h.late.Load().take(); fd >= 0 {
+		if fd := a.h.late().take(); fd >= 0 {
 			return fd, nil
 		}
 		a.mu.Lock()
@@ -152,25 +162,28 @@ func (a *acceptor) arm() error {
 	if err := a.h.acquire(); err != nil {
 		return err
 	}
-	a.mu.Lock()
-	a.armed, a.ended = true, make(chan struct{})
-	a.mu.Unlock()
 	c := a.h.record(&a.h.r)
-	c.Op = backends.Op{Code: backends.OpAccept, Multi: true, FD: a.h.fd, Flags: unix.SOCK_NONBLOCK | unix.SOCK_CLOEXEC}
+	c.Op = a.op()
 	c.Callback = a.event
+	a.mu.Lock()
 	err := a.h.loop.Submit(c)
+	if err == nil {
+		a.armed, a.ended = true, bubble.MakeChan[struct{}](0)
+	}
+	a.mu.Unlock()
 	if err == nil {
 		return nil
 	}
-	a.mu.Lock()
-	a.armed = false
-	close(a.ended)
-	a.mu.Unlock()
 	a.h.release()
 	if errors.Is(err, aiort.ErrBusy) { // the plain way waits for room
 		return errOneByOne
 	}
 	return err
+}
+
+// op is the operation that accepts one connection.
+func (a *acceptor) op() backends.Op {
+	return backends.Op{Code: backends.OpAccept, FD: a.h.fd, Flags: unix.SOCK_NONBLOCK | unix.SOCK_CLOEXEC}
 }
 
 // event runs on the loop.
@@ -180,20 +193,15 @@ func (a *acceptor) event(c *aiort.Completion) aiort.Action {
 	switch {
 	case err == nil:
 		a.fds = append(a.fds, c.N())
+		a.takeMore()
 	case errors.Is(err, aiort.ErrCanceled), errors.Is(err, unix.ECONNABORTED): // armed again when needed
-	case errors.Is(err, unix.EINVAL) && !a.plain:
-		a.plain = true
 	default: // next says errClosed by itself
 		a.err = err
 	}
-	action := aiort.Rearm
-	if over := !c.More(); over {
+	if err != nil || a.over || len(a.fds) >= acceptAhead || a.h.loop.Submit(c) != nil {
 		a.armed = false
-		action = aiort.Disarm
 		defer close(a.ended)
 		defer a.h.release()
-	} else if len(a.fds) >= acceptAhead {
-		action = aiort.Disarm
 	}
 	wake := a.wake
 	a.wake = nil
@@ -201,13 +209,25 @@ func (a *acceptor) event(c *aiort.Completion) aiort.Action {
 	if wake != nil {
 		wake()
 	}
-	return action
+	return aiort.Disarm
+}
+
+// takeMore accepts what else is queued, within bounds: a burst then takes few turns of the loop.
+func (a *acceptor) takeMore() {
+	op := a.op()
+	for n := 1; n < acceptBatch && len(a.fds) < acceptAhead; n++ {
+		fd, sure := backends.Try(&op, 0)
+		if fd < 0 || !sure { // nothing, or an error that the next accept tells
+			return
+		}
+		a.fds = append(a.fds, int(fd))
+	}
 }
 
 // wait waits until something has happened, or ctx ends.
 func (a *acceptor) wait(ctx context.Context) error {
 	if a.h.lane() == nil {
-		ch := make(chan struct{})
+		ch := bubble.MakeChan[struct{}](0)
 		if !a.onNews(func() { close(ch) }) {
 			return nil
 		}
@@ -218,22 +238,11 @@ func (a *acceptor) wait(ctx context.Context) error {
 		}
 		return nil
 	}
-	var stop func() bool
-	err := a.h.lane().Wait(func(wake func()) {
+	return a.h.lane().Wait(ctx, func(wake func()) {
 		if !a.onNews(wake) {
 			wake()
-			return
 		}
-		stop = context.AfterFunc(ctx, func() {
-			if a.offNews() {
-				wake()
-			}
-		})
 	}, a.offNews)
-	if stop != nil {
-		stop()
-	}
-	return err
 }
 
 // onNews has wake called once something has happened; false: it has.
@@ -259,6 +268,7 @@ func (a *acceptor) offNews() bool {
 // stop ends the accept, and leaves what nobody took to the listener.
 func (a *acceptor) stop() {
 	a.mu.Lock()
+	a.over = true
 	armed, ended := a.armed, a.ended
 	a.mu.Unlock()
 	if ended != nil {
@@ -268,7 +278,7 @@ func (a *acceptor) stop() {
 		if a.h.lane() == nil {
 			<-ended
 		} else {
-			a.h.lane().Wait(func(wake func()) {
+			a.h.lane().Wait(context.Background(), func(wake func()) {
 				go func() { <-ended; wake() }()
 			}, nil)
 		}
@@ -281,6 +291,7 @@ func (a *acceptor) stop() {
 type late struct {
 	mu     sync.Mutex
 	fds    []int
+	minded bool // close is called when the listener is dropped
 	closed bool
 }
 
@@ -289,16 +300,12 @@ func (h *handle) leave(fds []int) {
 	if len(fds) == 0 {
 		return
 	}
-	l := h.late.Load()
-	if l == nil {
-		l = new(late)
-		if h.late.CompareAndSwap(nil, l) {
-			runtime.AddCleanup(h.descriptor, (*late).close, l)
-		} else {
-			l = h.late.Load()
-		}
-	}
+	l := &h.makeRest().late
 	l.mu.Lock()
+	if !l.minded {
+		runtime.AddCleanup(h.descriptor, (*late).close, l)
+		l.minded = true
+	}
 	l.fds = append(l.fds, fds...)
 	closed := l.closed || h.closing()
 	l.mu.Unlock()

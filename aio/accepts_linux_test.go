@@ -150,6 +150,38 @@ func TestAcceptsSlow(t *testing.T) {
 	})
 }
 
+// However many connections are queued at the listener, a slow consumer of Accepts has no more of
+// them open than the documentation says: all of them took up to the limit on open files.
+func TestAcceptsAhead(t *testing.T) {
+	const ahead = 64
+	each(t, func(t *testing.T, io *aio.IO) {
+		ln := listen(t, io)
+		before := len(openFDs(t))
+		connect(t, ln, 300)
+		taken := 0
+		for c, err := range ln.Accepts(context.Background()) {
+			if err != nil {
+				t.Fatal(err)
+			}
+			c.Close()
+			for last := -1; ; { // until nothing more is accepted
+				time.Sleep(time.Millisecond)
+				n := len(openFDs(t))
+				if n == last {
+					break
+				}
+				last = n
+			}
+			if n := len(openFDs(t)) - before - 300; n > ahead {
+				t.Fatalf("%d connections wait for the consumer, want at most %d", n, ahead)
+			}
+			if taken++; taken == 70 {
+				break
+			}
+		}
+	})
+}
+
 // Close ends Accepts from outside and from inside its loop, with connections accepted ahead or without.
 func TestAcceptsClose(t *testing.T) {
 	each(t, func(t *testing.T, lib *aio.IO) {

@@ -24,15 +24,21 @@ type host struct {
 	zone string
 }
 
-// hostOf takes an address apart. One of another kind, or none, has no IP.
+// hostOf takes an address apart. One of another kind, or a nil pointer to one, has no IP.
 func hostOf(addr net.Addr) host {
 	switch a := addr.(type) {
 	case *net.TCPAddr:
-		return host{a.IP, a.Port, a.Zone}
+		if a != nil {
+			return host{a.IP, a.Port, a.Zone}
+		}
 	case *net.UDPAddr:
-		return host{a.IP, a.Port, a.Zone}
+		if a != nil {
+			return host{a.IP, a.Port, a.Zone}
+		}
 	case *net.IPAddr:
-		return host{ip: a.IP, zone: a.Zone}
+		if a != nil {
+			return host{ip: a.IP, zone: a.Zone}
+		}
 	}
 	return host{}
 }
@@ -50,7 +56,7 @@ func (s *socket) encode(addr net.Addr, sa *backends.Sockaddr) error {
 	a := hostOf(addr)
 	ip := a.ip
 	if len(ip) == 0 || s.family == unix.AF_INET6 && ip.Equal(net.IPv4zero) {
-		return sys.PutInet(sa, int(s.family), netip.AddrPortFrom(netip.Addr{}, uint16(a.port)))
+		return s.putInet(sa, netip.Addr{}, a.port)
 	}
 	kind, fits := "non-IPv6 address", ip.To16()
 	if s.family == unix.AF_INET {
@@ -60,7 +66,15 @@ func (s *socket) encode(addr net.Addr, sa *backends.Sockaddr) error {
 		return &net.AddrError{Err: kind, Addr: ip.String()}
 	}
 	n, _ := netip.AddrFromSlice(fits)
-	return sys.PutInet(sa, int(s.family), netip.AddrPortFrom(n.WithZone(a.zone), uint16(a.port)))
+	return s.putInet(sa, n.WithZone(a.zone), a.port)
+}
+
+// putInet is the end of encode: a port that is none is refused as package net does.
+func (s *socket) putInet(sa *backends.Sockaddr, ip netip.Addr, port int) error {
+	if int(uint16(port)) != port {
+		return unix.EINVAL
+	}
+	return sys.PutInet(sa, int(s.family), netip.AddrPortFrom(ip, uint16(port)))
 }
 
 // encodeAddrPort is encode without a net.Addr.

@@ -11,9 +11,10 @@ type Batch = op.Batch
 
 // Do submits ops, all of them or none, and blocks until all are over; when ctx ends first what is not done is cancelled.
 // The error is nil if all succeeded; otherwise it is an *op.Error that says which is the first that did not. Results are
-// in the ops. See package op.
+// in the ops. See package op; its On puts an operation on a File or connection of io.
 func (io *IO) Do(ctx context.Context, ops ...*op.Op) error {
-	l, err := io.rt.Any(op.Spread(ops))
+	mustContext(ctx)
+	l, err := io.running().AnyWorker(op.Spread(ops))
 	if err != nil {
 		return op.Refuse(err, ops...)
 	}
@@ -23,7 +24,7 @@ func (io *IO) Do(ctx context.Context, ops ...*op.Op) error {
 // Start submits ops, all of them or none, and returns at once: Done, Wait and Cancel of the Batch are about all of them. If
 // they could not be submitted Wait says why.
 func (io *IO) Start(ops ...*op.Op) *Batch {
-	l, err := io.rt.Any(op.Spread(ops))
+	l, err := io.running().AnyWorker(op.Spread(ops))
 	if err != nil {
 		return op.Failed(err, ops...)
 	}

@@ -19,7 +19,9 @@ type Buffer = op.Buffer
 // Buffers.Registered and Reason say so: op.ReadFixed and op.WriteFixed are plain reads and writes then. The buffers last
 // until Buffers.Close, whatever the garbage collector thinks of them; closing the IO ends their registration but not their
 // use. It waits for the loops: not for use in callbacks. Errors: net.ErrClosed, or one that says what is wrong with n or size.
-func (io *IO) RegisterBuffers(n, size int) (*Buffers, error) { return io.rt.RegisterBuffers(n, size) }
+func (io *IO) RegisterBuffers(n, size int) (*Buffers, error) {
+	return io.running().RegisterBuffers(n, size)
+}
 
 // RegisterBuffers is IO.RegisterBuffers on Default().
 func RegisterBuffers(n, size int) (*Buffers, error) { return Default().RegisterBuffers(n, size) }

@@ -30,7 +30,10 @@ func (c *conn) Read(p []byte) (int, error) { return c.recv(context.Background(),
 
 // ReadContext is Read that ends early when ctx does, with the cause of that. Bytes that had arrived are
 // delivered with a nil error all the same.
-func (c *conn) ReadContext(ctx context.Context, p []byte) (int, error) { return c.recv(ctx, p) }
+func (c *conn) ReadContext(ctx context.Context, p []byte) (int, error) {
+	mustContext(ctx)
+	return c.recv(ctx, p)
+}
 
 // recv is all of a read, and send of a write, in one function each: every one that waits, or the kernel, returns to costs 10 ns,
 // since the processor mispredicts that.
@@ -39,7 +42,7 @@ func (c *conn) recv(ctx context.Context, p []byte) (int, error) {
 		return 0, syscall.EINVAL
 	}
 	h, s := &c.h, &c.h.r
-	if err := h.begin(s); err != nil {
+	if err := h.begin(ctx, s); err != nil {
 		return 0, c.opError("read", err)
 	}
 	defer h.end(s)
@@ -71,8 +74,14 @@ func (c *conn) recv(ctx context.Context, p []byte) (int, error) {
 		}
 		return n, c.noMore(n, nil)
 	}
-	h.transfer(s, backends.OpRecv, p, idle)
-	n, err := h.run(ctx, s)
+	var n int
+	var err error
+	if sys.MayFault(p) {
+		n, err = h.whenReady(ctx, s, unix.POLLIN, func() (int, unix.Errno) { return sys.TryRecv(h.fd, p) })
+	} else {
+		h.transfer(s, backends.OpRecv, p, idle)
+		n, err = h.run(ctx, s)
+	}
 	if err != nil {
 		return 0, c.opError("read", syscallError("read", err))
 	}
@@ -107,7 +116,10 @@ func tryRecv(fd int, p []byte) int {
 func (c *conn) Write(p []byte) (int, error) { return c.send(context.Background(), p) }
 
 // WriteContext is Write that ends early when ctx does, with the cause of that and the number of bytes written.
-func (c *conn) WriteContext(ctx context.Context, p []byte) (int, error) { return c.send(ctx, p) }
+func (c *conn) WriteContext(ctx context.Context, p []byte) (int, error) {
+	mustContext(ctx)
+	return c.send(ctx, p)
+}
 
 func (c *conn) send(ctx context.Context, p []byte) (int, error) {
 	if !c.ok() {
@@ -118,7 +130,7 @@ func (c *conn) send(ctx context.Context, p []byte) (int, error) {
 		return n, c.opError("write", err)
 	}
 	h, s := &c.h, &c.h.w
-	if err := h.begin(s); err != nil {
+	if err := h.begin(ctx, s); err != nil {
 		return 0, c.opError("write", err)
 	}
 	defer h.end(s)
@@ -134,8 +146,13 @@ func (c *conn) send(ctx context.Context, p []byte) (int, error) {
 			h.did()
 		case unix.EAGAIN:
 			var err error
-			h.transfer(s, backends.OpSend, rest, false)
-			if n, err = h.run(ctx, s); err != nil {
+			if sys.MayFault(rest) {
+				n, err = h.whenReady(ctx, s, unix.POLLOUT, func() (int, unix.Errno) { return sys.TrySend(h.fd, rest) })
+			} else {
+				h.transfer(s, backends.OpSend, rest, false)
+				n, err = h.run(ctx, s)
+			}
+			if err != nil {
 				return done, c.opError("write", syscallError("write", err))
 			}
 		default:
@@ -160,6 +177,7 @@ func (c *conn) Writev(bufs [][]byte) (int64, error) {
 
 // WritevContext is Writev that ends early when ctx does, with the cause of that and the number of bytes written.
 func (c *conn) WritevContext(ctx context.Context, bufs [][]byte) (int64, error) {
+	mustContext(ctx)
 	if !c.ok() {
 		return 0, syscall.EINVAL
 	}
@@ -234,15 +252,17 @@ func (c *conn) setBuffer(opt, bytes int) error {
 		return syscall.EINVAL
 	}
 	return c.localError("set", c.control(func(fd int) error {
-		return os.NewSyscallError("setsockopt", unix.SetsockoptInt(fd, unix.SOL_SOCKET, opt, bytes))
+		return os.NewSyscallError("setsockopt", setsockoptInt(fd, unix.SOL_SOCKET, opt, bytes))
 	}))
 }
 
 func (c *conn) setInt(level, opt, v int) error {
-	return c.set("set", func(fd int) error { return os.NewSyscallError("setsockopt", unix.SetsockoptInt(fd, level, opt, v)) })
+	return c.set("set", func(fd int) error { return os.NewSyscallError("setsockopt", setsockoptInt(fd, level, opt, v)) })
 }
 
 // File returns a duplicate of the connection as an *os.File. Closing one does not close the other.
+// The mode is shared: Fd of the file puts both into blocking mode, as with package net, and the
+// connection goes on as before. Its Name says "tcp" also for "tcp4" and "tcp6".
 func (c *conn) File() (*os.File, error) {
 	if !c.ok() {
 		return nil, syscall.EINVAL

@@ -71,6 +71,7 @@ func TestConn(t *testing.T) {
 				{"listener", net.Dial, io.Listen},
 			} {
 				t.Run(network+"/"+peer.name, func(t *testing.T) {
+					t.Parallel() // most of it is waiting for deadlines
 					nettest.TestConn(t, func() (c1, c2 net.Conn, stop func(), err error) {
 						c1, c2 = pipe(t, network, peer.dial, peer.listen)
 						return c1, c2, func() { c1.Close(); c2.Close() }, nil

@@ -45,13 +45,13 @@ func TestCopyRange(t *testing.T) {
 			a := c.answers[asked]
 			asked++
 			return a.n, a.err
-		}, 10)
+		}, nil, 10)
 		if n != c.n || err != nil || done != c.done || asked != len(c.answers) {
 			t.Errorf("%s: %d, %v, done %v after %d calls", c.name, n, err, done, asked)
 		}
 	}
 	f.Close()
-	if _, err, done := f.copyRange(func(func(int) (int, error)) (int, error) { return 0, io.EOF }, 10); err == nil || !done {
+	if _, err, done := f.copyRange(func(func(int) (int, error)) (int, error) { return 0, io.EOF }, nil, 10); err == nil || !done {
 		t.Errorf("to a closed file: %v, %v", err, done)
 	}
 }

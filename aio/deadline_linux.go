@@ -3,7 +3,6 @@
 package aio
 
 import (
-	"math"
 	"time"
 
 	aiort "github.com/weirgo/weir/runtime"
@@ -18,13 +17,9 @@ func loopTime(l *aiort.Loop, t time.Time) int64 {
 	if t.Unix() <= 1 { // what package net and others mean by a long time ago, without a look at the clock
 		return 1
 	}
-	d := int64(time.Until(t)) // saturates
-	if d <= 0 {
+	d := time.Until(t)      // saturates
+	if d <= 0 || l == nil { // no loop: the handle has never been open
 		return 1
 	}
-	now := l.Now()
-	if d > math.MaxInt64-now {
-		return math.MaxInt64
-	}
-	return now + d
+	return after(l.Now(), d)
 }

@@ -8,6 +8,24 @@ import (
 	"time"
 )
 
+// TestAfter: the sum of a time and a duration is on the same side of the clock's zero as it is in arithmetic, and beyond
+// the end of time it is that.
+func TestAfter(t *testing.T) {
+	for _, tt := range []struct {
+		now  int64
+		d    time.Duration
+		want int64
+	}{
+		{5, 3, 8}, {5, -3, 2}, {5, -5, 0}, {5, -20, -15}, {-5, 3, -2}, {-5, 8, 3}, {0, math.MaxInt64, math.MaxInt64},
+		{1, math.MaxInt64, math.MaxInt64}, {math.MaxInt64, 1, math.MaxInt64}, {math.MaxInt64 - 1, 1, math.MaxInt64},
+		{100 * 365 * 24 * int64(time.Hour), math.MaxInt64 / 2, 100*365*24*int64(time.Hour) + math.MaxInt64/2},
+	} {
+		if got := after(tt.now, tt.d); got != tt.want {
+			t.Errorf("%d after %d is %d, want %d", tt.d, tt.now, got, tt.want)
+		}
+	}
+}
+
 // TestLoopTime: a deadline of users' on a loop's clock.
 func TestLoopTime(t *testing.T) {
 	lib, err := New(Options{Loops: 1})
@@ -15,7 +33,7 @@ func TestLoopTime(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer lib.Close()
-	loop, place, err := lib.rt.Place()
+	loop, place, err := lib.rt.Place(true)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -14,6 +14,7 @@ var errMissingAddress = errors.New("missing address")
 // DialContext connects to address: see net.Dialer.DialContext. It blocks until that has succeeded or failed, the
 // Dialer's time is up or ctx ends; ctx bounds connecting, not the connection.
 func (d *Dialer) DialContext(ctx context.Context, network, address string) (net.Conn, error) {
+	mustContext(ctx)
 	io := d.io()
 	if err := io.alive(); err != nil {
 		return nil, &net.OpError{Op: "dial", Net: network, Err: err}
@@ -101,6 +102,7 @@ func isUDP(network string) bool { return network == "udp" || network == "udp4" |
 
 // DialTCP connects from laddr, which may be the zero value, to raddr.
 func (d *Dialer) DialTCP(ctx context.Context, network string, laddr, raddr netip.AddrPort) (*TCPConn, error) {
+	mustContext(ctx)
 	var l, r net.Addr
 	if laddr.IsValid() {
 		l = net.TCPAddrFromAddrPort(laddr)
@@ -113,6 +115,7 @@ func (d *Dialer) DialTCP(ctx context.Context, network string, laddr, raddr netip
 
 // DialUDP makes a UDP socket that is bound to laddr, which may be the zero value, and connected to raddr.
 func (d *Dialer) DialUDP(ctx context.Context, network string, laddr, raddr netip.AddrPort) (*UDPConn, error) {
+	mustContext(ctx)
 	var l, r net.Addr
 	if laddr.IsValid() {
 		l = net.UDPAddrFromAddrPort(laddr)
@@ -125,6 +128,7 @@ func (d *Dialer) DialUDP(ctx context.Context, network string, laddr, raddr netip
 
 // DialIP makes a raw socket that is bound to laddr, which may be the zero value, and connected to raddr.
 func (d *Dialer) DialIP(ctx context.Context, network string, laddr, raddr netip.Addr) (*IPConn, error) {
+	mustContext(ctx)
 	var l, r net.Addr
 	if laddr.IsValid() {
 		l = &net.IPAddr{IP: laddr.AsSlice(), Zone: laddr.Zone()}
@@ -137,6 +141,7 @@ func (d *Dialer) DialIP(ctx context.Context, network string, laddr, raddr netip.
 
 // DialUnix connects from laddr, which may be nil, to raddr.
 func (d *Dialer) DialUnix(ctx context.Context, network string, laddr, raddr *net.UnixAddr) (*UnixConn, error) {
+	mustContext(ctx)
 	var l, r net.Addr
 	if laddr != nil {
 		l = laddr

@@ -96,17 +96,26 @@ func (d *Dialer) Dial(network, address string) (net.Conn, error) {
 	return d.DialContext(context.Background(), network, address)
 }
 
+// dialer is the zero Dialer on io.
+func (io *IO) dialer() *Dialer {
+	io.running() // a nil io must not stand for Default
+	return &Dialer{IO: io}
+}
+
 // Dial is net.Dial: see Dialer.DialContext.
 func (io *IO) Dial(network, address string) (net.Conn, error) {
-	return (&Dialer{IO: io}).Dial(network, address)
+	return io.dialer().Dial(network, address)
 }
 
 // DialTimeout is Dial that takes timeout at most.
 func (io *IO) DialTimeout(network, address string, timeout time.Duration) (net.Conn, error) {
-	return (&Dialer{IO: io, Timeout: timeout}).Dial(network, address)
+	d := io.dialer()
+	d.Timeout = timeout
+	return d.Dial(network, address)
 }
 
 // DialContext is Dial that ends early when ctx does: see Dialer.DialContext.
 func (io *IO) DialContext(ctx context.Context, network, address string) (net.Conn, error) {
-	return (&Dialer{IO: io}).DialContext(ctx, network, address)
+	mustContext(ctx)
+	return io.dialer().DialContext(ctx, network, address)
 }

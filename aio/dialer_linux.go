@@ -22,6 +22,7 @@ func (d *Dialer) control() controlFunc {
 // up (an error whose Timeout is true, and which is context.DeadlineExceeded) or ctx ends (context.Canceled); ctx bounds
 // connecting, not the connection. The addresses of a name are tried in turn, each with its share of the time.
 func (d *Dialer) DialContext(ctx context.Context, network, address string) (net.Conn, error) {
+	mustContext(ctx)
 	ctx, cancel := d.bound(ctx)
 	defer cancel()
 	addrs, err := d.resolve(ctx, network, address)
@@ -52,11 +53,11 @@ func (d *Dialer) bound(ctx context.Context) (context.Context, context.CancelFunc
 		ctx, cancel = context.WithDeadline(ctx, end)
 		stops = append(stops, cancel)
 	}
-	if d.Cancel != nil {
+	if stop := d.Cancel; stop != nil {
 		sub, cancel := context.WithCancel(ctx)
 		go func() {
 			select {
-			case <-d.Cancel:
+			case <-stop: // d may be the caller's again by now
 				cancel()
 			case <-sub.Done():
 			}
@@ -118,6 +119,8 @@ func (d *Dialer) race(ctx context.Context, network string, first, second []net.A
 		err   error
 		first bool
 	}
+	own := *d
+	d = &own // the loser may go on when the caller has d back
 	ctx, cancel := context.WithCancel(ctx)
 	results := make(chan result, 2)
 	running := 0
@@ -238,6 +241,7 @@ func connOrNil[C interface {
 
 // DialTCP connects from laddr, which may be the zero value, to raddr.
 func (d *Dialer) DialTCP(ctx context.Context, network string, laddr, raddr netip.AddrPort) (*TCPConn, error) {
+	mustContext(ctx)
 	ctx, cancel := d.bound(ctx)
 	defer cancel()
 	return d.io().dialTCPAddr(ctx, d, network, net.TCPAddrFromAddrPort(laddr), net.TCPAddrFromAddrPort(raddr))
@@ -245,6 +249,7 @@ func (d *Dialer) DialTCP(ctx context.Context, network string, laddr, raddr netip
 
 // DialUDP makes a UDP socket that is bound to laddr, which may be the zero value, and connected to raddr.
 func (d *Dialer) DialUDP(ctx context.Context, network string, laddr, raddr netip.AddrPort) (*UDPConn, error) {
+	mustContext(ctx)
 	ctx, cancel := d.bound(ctx)
 	defer cancel()
 	return d.io().dialUDPAddr(ctx, d, network, net.UDPAddrFromAddrPort(laddr), net.UDPAddrFromAddrPort(raddr))
@@ -252,6 +257,7 @@ func (d *Dialer) DialUDP(ctx context.Context, network string, laddr, raddr netip
 
 // DialIP makes a raw socket that is bound to laddr, which may be the zero value, and connected to raddr.
 func (d *Dialer) DialIP(ctx context.Context, network string, laddr, raddr netip.Addr) (*IPConn, error) {
+	mustContext(ctx)
 	ctx, cancel := d.bound(ctx)
 	defer cancel()
 	return d.io().dialIPAddr(ctx, d, network, ipAddrOf(laddr), ipAddrOf(raddr))
@@ -261,6 +267,7 @@ func ipAddrOf(a netip.Addr) *net.IPAddr { return &net.IPAddr{IP: a.AsSlice(), Zo
 
 // DialUnix connects from laddr, which may be nil, to raddr.
 func (d *Dialer) DialUnix(ctx context.Context, network string, laddr, raddr *net.UnixAddr) (*UnixConn, error) {
+	mustContext(ctx)
 	ctx, cancel := d.bound(ctx)
 	defer cancel()
 	return d.io().dialUnixAddr(ctx, d, network, laddr, raddr)

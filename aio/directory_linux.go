@@ -3,60 +3,10 @@
 package aio
 
 import (
-	"errors"
 	"os"
-	"sync"
 
 	"golang.org/x/sys/unix"
 )
-
-// directory is what a File that is one needs to be listed. Package os does it, since only that can make entries whose Info
-// os.SameFile knows, through a descriptor of its own, which is made for the first listing and closed with the File. The
-// position is the File's; what has been read ahead of it is package os's, so views share it. A nil directory is none.
-type directory struct {
-	mu  sync.Mutex
-	std *os.File
-}
-
-// open returns what lists the directory fd.
-func (d *directory) open(fd int, name string) (*os.File, error) {
-	if d == nil {
-		return nil, unix.ENOTDIR
-	}
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	if d.std == nil {
-		std, err := duplicate(fd, name)
-		if err != nil {
-			return nil, err
-		}
-		d.std = std
-	}
-	return d.std, nil
-}
-
-// seek sets the position of fd, and forgets what has been read ahead of the old one.
-func (d *directory) seek(fd int, offset int64, whence int) (int64, error) {
-	if d != nil {
-		d.mu.Lock()
-		defer d.mu.Unlock()
-		if d.std != nil {
-			pos, err := d.std.Seek(offset, whence)
-			if err != nil {
-				err = errors.Unwrap(err)
-			}
-			return pos, err
-		}
-	}
-	return unix.Seek(fd, offset, whence)
-}
-
-// close is called when the File has been closed.
-func (d *directory) close() {
-	if d != nil && d.std != nil {
-		d.std.Close()
-	}
-}
 
 // ReadDir returns the next n entries of a directory, in its order, and io.EOF at its end; with n <= 0 all that are left:
 // os.File.ReadDir. It may wait for the disk: see Stat.
@@ -98,14 +48,16 @@ func (f *File) Readdirnames(n int) (names []string, err error) {
 	return names, err
 }
 
-// list has package os read the directory. Its errors are as they should be.
+// list has package os read the directory, since only that can make entries whose Info os.SameFile
+// knows. What it has read ahead is the descriptor's, so views share it. Its errors are as they
+// should be.
 func (f *File) list(read func(*os.File) error) (err error) {
-	refused := f.metadata("readdirent", func(fd int) error {
-		std, failed := f.dir.open(fd, f.name)
-		if failed == nil {
-			err = read(std)
+	refused := f.metadata("readdirent", func(int) error {
+		if !f.dir {
+			return unix.ENOTDIR
 		}
-		return failed
+		err = read(f.h.std(f.name))
+		return nil
 	})
 	if refused != nil {
 		return refused

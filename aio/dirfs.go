@@ -21,7 +21,10 @@ var (
 )
 
 // DirFS returns the files below dir as an fs.FS: see the function of the same name.
-func (io *IO) DirFS(dir string) fs.FS { return dirFS{io, dir} }
+func (io *IO) DirFS(dir string) fs.FS {
+	io.running()
+	return dirFS{io, dir}
+}
 
 func (d dirFS) Open(name string) (fs.File, error) {
 	f, err := within(d, "open", name, d.io.Open)

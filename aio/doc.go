@@ -15,10 +15,13 @@
 // Errors are those of net and os: *net.OpError, *fs.PathError, io.EOF, os.ErrDeadlineExceeded, net.ErrClosed,
 // os.ErrClosed. A buffer belongs to weir and the kernel from the call until it returns, and a call returns only when
 // the kernel has let go of the buffer, also when its deadline or context ended; what had been transferred by then is
-// reported, never dropped.
+// reported, never dropped. A call whose context is over before it begins returns the cause of that, also when it could be
+// done at once; one that waits behind another for its turn, or for room (Options.MaxInFlight), ends with its context too.
+//
+// In a bubble of testing/synctest it works as elsewhere. There Sleep is on the bubble's clock, and deadlines are in real time.
 //
 // On Linux it runs with io_uring, or with epoll where that is not to be had. On other systems the types are those of net
-// and os with what this package adds to them: their calls are exactly net's and os's, while sleeps, timers and calls on
+// and os with what this package adds to them: their calls are exactly net's and os's, while sleeps and calls on
 // descriptors run on loops of the portable backend. The API is the same everywhere; what a system cannot do is
 // errors.ErrUnsupported.
 package aio

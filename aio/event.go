@@ -6,6 +6,7 @@ import (
 	"sync"
 
 	"github.com/weirgo/weir/aio/op"
+	"github.com/weirgo/weir/internal/sys"
 )
 
 // Event is a counter of notifications between goroutines, loops and operations: each Notify lets one Wait pass, also one
@@ -19,18 +20,30 @@ type Event struct {
 }
 
 // NewEvent makes an Event whose waits run on io's loops. It holds nothing that Close would have to give back.
-func (io *IO) NewEvent() *Event { return &Event{io: io} }
+func (io *IO) NewEvent() *Event {
+	io.running()
+	return &Event{io: io}
+}
 
 // NewEvent is IO.NewEvent on Default().
 func NewEvent() *Event { return Default().NewEvent() }
 
 // Notify lets one Wait pass: the one that waits longest, or the next to come. It does not block. After Close it does
 // nothing.
-func (e *Event) Notify() { e.Op.Notify() }
+func (e *Event) Notify() {
+	if e == nil {
+		panic("aio: Notify of a nil Event")
+	}
+	e.Op.Notify()
+}
 
 // Wait blocks until it is let pass, or ctx ends: then it returns the cause of that, and no notification is lost. After
-// Close, of e or of its IO, the error is net.ErrClosed.
+// Close, of e or of its IO, the error is net.ErrClosed. Of a nil Event it is EINVAL.
 func (e *Event) Wait(ctx context.Context) error {
+	mustContext(ctx)
+	if e == nil {
+		return sys.EINVAL
+	}
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
@@ -42,7 +55,11 @@ func (e *Event) Wait(ctx context.Context) error {
 		o = op.EventWait(&e.Op)
 	}
 	defer e.waits.Put(o)
-	err := e.io.Do(ctx, o)
+	l, err := e.io.running().Any(0)
+	if err != nil {
+		return err
+	}
+	err = op.Do(ctx, l, o)
 	if which, ok := err.(*op.Error); ok {
 		return which.Err
 	}
@@ -51,6 +68,9 @@ func (e *Event) Wait(ctx context.Context) error {
 
 // Close ends every Wait, and every later one at once, with net.ErrClosed. A second Close is net.ErrClosed.
 func (e *Event) Close() error {
+	if e == nil {
+		return sys.EINVAL
+	}
 	if !e.Op.Close() {
 		return net.ErrClosed
 	}

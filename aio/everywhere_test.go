@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/weirgo/weir/aio"
+	"github.com/weirgo/weir/aio/op"
 )
 
 // The tests of this file run on every system that Go runs on, those without threads included.
@@ -247,5 +248,28 @@ func TestDescriptorEverywhere(t *testing.T) {
 		if err == nil {
 			t.Error("Read of descriptor -1: no error")
 		}
+	}
+}
+
+// TestOnEverywhere: an operation On a file is done where files have descriptors of weir's, and is
+// errors.ErrUnsupported elsewhere; the file stays as it was.
+func TestOnEverywhere(t *testing.T) {
+	lib := anywhere(t)
+	f, err := lib.Create(filepath.Join(t.TempDir(), "f"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	write := op.Write(-1, []byte("data"), 0).On(f)
+	err = lib.Do(context.Background(), write)
+	if native := embeds(f); native != errors.Is(err, errors.ErrUnsupported) || !native && err != nil {
+		t.Errorf("%d, %v; the file is one of package os's: %v", write.N, err, native)
+	}
+	want := int64(4)
+	if err != nil {
+		want = 0
+	}
+	if st, err := f.Stat(); err != nil || st.Size() != want {
+		t.Errorf("the file has %d bytes, %v, want %d", st.Size(), err, want)
 	}
 }

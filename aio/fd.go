@@ -13,16 +13,25 @@ import (
 // bytes is the end, errors are plain errnos (or the context's cause, when that ended first and nothing was done).
 // They wait, also on a non-blocking descriptor. Buffers belong to weir until the call returns. All exist on Default()
 // as functions and on an IO as methods. On systems without such descriptors, those that are not unix, they are
-// errors.ErrUnsupported.
+// errors.ErrUnsupported. For an operation of package op on an open File or connection there is op.Op.On.
 
 // Msg is the message of RecvMsg and SendMsg.
 type Msg = backends.Msg
 
-func (io *IO) op(ctx context.Context, op backends.Op) (int, error) {
+// op does one operation with flags, EINVAL if they take more than 32 bits.
+func (io *IO) op(ctx context.Context, op backends.Op, flags int) (int, error) {
+	mustContext(ctx)
 	if ctx.Err() != nil {
 		return 0, context.Cause(ctx)
 	}
-	l, err := io.rt.Any(uint32(op.FD))
+	if op.Flags = uint32(flags); int(op.Flags) != flags && int(int32(flags)) != flags {
+		return 0, syscall.EINVAL
+	}
+	any := io.running().AnyWorker
+	if op.Waits() {
+		any = io.running().Any
+	}
+	l, err := any(uint32(op.FD))
 	if err != nil {
 		return 0, err
 	}
@@ -35,27 +44,32 @@ func (io *IO) op(ctx context.Context, op backends.Op) (int, error) {
 	return c.N(), nil
 }
 
-func (io *IO) in(ctx context.Context, op backends.Op) (int, error) {
-	n, err := io.op(ctx, op)
+func (io *IO) in(ctx context.Context, op backends.Op, flags int) (int, error) {
+	n, err := io.op(ctx, op, flags)
 	if err == nil {
 		sys.RaceReceived(op.Buf[:min(n, len(op.Buf))])
 	}
 	return n, err
 }
 
-func (io *IO) out(ctx context.Context, op backends.Op) (int, error) {
+func (io *IO) out(ctx context.Context, op backends.Op, flags int) (int, error) {
 	sys.RaceSending(op.Buf)
-	return io.op(ctx, op)
+	return io.op(ctx, op, flags)
 }
 
 // Read is read(2): from the file's position, or a pipe, terminal, event descriptor.
 func (io *IO) Read(ctx context.Context, fd int, p []byte) (int, error) {
-	return io.in(ctx, backends.Op{Code: backends.OpRead, FD: fd, Buf: p, Off: backends.Stream})
+	return io.in(ctx, backends.Op{Code: backends.OpRead, FD: fd, Buf: p, Off: backends.Stream}, 0)
 }
 
-// Write is write(2).
+// Write is write(2). On descriptors 1 and 2 a pipe without a reader ends the program with SIGPIPE,
+// as a Write of os.Stdout does: see package os/signal.
 func (io *IO) Write(ctx context.Context, fd int, p []byte) (int, error) {
-	return io.out(ctx, backends.Op{Code: backends.OpWrite, FD: fd, Buf: p, Off: backends.Stream})
+	n, err := io.out(ctx, backends.Op{Code: backends.OpWrite, FD: fd, Buf: p, Off: backends.Stream}, 0)
+	if err != nil {
+		return brokenPipe(fd, err, p)
+	}
+	return n, nil
 }
 
 // ReadAt is pread(2): one chunk, which may be short before the end of the file.
@@ -63,7 +77,7 @@ func (io *IO) ReadAt(ctx context.Context, fd int, p []byte, off int64) (int, err
 	if off < 0 {
 		return 0, syscall.EINVAL
 	}
-	return io.in(ctx, backends.Op{Code: backends.OpRead, FD: fd, Buf: p, Off: off})
+	return io.in(ctx, backends.Op{Code: backends.OpRead, FD: fd, Buf: p, Off: off}, 0)
 }
 
 // WriteAt is pwrite(2): one chunk, which may be short.
@@ -71,12 +85,12 @@ func (io *IO) WriteAt(ctx context.Context, fd int, p []byte, off int64) (int, er
 	if off < 0 {
 		return 0, syscall.EINVAL
 	}
-	return io.out(ctx, backends.Op{Code: backends.OpWrite, FD: fd, Buf: p, Off: off})
+	return io.out(ctx, backends.Op{Code: backends.OpWrite, FD: fd, Buf: p, Off: off}, 0)
 }
 
-// Readv is preadv(2), or readv(2) with off -1.
+// Readv is preadv(2), or readv(2) with off -1. More than 1024 bufs that are not empty are EMSGSIZE.
 func (io *IO) Readv(ctx context.Context, fd int, bufs [][]byte, off int64) (int, error) {
-	n, err := io.op(ctx, backends.Op{Code: backends.OpReadv, FD: fd, Bufs: bufs, Off: off})
+	n, err := io.op(ctx, backends.Op{Code: backends.OpReadv, FD: fd, Bufs: bufs, Off: off}, 0)
 	left := n
 	for _, b := range bufs {
 		part := min(left, len(b))
@@ -86,54 +100,59 @@ func (io *IO) Readv(ctx context.Context, fd int, bufs [][]byte, off int64) (int,
 	return n, err
 }
 
-// Writev is pwritev(2), or writev(2) with off -1.
+// Writev is pwritev(2), or writev(2) with off -1. More than 1024 bufs that are not empty are EMSGSIZE:
+// part of them might be part of a datagram. SIGPIPE is as with Write.
 func (io *IO) Writev(ctx context.Context, fd int, bufs [][]byte, off int64) (int, error) {
 	for _, b := range bufs {
 		sys.RaceSending(b)
 	}
-	return io.op(ctx, backends.Op{Code: backends.OpWritev, FD: fd, Bufs: bufs, Off: off})
+	n, err := io.op(ctx, backends.Op{Code: backends.OpWritev, FD: fd, Bufs: bufs, Off: off}, 0)
+	if err != nil {
+		return brokenPipe(fd, err, bufs...)
+	}
+	return n, nil
 }
 
 // Recv is recv(2) with flags MSG_*.
 func (io *IO) Recv(ctx context.Context, fd int, p []byte, flags int) (int, error) {
-	return io.in(ctx, backends.Op{Code: backends.OpRecv, FD: fd, Buf: p, Flags: uint32(flags)})
+	return io.in(ctx, backends.Op{Code: backends.OpRecv, FD: fd, Buf: p}, flags)
 }
 
 // Send is send(2) with flags MSG_*; it never raises SIGPIPE.
 func (io *IO) Send(ctx context.Context, fd int, p []byte, flags int) (int, error) {
-	return io.out(ctx, backends.Op{Code: backends.OpSend, FD: fd, Buf: p, Flags: uint32(flags)})
+	return io.out(ctx, backends.Op{Code: backends.OpSend, FD: fd, Buf: p}, flags)
 }
 
 // RecvMsg is recvmsg(2) with flags MSG_*. It cuts m.Control to what arrived and sets m.Addr.Len and m.Flags.
 func (io *IO) RecvMsg(ctx context.Context, fd int, m *Msg, flags int) (int, error) {
-	return io.op(ctx, backends.Op{Code: backends.OpRecvMsg, FD: fd, Msg: m, Flags: uint32(flags)})
+	return io.op(ctx, backends.Op{Code: backends.OpRecvMsg, FD: fd, Msg: m}, flags)
 }
 
 // SendMsg is sendmsg(2) with flags MSG_*; it never raises SIGPIPE.
 func (io *IO) SendMsg(ctx context.Context, fd int, m *Msg, flags int) (int, error) {
-	return io.op(ctx, backends.Op{Code: backends.OpSendMsg, FD: fd, Msg: m, Flags: uint32(flags)})
+	return io.op(ctx, backends.Op{Code: backends.OpSendMsg, FD: fd, Msg: m}, flags)
 }
 
 // Poll waits until one of events, POLLIN and so on, is there, and returns those that are; POLLERR and POLLHUP count
 // always.
 func (io *IO) Poll(ctx context.Context, fd int, events int) (int, error) {
-	return io.op(ctx, backends.Op{Code: backends.OpPoll, FD: fd, Flags: uint32(events)})
+	return io.op(ctx, backends.Op{Code: backends.OpPoll, FD: fd}, events)
 }
 
 // Fsync is fsync(2). Once it has begun the kernel does not give it up.
 func (io *IO) Fsync(ctx context.Context, fd int) error {
-	_, err := io.op(ctx, backends.Op{Code: backends.OpFsync, FD: fd})
+	_, err := io.op(ctx, backends.Op{Code: backends.OpFsync, FD: fd}, 0)
 	return err
 }
 
 // Fdatasync is fdatasync(2). Once it has begun the kernel does not give it up.
 func (io *IO) Fdatasync(ctx context.Context, fd int) error {
-	_, err := io.op(ctx, backends.Op{Code: backends.OpFdatasync, FD: fd})
+	_, err := io.op(ctx, backends.Op{Code: backends.OpFdatasync, FD: fd}, 0)
 	return err
 }
 
 // Shutdown of a socket is named ShutdownFD here, since Shutdown ends the IO: shutdown(2) with SHUT_*.
 func (io *IO) ShutdownFD(ctx context.Context, fd int, how int) error {
-	_, err := io.op(ctx, backends.Op{Code: backends.OpShutdown, FD: fd, Flags: uint32(how)})
+	_, err := io.op(ctx, backends.Op{Code: backends.OpShutdown, FD: fd}, how)
 	return err
 }

@@ -21,9 +21,20 @@ func OpenFile(name string, flag int, perm os.FileMode) (*File, error) {
 	return Default().OpenFile(name, flag, perm)
 }
 
-// NewFile returns a File for an open descriptor, which it owns from now on; nil if fd is not one. On Linux a pipe, socket
-// or terminal becomes non-blocking; elsewhere, as in package os, deadlines and contexts need one that is.
+// NewFile returns a File for an open descriptor, which it owns from now on; nil if fd is not one.
+// The descriptor stays in the mode it is in, blocking or not, which it may share with other
+// processes, as a terminal does with the shell. On Linux deadlines, contexts and Close end what
+// waits in either mode; elsewhere, as in package os, that needs one that is non-blocking.
 func NewFile(fd uintptr, name string) *File { return Default().NewFile(fd, name) }
+
+// FromFile makes a File of std, which belongs to it from now on: Close closes it, Detach gives it
+// back, and until then it is not to be used. No descriptor is duplicated, so that the process keeps
+// its record locks on the file. If there is an error std stays the caller's.
+//
+// It is the way back from File.Detach, and that is the way to what takes an *os.File: exec.Cmd,
+// which hands it to the process as it is, os.ProcAttr, FileConn, packages that map files into
+// memory.
+func FromFile(std *os.File) (*File, error) { return Default().FromFile(std) }
 
 // CreateTemp makes a file, mode 0600 before umask, with a name in dir that nobody has, and opens it for reading and
 // writing: os.CreateTemp. The last "*" in pattern stands for what is found by chance, otherwise that comes at the end; an

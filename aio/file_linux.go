@@ -10,7 +10,6 @@ import (
 	"os"
 	"sync/atomic"
 	"syscall"
-	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -19,20 +18,29 @@ import (
 	aiort "github.com/weirgo/weir/runtime"
 )
 
-// File is an open file: *os.File on an IO. Any goroutine may call its methods. Reads at the file's position queue up
-// among themselves, and so do writes; ReadAt and WriteAt go side by side.
+// File is an open file: *os.File on an IO. Any goroutine may call its methods. Reads at the file's
+// position queue up among themselves, and so do writes; in a regular file, which has one position
+// for both, each waits for the others. ReadAt and WriteAt go side by side.
 type File struct {
 	h    handle
 	name string
+	traits
 
-	regular bool // or a directory, or a block device: nothing to wait for, so no deadlines
+	noNowait atomic.Bool // the file system refused RWF_NOWAIT
+}
+
+// traits say what a File is, by what can be done with it: see newFile.
+type traits struct {
+	regular bool // a disk's file, a directory, a block device: nothing to wait for, so no deadlines
+	called  bool // regular by its mode, but reads wait, or a server answers: see File.call
+	polled  bool // what there is to wait for can be waited for: deadlines
+	blocks  bool // the descriptor is in blocking mode
+	ours    bool // it was, until weir changed that
+	dir     bool
 	uncache bool // every read goes to the device: O_DIRECT
 	through bool // every write goes to the device: O_DIRECT, O_SYNC, O_DSYNC
 	memory  bool // there is no device: every read and write is a copy
 	append  bool
-	dir     *directory // nil if it is none
-
-	noNowait atomic.Bool // the file system refused RWF_NOWAIT
 }
 
 var (
@@ -56,11 +64,12 @@ func (io *IO) OpenFile(name string, flag int, perm os.FileMode) (*File, error) {
 	if err := io.refused("open", name); err != nil {
 		return nil, err
 	}
+	sys.LogOpen(name)
 	for {
 		fd, err := unix.Open(name, flag|unix.O_CLOEXEC|unix.O_LARGEFILE, sysMode(perm))
 		if err == nil {
 			var f *File
-			if f, err = io.newFile(fd, name); err == nil {
+			if f, err = io.newFile(fd, name, true); err == nil {
 				return f, nil
 			}
 		}
@@ -85,16 +94,30 @@ func sysMode(m os.FileMode) uint32 {
 	return mode
 }
 
-// NewFile returns a File for an open descriptor: see the function of the same name. On an IO that has ended it closes the
-// descriptor and returns nil.
+// NewFile returns a File for an open descriptor: see the function of the same name. On an IO that has ended the
+// descriptor stays the caller's, and the File is one that is closed.
 func (io *IO) NewFile(fd uintptr, name string) *File {
+	if uintptr(int32(fd)) != fd { // a kernel would look at 32 bits of it
+		return nil
+	}
 	if _, err := unix.FcntlInt(fd, unix.F_GETFD, 0); err != nil {
 		return nil
 	}
-	f, err := io.newFile(int(fd), name)
+	if io.alive() != nil {
+		return closedFile(io, name)
+	}
+	f, err := io.newFile(int(fd), name, false)
 	if err != nil {
 		return nil
 	}
+	return f
+}
+
+// closedFile is a File on which every call is os.ErrClosed.
+func closedFile(io *IO, name string) *File {
+	f := &File{name: name}
+	f.h.descriptor = &descriptor{io: io, fd: -1, file: true, first: &f.h}
+	f.h.use.Store(useClosing | useClosed)
 	return f
 }
 
@@ -104,70 +127,104 @@ func (io *IO) Pipe() (r, w *File, err error) {
 	if err := unix.Pipe2(fds[:], unix.O_CLOEXEC); err != nil {
 		return nil, nil, os.NewSyscallError("pipe2", err)
 	}
-	if r, err = io.newFile(fds[0], "|0"); err != nil {
+	if r, err = io.newFile(fds[0], "|0", true); err != nil {
 		unix.Close(fds[1])
 		return nil, nil, os.NewSyscallError("pipe2", err)
 	}
-	if w, err = io.newFile(fds[1], "|1"); err != nil {
+	if w, err = io.newFile(fds[1], "|1", true); err != nil {
 		r.Close()
 		return nil, nil, os.NewSyscallError("pipe2", err)
 	}
 	return r, w, nil
 }
 
-// file makes a File of std, which is closed.
-func (io *IO) file(std *os.File) (f *File, err error) {
-	defer std.Close()
-	raw, err := std.SyscallConn()
+// file makes a File of std, which it owns from now on, also if it fails.
+func (io *IO) file(std *os.File) (*File, error) {
+	f, err := io.FromFile(std)
 	if err != nil {
-		return nil, err
-	}
-	closed := raw.Control(func(fd uintptr) {
-		var dup int
-		if dup, err = sys.Dup(int(fd)); err == nil {
-			f, err = io.newFile(dup, std.Name())
-		}
-	})
-	if closed != nil {
-		return nil, closed
+		std.Close()
 	}
 	return f, err
 }
 
-// newFile makes a File of fd, which it owns from now on.
-func (io *IO) newFile(fd int, name string) (*File, error) {
-	f := &File{name: name}
-	var st unix.Stat_t
-	flags, err := unix.FcntlInt(uintptr(fd), unix.F_GETFL, 0)
-	if err == nil {
-		err = io.alive()
+// FromFile makes a File of std: see the function of the same name.
+func (io *IO) FromFile(std *os.File) (*File, error) {
+	raw, err := std.SyscallConn()
+	if err != nil {
+		return nil, err
 	}
-	if err == nil {
-		err = unix.Fstat(fd, &st)
-	}
-	if err == nil {
-		f.append = flags&unix.O_APPEND != 0
-		f.uncache = flags&unix.O_DIRECT != 0
-		f.through = flags&(unix.O_DIRECT|unix.O_SYNC|unix.O_DSYNC) != 0
-		switch st.Mode & unix.S_IFMT {
-		case unix.S_IFDIR:
-			f.regular = true
-			f.dir = new(directory)
-		case unix.S_IFREG, unix.S_IFBLK:
-			f.regular = true
-			f.memory = sys.InMemory(fd)
-		default:
-			err = unix.SetNonblock(fd, true)
+	f := &File{name: std.Name()}
+	closed := raw.Control(func(fd uintptr) {
+		if err = f.learn(int(fd)); err == nil {
+			if err = io.hold(&f.h, int(fd), true, f.polled); err == nil {
+				f.h.closeWith(std)
+			}
 		}
+	})
+	if closed != nil {
+		err = os.ErrClosed
+	}
+	if err != nil {
+		return nil, &fs.PathError{Op: "open", Path: std.Name(), Err: bare(err)}
+	}
+	return f, nil
+}
+
+// newFile makes a File of fd, which it owns from now on. opened says that weir has just opened it,
+// so that no other process shares its mode: what can be polled becomes non-blocking. All other
+// descriptors stay in the mode they are in, because it is one of the open file, not of the
+// descriptor: a terminal's is that of the shell, too.
+func (io *IO) newFile(fd int, name string, opened bool) (*File, error) {
+	f := &File{name: name}
+	err := io.alive()
+	if err == nil {
+		err = f.learn(fd)
 	}
 	if err != nil {
 		unix.Close(fd)
 		return nil, err
 	}
-	if err := io.adopt(&f.h, fd, true); err != nil {
+	if err := io.adopt(&f.h, fd, true, f.polled); err != nil {
 		return nil, err
 	}
+	if opened && f.polled && f.blocks {
+		f.h.std(name) // which takes it for blocking for good, and so does not have Go's poller watch it: see Detach
+		f.ours = unix.SetNonblock(fd, true) == nil
+		f.blocks = !f.ours
+	}
 	return f, nil
+}
+
+// learn finds out what fd is. What can be waited for epoll knows, not stat: /proc/kmsg says that it
+// is a regular file and is a stream, and so are files of FUSE; /dev/null says that it is a device,
+// and is always ready.
+func (f *File) learn(fd int) error {
+	var st unix.Stat_t
+	flags, err := unix.FcntlInt(uintptr(fd), unix.F_GETFL, 0)
+	if err == nil {
+		err = unix.Fstat(fd, &st)
+	}
+	if err != nil {
+		return err
+	}
+	f.blocks = flags&unix.O_NONBLOCK == 0
+	f.append = flags&unix.O_APPEND != 0
+	f.uncache = flags&unix.O_DIRECT != 0
+	f.through = flags&(unix.O_DIRECT|unix.O_SYNC|unix.O_DSYNC) != 0
+	switch st.Mode & unix.S_IFMT {
+	case unix.S_IFDIR, unix.S_IFBLK:
+		f.regular = true
+		f.dir = st.Mode&unix.S_IFMT == unix.S_IFDIR
+	case unix.S_IFREG:
+		f.polled = sys.Pollable(fd)
+		f.regular, f.called = !f.polled, f.polled
+	case unix.S_IFIFO, unix.S_IFSOCK:
+		f.polled = true
+	default:
+		f.polled = sys.Pollable(fd)
+	}
+	f.memory = f.regular && sys.InMemory(fd)
+	return nil
 }
 
 func (f *File) ok() bool { return f != nil && f.h.descriptor != nil }
@@ -182,18 +239,21 @@ func (f *File) pathError(op string, err error) error {
 	return &fs.PathError{Op: op, Path: f.name, Err: err}
 }
 
-// Read reads up to len(p) bytes from the file's position: io.EOF at its end. On a pipe or terminal it blocks until
-// there are some, the read deadline passes or Close is called. p belongs to weir until Read returns.
+// Read reads up to len(p) bytes from the file's position: io.EOF at its end. On what is a stream, a
+// pipe, a terminal, a file like /proc/kmsg, it blocks until there are some, the read deadline
+// passes or Close is called, and returns what one read of the system gives. p belongs to weir until
+// Read returns.
 func (f *File) Read(p []byte) (int, error) { return f.ReadContext(context.Background(), p) }
 
 // ReadContext is Read that ends early when ctx does, with the cause of that, as far as the kernel lets it: a read of
 // a regular file that has begun is not given up.
 func (f *File) ReadContext(ctx context.Context, p []byte) (int, error) {
+	mustContext(ctx)
 	if !f.ok() {
 		return 0, os.ErrInvalid
 	}
 	s := &f.h.r
-	if err := f.h.begin(s); err != nil {
+	if err := f.h.begin(ctx, s); err != nil {
 		return 0, f.pathError("read", err)
 	}
 	defer f.h.end(s)
@@ -201,7 +261,7 @@ func (f *File) ReadContext(ctx context.Context, p []byte) (int, error) {
 		return 0, nil
 	}
 	n, err := f.transfer(ctx, s, backends.OpRead, p, backends.Stream)
-	for more := n; f.regular && 0 < more && n < len(p); n += more { // to the end, not just to the end of what is cached
+	for more := n; f.asksCache() && 0 < more && n < len(p); n += more { // to the end, not just to the end of what is cached
 		if more, err = f.transfer(ctx, s, backends.OpRead, p[n:], backends.Stream); err != nil {
 			return n, nil // the next Read tells
 		}
@@ -212,21 +272,27 @@ func (f *File) ReadContext(ctx context.Context, p []byte) (int, error) {
 	return n, f.pathError("read", err)
 }
 
-// Write writes all of p at the file's position, or fewer bytes and an error. p belongs to weir until Write returns.
+// Write writes all of p at the file's position, or fewer bytes and an error. p belongs to weir
+// until Write returns. On descriptors 1 and 2 a pipe without a reader ends the program with
+// SIGPIPE, as with os.Stdout: see os/signal.
 func (f *File) Write(p []byte) (int, error) { return f.WriteContext(context.Background(), p) }
 
 // WriteContext is Write that ends early when ctx does, with the cause of that and the number of bytes written.
 func (f *File) WriteContext(ctx context.Context, p []byte) (int, error) {
+	mustContext(ctx)
 	if !f.ok() {
 		return 0, os.ErrInvalid
 	}
-	s := &f.h.w
-	if err := f.h.begin(s); err != nil {
+	s := f.side(&f.h.w)
+	if err := f.h.begin(ctx, s); err != nil {
 		return 0, f.pathError("write", err)
 	}
 	defer f.h.end(s)
 	for done := 0; ; { // an empty p is written too: the kernel has its say
 		n, err := f.transfer(ctx, s, backends.OpWrite, p[done:], backends.Stream)
+		if err != nil {
+			n, err = brokenPipe(f.h.fd, err, p[done:])
+		}
 		if done += n; done == len(p) && err == nil {
 			return done, nil
 		}
@@ -243,7 +309,7 @@ func (f *File) WriteContext(ctx context.Context, p []byte) (int, error) {
 }
 
 // WriteString is Write of a string.
-func (f *File) WriteString(s string) (int, error) { return f.Write([]byte(s)) }
+func (f *File) WriteString(s string) (int, error) { return f.Write(sys.Bytes(s)) }
 
 // ReadAt reads len(p) bytes from off: fewer only with an error, io.EOF at the end of the file. p belongs to weir until
 // ReadAt returns.
@@ -253,6 +319,7 @@ func (f *File) ReadAt(p []byte, off int64) (int, error) {
 
 // ReadAtContext is ReadAt that ends early when ctx does: see ReadContext.
 func (f *File) ReadAtContext(ctx context.Context, p []byte, off int64) (int, error) {
+	mustContext(ctx)
 	return f.at(ctx, "read", backends.OpRead, p, off)
 }
 
@@ -264,6 +331,7 @@ func (f *File) WriteAt(p []byte, off int64) (int, error) {
 
 // WriteAtContext is WriteAt that ends early when ctx does: see ReadContext.
 func (f *File) WriteAtContext(ctx context.Context, p []byte, off int64) (int, error) {
+	mustContext(ctx)
 	if f.ok() && f.append {
 		return 0, errAppend
 	}
@@ -285,6 +353,9 @@ func (f *File) at(ctx context.Context, op string, code backends.Code, p []byte, 
 	}
 	if err := f.h.enter(); err != nil {
 		return 0, f.pathError(op, err)
+	}
+	if ctx.Err() != nil {
+		return 0, f.pathError(op, context.Cause(ctx))
 	}
 	if err := f.h.acquire(); err != nil {
 		return 0, f.pathError(op, err)
@@ -310,6 +381,9 @@ func (f *File) at(ctx context.Context, op string, code backends.Code, p []byte, 
 // if that is nil, a borrowed Completion.
 func (f *File) transfer(ctx context.Context, s *side, code backends.Code, p []byte, off int64) (int, error) {
 	p = p[:min(len(p), backends.MaxTransfer)]
+	if f.called || sys.Missing(p) && (f.regular || !f.blocks || code == backends.OpRead) {
+		return f.call(ctx, s, code, p, off)
+	}
 	if f.regular && f.h.direct {
 		if n, errno := f.direct(code, p, off); errno != unix.EAGAIN {
 			f.h.did()
@@ -346,11 +420,70 @@ func (f *File) transfer(ctx context.Context, s *side, code backends.Code, p []by
 	return c.N(), nil
 }
 
+// side is the side whose turn an operation takes. A file with a position has one turn for both: in
+// a ring, reads and writes at the position would not see each other's.
+func (f *File) side(s *side) *side {
+	if f.regular {
+		return &f.h.r
+	}
+	return s
+}
+
+// asksCache reports whether a read may have ended where what is cached does.
+func (f *File) asksCache() bool {
+	return f.regular && f.h.direct && !f.memory && !f.uncache && !f.noNowait.Load()
+}
+
+// call is transfer for what says that it is a regular file and waits all the same, and for memory of
+// which pages are missing. The caller makes the system call, as in package os, for a view the pool does, and the loop
+// only polls. A loop must not make it: what a program serves (FUSE, a page of userfaultfd) may take its
+// time in spite of O_NONBLOCK, and may be served by this very program.
+func (f *File) call(ctx context.Context, s *side, code backends.Code, p []byte, off int64) (int, error) {
+	do, events := sys.ReadAt, uint32(unix.POLLIN)
+	if code == backends.OpWrite {
+		do, events = sys.WriteAt, unix.POLLOUT
+	}
+	ready := f.h.readiness(s, events)
+	defer ready.stop()
+	for wait := f.polled && f.blocks && code == backends.OpRead; ; wait = true {
+		if wait && s != nil {
+			if err := ready.wait(ctx); err != nil {
+				return 0, err
+			}
+		}
+		var n int
+		var errno syscall.Errno
+		if f.h.lane() == nil {
+			n, errno = do(f.h.fd, p, off, 0)
+		} else if err := f.h.pooled(func() { n, errno = do(f.h.fd, p, off, 0) }); err != nil {
+			return 0, err
+		}
+		switch {
+		case errno == 0:
+			f.h.did()
+			return n, nil
+		case errno != unix.EAGAIN || s == nil:
+			return 0, errno
+		}
+	}
+}
+
+// pooled has the pool call f, while the coroutine of a view waits.
+func (h *handle) pooled(f func()) error {
+	c := new(aiort.Completion)
+	c.Block(f)
+	return h.await(context.Background(), c)
+}
+
+// fewCallers is how many goroutines at a time make file operations themselves that wait for a device. With
+// more, the loop carries their operations together, which costs less than a thread for each.
+const fewCallers = 4
+
 // direct tries to have the caller move p by itself. EAGAIN: it is for the loop.
 //
 //   - A write that the page cache takes is only a copy, and the ring would have a kernel thread make it.
 //   - A read that the page cache holds is only a copy, too; RWF_NOWAIT tells.
-//   - Whoever waits for the device alone is served best by a plain system call.
+//   - A few callers that wait for the device are served best by plain system calls.
 //
 // A view does only what cannot wait: its thread is not its coroutine's alone.
 func (f *File) direct(code backends.Code, p []byte, off int64) (int, syscall.Errno) {
@@ -361,7 +494,7 @@ func (f *File) direct(code backends.Code, p []byte, off int64) (int, syscall.Err
 	if f.memory || code == backends.OpWrite && !f.through && f.h.lane() == nil {
 		return do(f.h.fd, p, off, 0)
 	}
-	if code == backends.OpRead && !f.uncache && !f.noNowait.Load() {
+	if code == backends.OpRead && f.asksCache() {
 		switch n, errno := do(f.h.fd, p, off, unix.RWF_NOWAIT); errno {
 		case unix.EAGAIN:
 		case unix.EOPNOTSUPP:
@@ -374,178 +507,8 @@ func (f *File) direct(code backends.Code, p []byte, off int64) (int, syscall.Err
 		return 0, unix.EAGAIN
 	}
 	defer f.h.io.files.Add(-1)
-	if f.h.io.files.Add(1) > 1 {
+	if f.h.io.files.Add(1) > fewCallers {
 		return 0, unix.EAGAIN
 	}
 	return do(f.h.fd, p, off, 0)
-}
-
-// Sync has the file's data and metadata written to the device: fsync(2).
-func (f *File) Sync() error { return f.sync(context.Background(), backends.OpFsync) }
-
-func (f *File) sync(ctx context.Context, code backends.Code) error {
-	if !f.ok() {
-		return os.ErrInvalid
-	}
-	if err := f.h.acquire(); err != nil {
-		return f.pathError("sync", err)
-	}
-	defer f.h.release()
-	c := f.h.loop.Borrow()
-	defer f.h.loop.Return(c)
-	c.Op = backends.Op{Code: code, FD: f.h.fd}
-	return f.pathError("sync", f.h.await(ctx, c))
-}
-
-// Stat describes the file: see os.File.Stat.
-func (f *File) Stat() (os.FileInfo, error) {
-	var info os.FileInfo
-	err := f.metadata("stat", func(fd int) error {
-		std, err := duplicate(fd, f.name) // only package os can make the FileInfo that os.SameFile knows
-		if err != nil {
-			return err
-		}
-		defer std.Close()
-		if info, err = std.Stat(); err != nil {
-			err = errors.Unwrap(err)
-		}
-		return err
-	})
-	if err != nil {
-		return nil, err
-	}
-	return info, nil
-}
-
-// duplicate makes an *os.File of what fd refers to.
-func duplicate(fd int, name string) (*os.File, error) {
-	dup, err := sys.Dup(fd)
-	if err != nil {
-		return nil, err
-	}
-	return os.NewFile(uintptr(dup), name), nil
-}
-
-// size is the file's size in bytes, as far as it has one: 0 for pipes, files of /proc, and if it is not known.
-func (f *File) size() int64 {
-	var st unix.Stat_t
-	f.control("stat", func(fd int) error { return unix.Fstat(fd, &st) })
-	return st.Size
-}
-
-// Seek sets the file's position: see io.Seeker. With reads and writes under way its effect on them is open.
-func (f *File) Seek(offset int64, whence int) (pos int64, err error) {
-	err = f.control("seek", func(fd int) (err error) {
-		pos, err = f.dir.seek(fd, offset, whence)
-		return err
-	})
-	return max(pos, 0), err
-}
-
-// Truncate sets the file's size.
-func (f *File) Truncate(size int64) error {
-	return f.metadata("truncate", func(fd int) error { return unix.Ftruncate(fd, size) })
-}
-
-// Chmod sets the file's mode: see os.File.Chmod.
-func (f *File) Chmod(mode os.FileMode) error {
-	return f.metadata("chmod", func(fd int) error { return unix.Fchmod(fd, sysMode(mode)) })
-}
-
-// Chown sets the file's user and group, -1 to leave one as it is.
-func (f *File) Chown(uid, gid int) error {
-	return f.metadata("chown", func(fd int) error { return unix.Fchown(fd, uid, gid) })
-}
-
-// Chdir makes the file, which is a directory, the current directory of the process.
-func (f *File) Chdir() error { return f.control("chdir", unix.Fchdir) }
-
-// metadata is control for a call that may wait for a disk or a server. A goroutine makes it itself, as in package os; the
-// thread of a coroutine belongs to others too, so for a view the pool makes it.
-func (f *File) metadata(op string, call func(fd int) error) (err error) {
-	if !f.ok() {
-		return os.ErrInvalid
-	}
-	if f.h.lane() == nil {
-		return f.control(op, call)
-	}
-	if err := f.h.enter(); err != nil {
-		return f.pathError(op, err)
-	}
-	c := new(aiort.Completion)
-	c.Block(func() { err = f.control(op, call) })
-	if err := f.h.await(context.Background(), c); err != nil {
-		return f.pathError(op, err)
-	}
-	return err
-}
-
-// control runs a system call on the descriptor, which stays open meanwhile.
-func (f *File) control(op string, call func(fd int) error) error {
-	if !f.ok() {
-		return os.ErrInvalid
-	}
-	err := f.h.acquire()
-	if err == nil {
-		for err = call(f.h.fd); err == unix.EINTR; {
-			err = call(f.h.fd)
-		}
-		f.h.release()
-	}
-	return f.pathError(op, err)
-}
-
-// Close closes the file. Reads and writes that block in it return os.ErrClosed; Close waits until the kernel has let
-// go of their buffers. A second Close is os.ErrClosed.
-func (f *File) Close() error {
-	if !f.ok() {
-		return os.ErrInvalid
-	}
-	err := f.h.close()
-	if err != os.ErrClosed { // it was open until now, and nobody is in it any more
-		f.dir.close()
-	}
-	return f.pathError("close", err)
-}
-
-// Name returns the name given to Open.
-func (f *File) Name() string { return f.name }
-
-// Fd returns the descriptor, which stays weir's: do not close it, do not use it after Close, and leave it
-// non-blocking. ^uintptr(0) if the file is closed.
-func (f *File) Fd() uintptr {
-	if !f.ok() || f.h.closing() {
-		return ^uintptr(0)
-	}
-	return uintptr(f.h.fd)
-}
-
-// SetDeadline sets the deadlines of Read and Write on a pipe or terminal, as on a connection; on a regular file it is
-// os.ErrNoDeadline.
-func (f *File) SetDeadline(t time.Time) error { return f.deadline(t, true, true) }
-
-// SetReadDeadline sets the deadline of Read: see SetDeadline.
-func (f *File) SetReadDeadline(t time.Time) error { return f.deadline(t, true, false) }
-
-// SetWriteDeadline sets the deadline of Write: see SetDeadline.
-func (f *File) SetWriteDeadline(t time.Time) error { return f.deadline(t, false, true) }
-
-// deadline sets deadlines. Its errors are not wrapped, as those of package os's are not.
-func (f *File) deadline(t time.Time, read, write bool) error {
-	switch {
-	case !f.ok():
-		return os.ErrInvalid
-	case f.h.closing():
-		return os.ErrClosed
-	case f.regular:
-		return os.ErrNoDeadline
-	}
-	sides := []*side{&f.h.r, &f.h.w}
-	switch {
-	case !write:
-		sides = sides[:1]
-	case !read:
-		sides = sides[1:]
-	}
-	return f.h.setDeadline(loopTime(f.h.loop, t), sides...)
 }

@@ -7,8 +7,12 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
+
+	"github.com/weirgo/weir/internal/sys"
 )
 
 type osFile = os.File
@@ -18,8 +22,9 @@ var _ fs.ReadDirFile = (*File)(nil)
 // File is an open file: *os.File on an IO. Any goroutine may call its methods.
 type File struct {
 	*osFile
-	sides sides
-	m     membership
+	sides    sides
+	m        membership
+	detached atomic.Bool
 }
 
 // Open opens a file for reading: see the function of the same name.
@@ -46,9 +51,12 @@ func (io *IO) OpenFile(name string, flag int, perm os.FileMode) (*File, error) {
 	return on, nil
 }
 
-// NewFile returns a File for an open descriptor: see the function of the same name. On an IO that has ended it closes the
-// descriptor and returns nil.
+// NewFile returns a File for an open descriptor: see the function of the same name. On an IO that has ended the
+// descriptor stays the caller's, and the File is one that is closed.
 func (io *IO) NewFile(fd uintptr, name string) *File {
+	if io.alive() != nil {
+		return closedFile()
+	}
 	f := os.NewFile(fd, name)
 	if f == nil {
 		return nil
@@ -57,8 +65,24 @@ func (io *IO) NewFile(fd uintptr, name string) *File {
 	return on
 }
 
+// closedFile is a File on which every call is os.ErrClosed; nil if the system has no null device.
+func closedFile() *File {
+	std, err := os.Open(os.DevNull)
+	if err != nil {
+		return nil
+	}
+	std.Close()
+	f := &File{osFile: std}
+	f.sides.r.init(std.SetReadDeadline, pathError(std, "read"))
+	f.sides.w.init(std.SetWriteDeadline, pathError(std, "write"))
+	return f
+}
+
 // Pipe returns the ends of a pipe: see the function of the same name.
 func (io *IO) Pipe() (r, w *File, err error) {
+	if err := io.alive(); err != nil {
+		return nil, nil, os.NewSyscallError("pipe", err)
+	}
 	stdR, stdW, err := os.Pipe()
 	if err != nil {
 		return nil, nil, err
@@ -74,13 +98,41 @@ func (io *IO) Pipe() (r, w *File, err error) {
 	return r, w, nil
 }
 
-// file makes a File of one of package os, which it owns from now on.
+// file makes a File of one of package os, which it owns from now on, also if it fails.
 func (io *IO) file(of *os.File) (*File, error) {
+	f, err := io.fromFile(of)
+	if err != nil {
+		of.Close()
+	}
+	return f, err
+}
+
+// FromFile makes a File of std: see the function of the same name.
+func (io *IO) FromFile(std *os.File) (*File, error) {
+	if std == nil {
+		return nil, os.ErrInvalid
+	}
+	var f *File
+	err := os.ErrClosed
+	if isOpen(std) {
+		f, err = io.fromFile(std)
+	}
+	if err != nil {
+		return nil, &fs.PathError{Op: "open", Path: std.Name(), Err: err}
+	}
+	return f, nil
+}
+
+func isOpen(std *os.File) bool {
+	raw, err := std.SyscallConn()
+	return err == nil && raw.Control(func(uintptr) {}) == nil
+}
+
+func (io *IO) fromFile(of *os.File) (*File, error) {
 	f := &File{osFile: of}
 	f.sides.r.init(of.SetReadDeadline, pathError(of, "read"))
 	f.sides.w.init(of.SetWriteDeadline, pathError(of, "write"))
 	if err := join(io, &f.m, f, func(f *File) { f.sides.end() }); err != nil {
-		of.Close()
 		return nil, err
 	}
 	return f, nil
@@ -101,6 +153,7 @@ func (f *File) Read(p []byte) (int, error) {
 // ReadContext is Read that ends early when ctx does, with the cause of that, where the system can wait for the file: a
 // pipe, a terminal. A regular file's read that has begun is not given up.
 func (f *File) ReadContext(ctx context.Context, p []byte) (int, error) {
+	mustContext(ctx)
 	if f == nil {
 		return 0, os.ErrInvalid
 	}
@@ -118,6 +171,7 @@ func (f *File) Write(p []byte) (int, error) {
 // WriteContext is Write that ends early when ctx does, with the cause of that and the number of bytes written, where the
 // system can wait for the file.
 func (f *File) WriteContext(ctx context.Context, p []byte) (int, error) {
+	mustContext(ctx)
 	if f == nil {
 		return 0, os.ErrInvalid
 	}
@@ -125,7 +179,7 @@ func (f *File) WriteContext(ctx context.Context, p []byte) (int, error) {
 }
 
 // WriteString is os.File.WriteString.
-func (f *File) WriteString(s string) (int, error) { return f.Write([]byte(s)) }
+func (f *File) WriteString(s string) (int, error) { return f.Write(sys.Bytes(s)) }
 
 // ReadAt is os.File.ReadAt.
 func (f *File) ReadAt(p []byte, off int64) (int, error) {
@@ -134,6 +188,7 @@ func (f *File) ReadAt(p []byte, off int64) (int, error) {
 
 // ReadAtContext is ReadAt, unless ctx is over before it begins: then the error is the cause of that.
 func (f *File) ReadAtContext(ctx context.Context, p []byte, off int64) (int, error) {
+	mustContext(ctx)
 	if f == nil {
 		return 0, os.ErrInvalid
 	}
@@ -150,6 +205,7 @@ func (f *File) WriteAt(p []byte, off int64) (int, error) {
 
 // WriteAtContext is WriteAt, unless ctx is over before it begins: then the error is the cause of that.
 func (f *File) WriteAtContext(ctx context.Context, p []byte, off int64) (int, error) {
+	mustContext(ctx)
 	if f == nil {
 		return 0, os.ErrInvalid
 	}
@@ -183,12 +239,42 @@ func (f *File) WriteTo(w io.Writer) (n int64, err error) {
 	return n, err
 }
 
-// std is package os's file, whose methods know what to say to nil.
+// std is package os's file, whose methods know what to say to nil; once that has been given away,
+// one that is closed.
 func (f *File) std() *os.File {
-	if f == nil {
+	switch {
+	case f == nil:
 		return nil
+	case f.detached.Load():
+		return closedStd()
 	}
 	return f.osFile
+}
+
+var closedStd = sync.OnceValue(func() *os.File {
+	f := os.NewFile(1<<30, "")
+	f.Close()
+	return f
+})
+
+// Detach ends the File and returns package os's, with its descriptor: see FromFile. Reads and
+// writes that block in it return os.ErrClosed. On an error, os.ErrClosed or os.ErrInvalid, there is
+// none.
+func (f *File) Detach() (*os.File, error) {
+	if f == nil {
+		return nil, os.ErrInvalid
+	}
+	if !isOpen(f.osFile) || f.detached.Swap(true) {
+		return nil, &fs.PathError{Op: "detach", Path: f.Name(), Err: os.ErrClosed}
+	}
+	f.m.leave()
+	f.sides.end()
+	for _, s := range []*side{&f.sides.r, &f.sides.w} { // what is under way is over when its turn is free
+		s.turn <- struct{}{}
+		<-s.turn
+	}
+	f.osFile.SetDeadline(time.Time{})
+	return f.osFile, nil
 }
 
 // Chdir is os.File.Chdir.
@@ -198,7 +284,14 @@ func (f *File) Chdir() error { return f.std().Chdir() }
 func (f *File) Chmod(mode os.FileMode) error { return f.std().Chmod(mode) }
 
 // Chown is os.File.Chown.
-func (f *File) Chown(uid, gid int) error { return f.std().Chown(uid, gid) }
+func (f *File) Chown(uid, gid int) error {
+	if f := f.std(); f != nil {
+		if err := checkIDs(f.Name(), uid, gid); err != nil {
+			return err
+		}
+	}
+	return f.std().Chown(uid, gid)
+}
 
 // Fd is os.File.Fd.
 func (f *File) Fd() uintptr { return f.std().Fd() }
@@ -238,6 +331,9 @@ func (f *File) SetDeadline(t time.Time) error {
 	if f == nil {
 		return os.ErrInvalid
 	}
+	if f.detached.Load() {
+		return os.ErrClosed
+	}
 	return f.sides.SetDeadline(t)
 }
 
@@ -246,6 +342,9 @@ func (f *File) SetReadDeadline(t time.Time) error {
 	if f == nil {
 		return os.ErrInvalid
 	}
+	if f.detached.Load() {
+		return os.ErrClosed
+	}
 	return f.sides.SetReadDeadline(t)
 }
 
@@ -253,6 +352,9 @@ func (f *File) SetReadDeadline(t time.Time) error {
 func (f *File) SetWriteDeadline(t time.Time) error {
 	if f == nil {
 		return os.ErrInvalid
+	}
+	if f.detached.Load() {
+		return os.ErrClosed
 	}
 	return f.sides.SetWriteDeadline(t)
 }
@@ -263,7 +365,7 @@ func (f *File) Close() error {
 		return os.ErrInvalid
 	}
 	f.m.leave()
-	return f.osFile.Close()
+	return f.std().Close()
 }
 
 // SyscallConn is os.File.SyscallConn.
@@ -271,7 +373,7 @@ func (f *File) SyscallConn() (syscall.RawConn, error) {
 	if f == nil {
 		return nil, os.ErrInvalid
 	}
-	raw, err := f.osFile.SyscallConn()
+	raw, err := f.std().SyscallConn()
 	if err != nil {
 		return nil, err
 	}

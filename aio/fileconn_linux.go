@@ -15,6 +15,7 @@ import (
 
 // FileConn returns a connection on a duplicate of f: see the function of the same name.
 func (io *IO) FileConn(f *os.File) (net.Conn, error) {
+	io.running()
 	fd, s, err := fileSocket(f)
 	if err != nil {
 		return nil, fileError(f, err)
@@ -44,6 +45,7 @@ func (io *IO) FileConn(f *os.File) (net.Conn, error) {
 
 // FileListener returns a listener on a duplicate of f: see the function of the same name.
 func (io *IO) FileListener(f *os.File) (net.Listener, error) {
+	io.running()
 	fd, s, err := fileSocket(f)
 	if err != nil {
 		return nil, fileError(f, err)
@@ -66,6 +68,7 @@ func (io *IO) FileListener(f *os.File) (net.Listener, error) {
 
 // FilePacketConn returns a packet connection on a duplicate of f: see the function of the same name.
 func (io *IO) FilePacketConn(f *os.File) (net.PacketConn, error) {
+	io.running()
 	fd, s, err := fileSocket(f)
 	if err != nil {
 		return nil, fileError(f, err)
@@ -158,7 +161,7 @@ func (io *IO) adoptFile(fd int, s *socket, f *found) error {
 		unix.Close(fd)
 		return unix.EINVAL
 	}
-	if err := io.adopt(&s.h, fd, false); err != nil {
+	if err := io.adopt(&s.h, fd, false, true); err != nil {
 		return err
 	}
 	s.family, s.sotype = uint16(f.family), uint16(f.sotype)

@@ -3,24 +3,27 @@
 package aio
 
 import (
+	"context"
 	"io"
 	"os"
+	"reflect"
 
 	"golang.org/x/sys/unix"
 )
 
-// ReadFrom writes what it reads from r, until that ends, at the file's position, and returns how many bytes it wrote:
-// io.Copy uses it. From one regular file (*os.File or *File, or an io.LimitedReader of one) to another the bytes go through
-// the kernel alone, or are shared where the file system can do that; the caller makes the calls, and has the turn of
-// writing for all of that time. Anything else is copied through a buffer, and so it is in coroutines, which must not wait for
-// a disk, and with O_APPEND, which the kernel refuses (copy_file_range(2)).
+// ReadFrom writes what it reads from r, until that ends, at the file's position, and returns how
+// many bytes it wrote: io.Copy uses it. From one regular file (*os.File or *File, or an
+// io.LimitedReader of one) to another the bytes go through the kernel alone, or are shared where
+// the file system can do that; the caller makes the calls, and has the turns of both for all of
+// that time. Anything else is copied through a buffer, and so it is in coroutines, which must not
+// wait for a disk, and with O_APPEND, which the kernel refuses (copy_file_range(2)).
 func (f *File) ReadFrom(r io.Reader) (int64, error) {
 	if !f.ok() {
 		return 0, os.ErrInvalid
 	}
 	return copyFrom(f, r, func(from io.Reader, limit int64) (int64, error, bool) {
 		if src := regularFile(from); src != nil && f.regular && f.h.lane() == nil {
-			return f.copyRange(src, limit)
+			return f.copyRange(src, fileIn(from), limit)
 		}
 		return 0, nil, false
 	})
@@ -28,14 +31,32 @@ func (f *File) ReadFrom(r io.Reader) (int64, error) {
 
 // copyRange copies up to limit bytes inside the kernel. done is false if there may be more to copy, which the kernel does not
 // do: whoever goes on reading and writing from there finds out why.
-func (f *File) copyRange(src source, limit int64) (n int64, err error, done bool) {
-	s := &f.h.w
-	if err := f.h.begin(s); err != nil {
-		return 0, f.pathError("write", err), true
+func (f *File) copyRange(src source, from *File, limit int64) (n int64, err error, done bool) {
+	// The turns of both files are taken in the order of their descriptors, or two copies to and fro
+	// would wait for each other.
+	files := []*File{f}
+	switch {
+	case from == nil || from.h.descriptor == f.h.descriptor:
+	case from.h.fd < f.h.fd:
+		files = []*File{from, f}
+	default:
+		files = []*File{f, from}
 	}
-	defer f.h.end(s)
+	for _, x := range files {
+		switch err := x.h.begin(context.Background(), &x.h.r); {
+		case err == nil:
+			defer x.h.end(&x.h.r)
+		case x == f:
+			return 0, f.pathError("write", err), true
+		default:
+			return 0, nil, false
+		}
+	}
+	if from != nil {
+		src = func(use func(fd int) (int, error)) (int, error) { return use(from.h.fd) }
+	}
 	for n < limit {
-		if err := f.h.check(s); err != nil {
+		if err := f.h.check(&f.h.r); err != nil {
 			return n, f.pathError("write", err), true
 		}
 		moved, err := src(func(fd int) (int, error) {
@@ -62,12 +83,16 @@ func (f *File) WriteTo(w io.Writer) (int64, error) {
 	if !f.ok() {
 		return 0, os.ErrInvalid
 	}
+	n := int64(0)
 	if c, ok := w.(*UnixConn); ok && c.ok() && c.sotype == unix.SOCK_STREAM && f.regular {
-		if n, err, done := c.h.sendFile(1<<62, f.source); done {
-			return n, c.opError("write", err)
+		sent, err, done := c.h.sendFile(1<<62, f.source)
+		if done {
+			return sent, c.opError("write", err)
 		}
+		n = sent
 	}
-	return io.Copy(w, fileToRead{f})
+	rest, err := io.Copy(w, fileToRead{f})
+	return n + rest, err
 }
 
 // fileToRead is a File without WriteTo, for io.Copy; w may look for what else a file has.
@@ -75,6 +100,17 @@ type fileToRead struct{ stdFile }
 
 // source is a regular file to copy from inside the kernel: it gives use its descriptor, in its turn among the reads.
 type source func(use func(fd int) (int, error)) (int, error)
+
+// fileIn is the File that r is, if it is one.
+func fileIn(r io.Reader) *File {
+	switch f := r.(type) {
+	case *File:
+		return f
+	case fileToRead:
+		return fileIn(f.stdFile)
+	}
+	return nil
+}
 
 // regularFile is the source that r is; nil if it is none.
 func regularFile(r io.Reader) source {
@@ -86,6 +122,9 @@ func regularFile(r io.Reader) source {
 	case fileToRead:
 		return regularFile(f.stdFile)
 	case stdFile:
+		if !isOSFile(f) {
+			return nil // it embeds one, and may have a Read of its own
+		}
 		raw, err := f.SyscallConn()
 		if err != nil {
 			return nil
@@ -110,9 +149,18 @@ func regularFile(r io.Reader) source {
 	return nil
 }
 
+// isOSFile reports whether f is an *os.File, or what package os makes of one as the source of
+// io.Copy.
+func isOSFile(f stdFile) bool {
+	if _, ok := f.(*os.File); ok {
+		return true
+	}
+	return reflect.TypeOf(f).PkgPath() == "os"
+}
+
 // source calls use with the descriptor of a regular file, as one of its reads.
 func (f *File) source(use func(fd int) (int, error)) (int, error) {
-	if err := f.h.begin(&f.h.r); err != nil {
+	if err := f.h.begin(context.Background(), &f.h.r); err != nil {
 		return 0, f.pathError("read", err)
 	}
 	defer f.h.end(&f.h.r)

@@ -22,7 +22,7 @@ type FixedFile = op.FixedFile
 //
 // It waits for the loops: not for use in callbacks. Errors: net.ErrClosed; EBADF; EMFILE; errors.ErrUnsupported on systems
 // where operations do not work on descriptors.
-func (io *IO) RegisterFile(fd int) (*FixedFile, error) { return io.rt.RegisterFile(fd) }
+func (io *IO) RegisterFile(fd int) (*FixedFile, error) { return io.running().RegisterFile(fd) }
 
 // RegisterFile is IO.RegisterFile on Default().
 func RegisterFile(fd int) (*FixedFile, error) { return Default().RegisterFile(fd) }

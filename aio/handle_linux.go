@@ -35,7 +35,7 @@ type handle struct {
 // viewing is what a handle has that is not the first of its descriptor.
 type viewing struct {
 	lane lane.Lane // how the calls of a view wait; nil: as goroutines do
-	next *handle   // of the descriptor
+	*place
 }
 
 // lane is how calls wait; nil: as goroutines do.
@@ -44,14 +44,6 @@ func (h *handle) lane() lane.Lane {
 		return nil
 	}
 	return h.as.lane
-}
-
-// next is the next handle of the descriptor.
-func (h *handle) next() *handle {
-	if h.as == nil {
-		return nil
-	}
-	return h.as.next
 }
 
 // descriptor is what a handle and its views share. It serialises reads among themselves and writes among themselves, and
@@ -65,6 +57,7 @@ type descriptor struct {
 	fd               int
 	direct           bool   // callers do themselves what can be done at once: IO.direct
 	file             bool   // closed, it is os.ErrClosed, not net.ErrClosed
+	kept             bool   // it has been given away: not to be closed
 	closeErr         uint16 // what close(2) said
 	reading, writing turn
 
@@ -73,10 +66,41 @@ type descriptor struct {
 	unlink  atomic.Bool   // of a unix listener: Close removes its file
 	gone    *sched.Parker // of the one who closes
 	cleanup runtime.Cleanup
-	late    atomic.Pointer[late]
+	rest    atomic.Pointer[rest]
 
-	mu      sync.Mutex
-	handles *handle // the first and its views
+	mu    sync.Mutex
+	first *handle
+	views *views // the others; nil until there is one
+}
+
+// rest is what few descriptors have.
+type rest struct {
+	owner atomic.Pointer[os.File] // what closes the descriptor, if that is a file of package os: see std
+	late  late                    // of a listener
+}
+
+// makeRest returns the rest of d, which it makes if there is none.
+func (d *descriptor) makeRest() *rest {
+	if d.rest.Load() == nil {
+		d.rest.CompareAndSwap(nil, new(rest))
+	}
+	return d.rest.Load()
+}
+
+// owner is the file of package os that closes the descriptor, or nil.
+func (d *descriptor) owner() *os.File {
+	if r := d.rest.Load(); r != nil {
+		return r.owner.Load()
+	}
+	return nil
+}
+
+// late is what an Accepts has left, or nil.
+func (d *descriptor) late() *late {
+	if r := d.rest.Load(); r != nil {
+		return &r.late
+	}
+	return nil
 }
 
 // side is one direction of a handle: its operations have the turn of the descriptor's.
@@ -90,14 +114,22 @@ type side struct {
 }
 
 // adopt makes a handle of fd, which it owns from now on, also if it fails. file says whether calls on it fail with
-// os.ErrClosed once it is closed, in place of net.ErrClosed.
-func (io *IO) adopt(h *handle, fd int, file bool) error {
-	loop, place, err := io.rt.Place()
+// os.ErrClosed once it is closed, in place of net.ErrClosed; polled whether fd can be polled.
+func (io *IO) adopt(h *handle, fd int, file, polled bool) error {
+	err := io.hold(h, fd, file, polled)
 	if err != nil {
 		unix.Close(fd)
+	}
+	return err
+}
+
+// hold is adopt that leaves fd to its owner if it fails.
+func (io *IO) hold(h *handle, fd int, file, polled bool) error {
+	loop, place, err := io.running().Place(polled)
+	if err != nil {
 		return err
 	}
-	d := &descriptor{io: io, fd: fd, place: int32(place), direct: io.direct, file: file, handles: h}
+	d := &descriptor{io: io, fd: fd, place: int32(place), direct: io.direct, file: file, first: h}
 	d.cleanup = runtime.AddCleanup(d, leaked.close, leaked{io.rt, int32(fd), int32(place)})
 	h.loop, h.descriptor = loop, d
 	h.r.patient[spinning] = backoff.Doubtful()
@@ -112,7 +144,32 @@ type leaked struct {
 
 func (l leaked) close() {
 	unix.Close(int(l.fd))
-	l.rt.Release(int(l.place))
+	l.release()
+}
+
+func (l leaked) release() { l.rt.Release(int(l.place)) }
+
+// std returns package os's file on this very descriptor, which is made when it is first needed, for
+// what only package os can do: FileInfos that os.SameFile knows, lists of directories. A duplicate
+// of the descriptor would need a free one, and when it is closed the process loses its record locks
+// on the file (fcntl(2)). The caller has a reference. Its Close, or its finalizer, closes the
+// descriptor from then on.
+func (h *handle) std(name string) *os.File {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	std := h.owner()
+	if std == nil {
+		std = os.NewFile(uintptr(h.fd), name)
+		h.closeWith(std)
+	}
+	return std
+}
+
+// closeWith has std, which is on the descriptor, close it.
+func (d *descriptor) closeWith(std *os.File) {
+	d.cleanup.Stop()
+	d.cleanup = runtime.AddCleanup(d, leaked.release, leaked{d.io.rt, int32(d.fd), d.place})
+	d.makeRest().owner.Store(std)
 }
 
 // errClosed is what calls on a closed descriptor return.
@@ -182,8 +239,8 @@ func (h *handle) release() { h.left(h.use.Add(^uint64(0))) }
 func (h *handle) left(use uint64) {
 	if use == useClosing && h.use.CompareAndSwap(useClosing, useClosing|useClosed) {
 		h.cleanup.Stop()
-		h.late.Load().close()
-		if errno, ok := unix.Close(h.fd).(unix.Errno); ok {
+		h.late().close()
+		if errno, ok := h.closeFD().(unix.Errno); ok {
 			h.closeErr = uint16(errno)
 		}
 		h.io.rt.Release(int(h.place))
@@ -191,16 +248,30 @@ func (h *handle) left(use uint64) {
 	}
 }
 
-// begin starts an operation of one direction: one at a time, refused when closed or past the deadline. In a view only
-// its coroutine may, and not if it has been cancelled.
-func (h *handle) begin(s *side) error {
+func (d *descriptor) closeFD() error {
+	switch std := d.owner(); {
+	case d.kept:
+		return nil
+	case std != nil:
+		return bare(std.Close())
+	}
+	return unix.Close(d.fd)
+}
+
+// begin starts an operation of one direction: one at a time, refused when closed or past the deadline, or when ctx is over,
+// whether or not it could be done at once. In a view only its coroutine may, and not if it has been cancelled. It waits for
+// its turn; ctx and close end that.
+func (h *handle) begin(ctx context.Context, s *side) error {
 	if err := h.enter(); err != nil {
 		return err
 	}
 	if h == nil || h.descriptor == nil {
 		return os.ErrInvalid
 	}
-	if err := h.join(s); err != nil {
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	if err := h.join(ctx, s); err != nil {
 		return err
 	}
 	if err := h.check(s); err != nil {
@@ -211,7 +282,7 @@ func (h *handle) begin(s *side) error {
 }
 
 // join is acquire and the turn of a side.
-func (h *handle) join(s *side) error {
+func (h *handle) join(ctx context.Context, s *side) error {
 	t, bit := h.turn(s)
 	for u := h.use.Load(); u&bit == 0; u = h.use.Load() { // closed or not: check says it
 		if h.use.CompareAndSwap(u, u+useOne|bit) {
@@ -221,9 +292,16 @@ func (h *handle) join(s *side) error {
 	if err := h.acquire(); err != nil {
 		return err
 	}
-	err := t.take(&h.use, bit, h.lane())
+	err := t.take(ctx, &h.use, bit, h.lane())
+	if err == nil && ctx.Err() != nil { // it has ended as the turn came
+		h.end(s)
+		return context.Cause(ctx)
+	}
 	if err != nil {
 		h.release()
+		if err == net.ErrClosed {
+			err = h.errClosed()
+		}
 	}
 	return err
 }
@@ -265,7 +343,7 @@ func (h *handle) do(ctx context.Context, s *side, op *backends.Op) (int, error) 
 //
 //go:noinline
 func (h *handle) transfer(s *side, code backends.Code, p []byte, idle bool) {
-	h.record(s).Op = backends.Op{Code: code, FD: h.fd, Buf: p, Idle: idle}
+	h.record(s).Op = backends.Op{Code: code, FD: h.fd, Off: backends.Stream, Buf: p, Idle: idle}
 }
 
 // run is do for what the record of s says.
@@ -284,7 +362,10 @@ func (h *handle) run(ctx context.Context, s *side) (int, error) {
 
 // close ends a handle: what is in flight is cancelled and ends with errClosed, unless it was done anyway; when the
 // last operation is over the descriptor is closed, and close returns.
-func (h *handle) close() error {
+func (h *handle) close() error { return h.shut(false) }
+
+// shut is close, or that without closing the descriptor.
+func (h *handle) shut(keep bool) error {
 	if h == nil || h.descriptor == nil {
 		return os.ErrInvalid
 	}
@@ -298,13 +379,18 @@ func (h *handle) close() error {
 			break
 		}
 	}
+	h.kept = keep
 	h.gone = sched.GetParker()
 	h.mu.Lock()
-	for o := h.handles; o != nil; o = o.next() {
+	h.each(func(o *handle) {
 		o.r.retire()
 		o.w.retire()
-	}
+	})
+	h.views = nil
 	h.mu.Unlock()
+	h.reading.close()
+	h.writing.close()
+	h.endHolds()
 	h.release()
 	h.awaitEnd()
 	if h.closeErr != 0 {
@@ -326,13 +412,13 @@ func (h *handle) setDeadline(when int64, sides ...*side) error {
 		return h.errClosed()
 	}
 	for _, s := range sides {
-		for o := h.handles; o != nil; o = o.next() {
+		h.each(func(o *handle) {
 			other := &o.r
 			if s == &h.w {
 				other = &o.w
 			}
 			other.setDeadline(translate(when, h.loop, o.loop))
-		}
+		})
 	}
 	return nil
 }

@@ -2,11 +2,14 @@ package aio
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
 	"os"
+	"runtime"
 	"sync"
 	"sync/atomic"
 
+	"github.com/weirgo/weir/internal/bubble"
 	aiort "github.com/weirgo/weir/runtime"
 )
 
@@ -14,8 +17,8 @@ import (
 type Options struct {
 	// Backend names the backend to take: "io_uring", "epoll" or "portable". If it cannot start, New fails and
 	// says why and what to do about it. Of several names, with commas between, the first that works is taken;
-	// names with a minus sign in front ("-io_uring") are those that must not be. Empty: the first that works of
-	// all.
+	// names with a minus sign in front ("-io_uring") are those that must not be. Empty: what the environment
+	// variable WEIR_BACKEND says, which is written in the same way, or else the first that works of all.
 	Backend string
 
 	// Loops is the number of loops that connections and files are spread over. 0: one for each four of
@@ -23,15 +26,18 @@ type Options struct {
 	Loops int
 
 	// Drive is how the loops run: "thread", on OS threads of their own; "scheduler", on the goroutines that
-	// call and on Go's netpoller; "auto" or empty, what is measured to be faster, which includes doing the work
-	// in the caller where a loop would bring nothing.
+	// call and on Go's netpoller; "auto", what is measured to be faster, which includes doing the work in the
+	// caller where a loop would bring nothing. Empty: what the environment variable WEIR_DRIVE says, or else
+	// "auto".
 	Drive string
 
-	// Logger gets one line if the backend of choice could not be had. Nil: nothing is logged.
+	// Logger gets one line if the backend of choice could not be had, and one if the IO is dropped without Close.
+	// Nil: nothing is logged.
 	Logger *slog.Logger
 
-	// MaxInFlight is the number of operations that a loop has in flight at most; at the bound calls wait for
-	// room. 0: 1,048,576. At most 16,777,216.
+	// MaxInFlight is the number of operations that a loop has in flight at most, sleepers not included; at the bound
+	// calls wait for room, until their contexts or deadlines end, or what they work on is closed. 0: 1,048,576. At
+	// most 8,388,608. That is also how many may wait and sleep, taken together.
 	MaxInFlight int
 
 	// QueueEntries and CompletionEntries are the sizes of a loop's two queues. They bound what one system call
@@ -56,17 +62,62 @@ type Stats = aiort.Stats
 // StuckError is what Shutdown returns when it ran out of time.
 type StuckError = aiort.StuckError
 
-// New starts an IO of one's own. It owns threads, descriptors and kernel memory until Close.
+// New starts an IO of one's own. It owns threads, descriptors and kernel memory until Close. An IO that is dropped
+// without Close keeps them for good, and Options.Logger is told.
 func New(o Options) (*IO, error) {
+	environment := o.fromEnvironment()
 	rt, err := aiort.New(aiort.Options{
 		Backend: o.Backend, Loops: o.Loops, Drive: o.Drive, Logger: o.Logger,
 		MaxInFlight: o.MaxInFlight, QueueEntries: o.QueueEntries, CompletionEntries: o.CompletionEntries,
 		KernelWorkers: o.KernelWorkers, PoolSize: o.PoolSize,
 	})
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("%w%s", err, environment)
 	}
-	return newIO(rt), nil
+	var io *IO
+	bubble.Do(func() { io = newIO(rt) })
+	if o.Logger != nil {
+		io.dropped = runtime.AddCleanup(io, tellDropped, o.Logger)
+	}
+	return io, nil
+}
+
+// fromEnvironment fills in what the caller has left open, and says what that is.
+func (o *Options) fromEnvironment() (said string) {
+	for _, v := range []struct {
+		name  string
+		field *string
+	}{{"WEIR_BACKEND", &o.Backend}, {"WEIR_DRIVE", &o.Drive}} {
+		if value := os.Getenv(v.name); *v.field == "" && value != "" {
+			*v.field = value
+			said += fmt.Sprintf(" (%s=%s)", v.name, value)
+		}
+	}
+	return said
+}
+
+// tellDropped says of an IO that is garbage that it has not been closed.
+func tellDropped(log *slog.Logger) {
+	log.Warn("weir: an IO was dropped without Close: " +
+		"its threads, descriptors and kernel memory stay until the program ends")
+}
+
+// running returns the runtime of an IO that New has made.
+func (io *IO) running() *aiort.Runtime {
+	if io == nil || io.rt == nil {
+		panic(notMade)
+	}
+	return io.rt
+}
+
+const notMade = "aio: use of an IO that is nil or zero: " +
+	"New makes one, and Default is the one of the package's functions"
+
+// mustContext refuses a nil context, as package net does.
+func mustContext(ctx context.Context) {
+	if ctx == nil {
+		panic("aio: nil context")
+	}
 }
 
 var (
@@ -75,7 +126,7 @@ var (
 )
 
 // Default returns the IO that the functions of this package use, starting it on first use. The environment
-// variable WEIR_BACKEND forces its backend and WEIR_DRIVE its drive. It panics if no backend can start, with the
+// variables WEIR_BACKEND and WEIR_DRIVE say which backend and drive it has, as for New. It panics if no backend can start, with the
 // reason: a program that wants to decide for itself calls New. It is not meant to be closed; if it is, the next call
 // starts another.
 func Default() *IO {
@@ -87,7 +138,7 @@ func Default() *IO {
 	if io := defaultIO.Load(); io != nil && io.alive() == nil {
 		return io
 	}
-	io, err := New(Options{Backend: os.Getenv("WEIR_BACKEND"), Drive: os.Getenv("WEIR_DRIVE")})
+	io, err := New(Options{})
 	if err != nil {
 		panic("aio.Default: " + err.Error())
 	}
@@ -97,7 +148,7 @@ func Default() *IO {
 
 // alive reports why nothing can be started on the IO any more.
 func (io *IO) alive() error {
-	if io.rt.Closed() {
+	if io.running().Closed() {
 		return aiort.ErrClosed
 	}
 	return nil
@@ -107,7 +158,7 @@ func (io *IO) alive() error {
 func (io *IO) Close() error { return io.Shutdown(context.Background()) }
 
 // Info says which backend runs and why, and on which drive.
-func (io *IO) Info() Info { return io.rt.Info() }
+func (io *IO) Info() Info { return io.running().Info() }
 
 // Stats returns the counters of all loops. Package function: Default().Stats().
-func (io *IO) Stats() Stats { return io.rt.Stats() }
+func (io *IO) Stats() Stats { return io.running().Stats() }

@@ -4,6 +4,7 @@ package aio
 
 import (
 	"context"
+	"runtime"
 	"sync/atomic"
 
 	aiort "github.com/weirgo/weir/runtime"
@@ -14,8 +15,10 @@ type IO struct {
 	rt     *aiort.Runtime
 	direct bool         // callers may do the work themselves
 	files  atomic.Int32 // blocking file operations under way
-	timers atomic.Uint32
+	sleeps atomic.Uint32
 	pipes  pipes
+
+	dropped runtime.Cleanup // tells Options.Logger; stopped by Shutdown
 }
 
 func newIO(rt *aiort.Runtime) *IO {
@@ -28,6 +31,9 @@ func newIO(rt *aiort.Runtime) *IO {
 // flight; another call waits on. Connections and files stay open: close them as always. A call after the end is
 // net.ErrClosed.
 func (io *IO) Shutdown(ctx context.Context) error {
+	mustContext(ctx)
+	rt := io.running()
+	io.dropped.Stop()
 	io.pipes.close()
-	return io.rt.Shutdown(ctx)
+	return rt.Shutdown(ctx)
 }

@@ -15,12 +15,12 @@ import (
 )
 
 // On systems without a backend of their own connections and files are those of packages net and os, each with what this
-// package adds. Timers and calls on descriptors run on the loops of backend "portable".
+// package adds. Sleeps and calls on descriptors run on the loops of backend "portable".
 
 // IO is the facade bound to one runtime. Any goroutine may call its methods.
 type IO struct {
 	rt     *aiort.Runtime
-	timers atomic.Uint32
+	sleeps atomic.Uint32
 
 	end  context.Context // over when Shutdown begins
 	stop context.CancelFunc
@@ -29,11 +29,14 @@ type IO struct {
 	ended   bool
 	last    uint64
 	members map[uint64]func() // ends what was made on this IO
+
+	dropped runtime.Cleanup // tells Options.Logger; stopped by Shutdown
 }
 
 func newIO(rt *aiort.Runtime) *IO {
 	io := &IO{rt: rt, members: map[uint64]func(){}}
 	io.end, io.stop = context.WithCancel(context.Background())
+	io.end.Done() // makes its channel where the IO is made
 	return io
 }
 
@@ -43,6 +46,9 @@ func newIO(rt *aiort.Runtime) *IO {
 // flight; another call waits on. Connections and files stay open: close them as always. A call after the end is
 // net.ErrClosed.
 func (io *IO) Shutdown(ctx context.Context) error {
+	mustContext(ctx)
+	rt := io.running()
+	io.dropped.Stop()
 	io.mu.Lock()
 	io.ended = true
 	members := io.members
@@ -52,11 +58,11 @@ func (io *IO) Shutdown(ctx context.Context) error {
 	for _, end := range members {
 		end()
 	}
-	return io.rt.Shutdown(ctx)
+	return rt.Shutdown(ctx)
 }
 
 // Runtime returns the runtime below: for loops of one's own beside the facade (Runtime.NewLoop), which have its options.
-func (io *IO) Runtime() *aiort.Runtime { return io.rt }
+func (io *IO) Runtime() *aiort.Runtime { return io.running() }
 
 // while returns a context that ends when ctx or the IO does.
 func (io *IO) while(ctx context.Context) (context.Context, context.CancelFunc) {

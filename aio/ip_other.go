@@ -36,6 +36,7 @@ func (c *IPConn) Read(p []byte) (int, error) {
 // ReadContext is Read that ends early when ctx does, with the cause of that. Bytes that had arrived are delivered with a
 // nil error all the same.
 func (c *IPConn) ReadContext(ctx context.Context, p []byte) (int, error) {
+	mustContext(ctx)
 	return c.r.move(ctx, c.netIPConn.Read, p)
 }
 
@@ -46,6 +47,7 @@ func (c *IPConn) Write(p []byte) (int, error) {
 
 // WriteContext is Write that ends early when ctx does, with the cause of that and the number of bytes written.
 func (c *IPConn) WriteContext(ctx context.Context, p []byte) (n int, err error) {
+	mustContext(ctx)
 	return c.w.move(ctx, c.netIPConn.Write, p)
 }
 

@@ -72,7 +72,7 @@ func (h *handle) again(s *side, l *lingering) bool {
 		return false
 	}
 	if l.tried {
-		if l.step == spinning && !h.loop.News() && sys.Monotonic() < l.until {
+		if l.step == spinning && sys.Monotonic() < l.until {
 			return true
 		}
 		if l.step == yielding && !l.yielded && !l.brief && h.lane() == nil {

@@ -60,12 +60,27 @@ var backlog = sync.OnceValue(func() int {
 	return unix.SOMAXCONN
 })
 
+// shared is what l shares with other listeners: nil, and so not ok, for nil.
+func (l *TCPListener) shared() *listener {
+	if l == nil {
+		return nil
+	}
+	return &l.listener
+}
+
+func (l *UnixListener) shared() *listener {
+	if l == nil {
+		return nil
+	}
+	return &l.listener
+}
+
 func (l *listener) ok() bool { return l != nil && l.socket.ok() }
 
 // accept waits for a connection, whose descriptor it returns; sa receives the peer's address.
 func (l *listener) accept(ctx context.Context, sa *backends.Sockaddr) (int, error) {
 	h, s := &l.h, &l.h.r
-	if err := h.begin(s); err != nil {
+	if err := h.begin(ctx, s); err != nil {
 		return -1, err
 	}
 	defer h.end(s)
@@ -73,7 +88,7 @@ func (l *listener) accept(ctx context.Context, sa *backends.Sockaddr) (int, erro
 		if ctx.Err() != nil {
 			return -1, context.Cause(ctx)
 		}
-		if fd := h.late.Load().take(); fd >= 0 {
+		if fd := h.late().take(); fd >= 0 {
 			if sys.SockName(unix.SYS_GETPEERNAME, fd, sa) == nil {
 				return fd, nil
 			}
@@ -82,11 +97,9 @@ func (l *listener) accept(ctx context.Context, sa *backends.Sockaddr) (int, erro
 		}
 		m := s.message(nil, nil) // for its address, which must be on the heap
 		fd, errno := 0, unix.EAGAIN
-		if m.addr.Len = uint32(len(m.addr.Data)); h.mayTry(s) && s.patient[trying].Eager() {
-			if fd, errno = sys.TryAccept(h.fd, &m.addr); errno == unix.EAGAIN {
-				s.patient[trying].Disappointed()
-			} else {
-				s.patient[trying].Found()
+		if m.addr.Len = uint32(len(m.addr.Data)); h.mayTry(s) {
+			// Always: each wait takes a turn of Go's scheduler, in which a backlog grows.
+			if fd, errno = sys.TryAccept(h.fd, &m.addr); errno != unix.EAGAIN {
 				h.did()
 			}
 		}
@@ -122,6 +135,7 @@ func (l *TCPListener) Accept() (net.Conn, error) { return l.AcceptContext(contex
 
 // AcceptContext is Accept that ends early when ctx does, with the cause of that.
 func (l *TCPListener) AcceptContext(ctx context.Context) (net.Conn, error) {
+	mustContext(ctx)
 	c, err := l.acceptTCP(ctx)
 	if err != nil {
 		return nil, err
@@ -133,7 +147,7 @@ func (l *TCPListener) AcceptContext(ctx context.Context) (net.Conn, error) {
 func (l *TCPListener) AcceptTCP() (*TCPConn, error) { return l.acceptTCP(context.Background()) }
 
 func (l *TCPListener) acceptTCP(ctx context.Context) (*TCPConn, error) {
-	if !l.ok() {
+	if !l.shared().ok() {
 		return nil, syscall.EINVAL
 	}
 	var sa backends.Sockaddr
@@ -159,6 +173,7 @@ func (l *UnixListener) Accept() (net.Conn, error) { return l.AcceptContext(conte
 
 // AcceptContext is Accept that ends early when ctx does, with the cause of that.
 func (l *UnixListener) AcceptContext(ctx context.Context) (net.Conn, error) {
+	mustContext(ctx)
 	c, err := l.acceptUnix(ctx)
 	if err != nil {
 		return nil, err
@@ -170,7 +185,7 @@ func (l *UnixListener) AcceptContext(ctx context.Context) (net.Conn, error) {
 func (l *UnixListener) AcceptUnix() (*UnixConn, error) { return l.acceptUnix(context.Background()) }
 
 func (l *UnixListener) acceptUnix(ctx context.Context) (*UnixConn, error) {
-	if !l.ok() {
+	if !l.shared().ok() {
 		return nil, syscall.EINVAL
 	}
 	var sa backends.Sockaddr
@@ -192,7 +207,7 @@ func (l *UnixListener) connected(fd int, sa *backends.Sockaddr) (*UnixConn, erro
 
 // adopt makes a connection of fd, which it owns from now on and whose peer is sa.
 func (l *listener) adopt(c *socket, fd int, sa *backends.Sockaddr) error {
-	if err := l.h.io.adopt(&c.h, fd, false); err != nil {
+	if err := l.h.io.adopt(&c.h, fd, false, true); err != nil {
 		return err
 	}
 	c.network, c.family, c.sotype, c.connected = l.network, l.family, l.sotype, true
@@ -215,7 +230,9 @@ func (l *listener) localOf(c *socket) net.Addr {
 }
 
 // Close stops listening. An Accept that waits returns net.ErrClosed. A second Close is net.ErrClosed.
-func (l *listener) Close() error {
+func (l *TCPListener) Close() error { return l.shared().close() }
+
+func (l *listener) close() error {
 	if !l.ok() {
 		return syscall.EINVAL
 	}
@@ -225,12 +242,12 @@ func (l *listener) Close() error {
 // Close stops listening and removes the socket's file: see SetUnlinkOnClose. An Accept that waits returns
 // net.ErrClosed. A second Close is net.ErrClosed.
 func (l *UnixListener) Close() error {
-	if l.ok() && l.h.unlink.Swap(false) {
+	if l.shared().ok() && l.h.unlink.Swap(false) {
 		if a, ok := l.laddr.(*net.UnixAddr); ok && a.Name[0] != '@' {
 			unix.Unlink(a.Name)
 		}
 	}
-	return l.listener.Close()
+	return l.shared().close()
 }
 
 // SetUnlinkOnClose says whether Close removes the socket's file: true for a listener that made it, false for one from
@@ -251,15 +268,25 @@ func (l *listener) Addr() net.Addr {
 
 // SetDeadline sets the time after which Accept fails with os.ErrDeadlineExceeded, the one that waits now included.
 // The zero time removes it.
-func (l *listener) SetDeadline(t time.Time) error {
+func (l *TCPListener) SetDeadline(t time.Time) error { return l.shared().setDeadline(t) }
+
+// SetDeadline is that of a TCPListener.
+func (l *UnixListener) SetDeadline(t time.Time) error { return l.shared().setDeadline(t) }
+
+func (l *listener) setDeadline(t time.Time) error {
 	if !l.ok() {
 		return syscall.EINVAL
 	}
 	return l.deadline(t, &l.h.r, &l.h.w)
 }
 
-// File returns a duplicate of the listener as an *os.File. Closing one does not close the other.
-func (l *listener) File() (*os.File, error) {
+// File returns a duplicate of the listener as an *os.File: see TCPConn.File.
+func (l *TCPListener) File() (*os.File, error) { return l.shared().duplicate() }
+
+// File returns a duplicate of the listener as an *os.File: see TCPConn.File.
+func (l *UnixListener) File() (*os.File, error) { return l.shared().duplicate() }
+
+func (l *listener) duplicate() (*os.File, error) {
 	if !l.ok() {
 		return nil, syscall.EINVAL
 	}
@@ -268,7 +295,12 @@ func (l *listener) File() (*os.File, error) {
 }
 
 // SyscallConn gives access to the descriptor, to control it: see syscall.Conn. Its Read and Write return EINVAL.
-func (l *listener) SyscallConn() (syscall.RawConn, error) {
+func (l *TCPListener) SyscallConn() (syscall.RawConn, error) { return l.shared().raw() }
+
+// SyscallConn is that of a TCPListener.
+func (l *UnixListener) SyscallConn() (syscall.RawConn, error) { return l.shared().raw() }
+
+func (l *listener) raw() (syscall.RawConn, error) {
 	if !l.ok() {
 		return nil, syscall.EINVAL
 	}

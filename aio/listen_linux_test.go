@@ -178,6 +178,7 @@ func TestAcceptEMFILE(t *testing.T) {
 }
 
 // The file of a unix listener is there while it listens and gone after Close.
+// What removes it: go#17131, go#11826, go#13877.
 func TestUnixListener(t *testing.T) {
 	each(t, func(t *testing.T, io *aio.IO) {
 		path := filepath.Join(t.TempDir(), "s")

@@ -36,6 +36,7 @@ func (l *TCPListener) Accept() (net.Conn, error) { return l.AcceptContext(contex
 
 // AcceptContext is Accept that ends early when ctx does, with the cause of that.
 func (l *TCPListener) AcceptContext(ctx context.Context) (net.Conn, error) {
+	mustContext(ctx)
 	c, err := l.accept(ctx)
 	if err != nil {
 		return nil, err
@@ -61,6 +62,7 @@ func (l *TCPListener) accept(ctx context.Context) (*TCPConn, error) {
 // Accepts returns the connections as they come, until ctx ends, the listener is closed, or the consumer breaks off. An
 // error comes with a nil connection: that of ctx and net.ErrClosed are the last, others (EMFILE) are not.
 func (l *TCPListener) Accepts(ctx context.Context) iter.Seq2[net.Conn, error] {
+	mustContext(ctx)
 	return accepts(ctx, l.AcceptContext)
 }
 
@@ -101,6 +103,7 @@ func (l *UnixListener) Accept() (net.Conn, error) { return l.AcceptContext(conte
 
 // AcceptContext is Accept that ends early when ctx does, with the cause of that.
 func (l *UnixListener) AcceptContext(ctx context.Context) (net.Conn, error) {
+	mustContext(ctx)
 	c, err := l.accept(ctx)
 	if err != nil {
 		return nil, err
@@ -126,6 +129,7 @@ func (l *UnixListener) accept(ctx context.Context) (*UnixConn, error) {
 // Accepts returns the connections as they come, until ctx ends, the listener is closed, or the consumer breaks off. An
 // error comes with a nil connection: that of ctx and net.ErrClosed are the last, others (EMFILE) are not.
 func (l *UnixListener) Accepts(ctx context.Context) iter.Seq2[net.Conn, error] {
+	mustContext(ctx)
 	return accepts(ctx, l.AcceptContext)
 }
 

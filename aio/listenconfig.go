@@ -43,3 +43,9 @@ func (lc *ListenConfig) io() *IO {
 	}
 	return Default()
 }
+
+// listenConfig is the zero ListenConfig on io.
+func (io *IO) listenConfig() *ListenConfig {
+	io.running() // a nil io must not stand for Default
+	return &ListenConfig{IO: io}
+}

@@ -12,6 +12,7 @@ import (
 // Listen listens for connections, on networks "tcp", "tcp4", "tcp6", "unix" and "unixpacket". ctx bounds resolving the
 // address, not the listener. A name with several addresses stands for one of them, IPv4 if there is one.
 func (lc *ListenConfig) Listen(ctx context.Context, network, address string) (net.Listener, error) {
+	mustContext(ctx)
 	addr, err := lc.resolve(ctx, network, address)
 	if err != nil {
 		return nil, &net.OpError{Op: "listen", Net: network, Err: err}
@@ -38,6 +39,7 @@ func (lc *ListenConfig) Listen(ctx context.Context, network, address string) (ne
 // ListenPacket receives packets, on networks "udp", "udp4", "udp6", "unixgram", "ip:proto", "ip4:proto" and "ip6:proto".
 // See Listen.
 func (lc *ListenConfig) ListenPacket(ctx context.Context, network, address string) (net.PacketConn, error) {
+	mustContext(ctx)
 	addr, err := lc.resolve(ctx, network, address)
 	if err != nil {
 		return nil, &net.OpError{Op: "listen", Net: network, Err: err}
@@ -81,12 +83,12 @@ func (lc *ListenConfig) resolve(ctx context.Context, network, address string) (n
 
 // Listen is net.Listen: see ListenConfig.Listen.
 func (io *IO) Listen(network, address string) (net.Listener, error) {
-	return (&ListenConfig{IO: io}).Listen(context.Background(), network, address)
+	return io.listenConfig().Listen(context.Background(), network, address)
 }
 
 // ListenPacket is net.ListenPacket: see ListenConfig.ListenPacket.
 func (io *IO) ListenPacket(network, address string) (net.PacketConn, error) {
-	return (&ListenConfig{IO: io}).ListenPacket(context.Background(), network, address)
+	return io.listenConfig().ListenPacket(context.Background(), network, address)
 }
 
 // ListenTCP listens on laddr: see the function of the same name.

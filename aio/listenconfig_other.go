@@ -19,6 +19,7 @@ func (lc *ListenConfig) plain() *net.ListenConfig {
 
 // Listen listens for connections: see net.ListenConfig.Listen.
 func (lc *ListenConfig) Listen(ctx context.Context, network, address string) (net.Listener, error) {
+	mustContext(ctx)
 	io := lc.io()
 	listen := func() (net.Listener, error) { return lc.plain().Listen(ctx, network, address) }
 	return made(io, "listen", network, listen, io.listener)
@@ -26,6 +27,7 @@ func (lc *ListenConfig) Listen(ctx context.Context, network, address string) (ne
 
 // ListenPacket receives packets: see net.ListenConfig.ListenPacket.
 func (lc *ListenConfig) ListenPacket(ctx context.Context, network, address string) (net.PacketConn, error) {
+	mustContext(ctx)
 	io := lc.io()
 	listen := func() (net.PacketConn, error) { return lc.plain().ListenPacket(ctx, network, address) }
 	return made(io, "listen", network, listen, io.packetConn)
@@ -33,12 +35,12 @@ func (lc *ListenConfig) ListenPacket(ctx context.Context, network, address strin
 
 // Listen is net.Listen: see ListenConfig.Listen.
 func (io *IO) Listen(network, address string) (net.Listener, error) {
-	return (&ListenConfig{IO: io}).Listen(context.Background(), network, address)
+	return io.listenConfig().Listen(context.Background(), network, address)
 }
 
 // ListenPacket is net.ListenPacket: see ListenConfig.ListenPacket.
 func (io *IO) ListenPacket(network, address string) (net.PacketConn, error) {
-	return (&ListenConfig{IO: io}).ListenPacket(context.Background(), network, address)
+	return io.listenConfig().ListenPacket(context.Background(), network, address)
 }
 
 // listener makes l a listener on the IO.
@@ -67,16 +69,19 @@ func (io *IO) packetConn(c net.PacketConn) (net.PacketConn, error) {
 
 // FileConn returns a connection on a duplicate of f: see the function of the same name.
 func (io *IO) FileConn(f *os.File) (net.Conn, error) {
+	io.running()
 	dup := func() (net.Conn, error) { return net.FileConn(f) }
 	return made(io, "file", "file+net", dup, func(c net.Conn) (net.Conn, error) { return io.conn("file", c) })
 }
 
 // FileListener returns a listener on a duplicate of f: see the function of the same name.
 func (io *IO) FileListener(f *os.File) (net.Listener, error) {
+	io.running()
 	return made(io, "file", "file+net", func() (net.Listener, error) { return net.FileListener(f) }, io.listener)
 }
 
 // FilePacketConn returns a packet connection on a duplicate of f: see the function of the same name.
 func (io *IO) FilePacketConn(f *os.File) (net.PacketConn, error) {
+	io.running()
 	return made(io, "file", "file+net", func() (net.PacketConn, error) { return net.FilePacketConn(f) }, io.packetConn)
 }

@@ -4,13 +4,17 @@ package aio_test
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"io"
+	"iter"
 	"math/rand/v2"
 	"net"
 	"os"
+	"runtime"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
@@ -18,6 +22,74 @@ import (
 
 	"github.com/weirgo/weir/aio"
 )
+
+// TestNilListeners: a nil listener is EINVAL, as package net's.
+func TestNilListeners(t *testing.T) {
+	tcp, unx := (*aio.TCPListener)(nil), (*aio.UnixListener)(nil)
+	for _, l := range []interface {
+		net.Listener
+		SetDeadline(time.Time) error
+		File() (*os.File, error)
+		SyscallConn() (syscall.RawConn, error)
+		Accepts(context.Context) iter.Seq2[net.Conn, error]
+	}{tcp, unx} {
+		_, accept := l.Accept()
+		_, file := l.File()
+		_, raw := l.SyscallConn()
+		for what, err := range map[string]error{
+			"Accept": accept, "File": file, "SyscallConn": raw, "Close": l.Close(), "SetDeadline": l.SetDeadline(time.Time{}),
+		} {
+			if err != syscall.EINVAL {
+				t.Errorf("%s of a nil %T: %v, want EINVAL", what, l, err)
+			}
+		}
+		for _, err := range l.Accepts(t.Context()) {
+			if err != syscall.EINVAL {
+				t.Errorf("Accepts of a nil %T: %v, want EINVAL", l, err)
+			}
+		}
+	}
+}
+
+// TestFailedWritevAllocs: a Writev that fails has not copied what it was to write.
+func TestFailedWritevAllocs(t *testing.T) {
+	each(t, func(t *testing.T, lib *aio.IO) {
+		bufs := [][]byte{make([]byte, 1<<20), make([]byte, 1<<20)}
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		for range 10 {
+			if _, err := lib.Writev(t.Context(), -1, bufs, 0); !errors.Is(err, unix.EBADF) {
+				t.Fatal(err)
+			}
+		}
+		runtime.ReadMemStats(&after)
+		if n := after.TotalAlloc - before.TotalAlloc; n > 10<<20 {
+			t.Errorf("10 failed Writevs of 2 MiB each have allocated %d bytes", n)
+		}
+	})
+}
+
+// TestNilLocalAddress: a nil pointer as the local address of a Dialer is none, as with package net.
+func TestNilLocalAddress(t *testing.T) {
+	each(t, func(t *testing.T, lib *aio.IO) {
+		l, err := lib.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer l.Close()
+		c, err := (&aio.Dialer{IO: lib, LocalAddr: (*net.TCPAddr)(nil)}).Dial("tcp", l.Addr().String())
+		std, stdErr := (&net.Dialer{LocalAddr: (*net.TCPAddr)(nil)}).Dial("tcp", l.Addr().String())
+		if (err == nil) != (stdErr == nil) {
+			t.Errorf("%v, package net: %v", err, stdErr)
+		}
+		if err == nil {
+			c.Close()
+		}
+		if stdErr == nil {
+			std.Close()
+		}
+	})
+}
 
 // Nothing that happens to a connection reaches the file that gets its descriptor's number next: a call that meets Close
 // ends with net.ErrClosed, or did its work before (the faults of every library that closes under a running operation).

@@ -3,8 +3,10 @@
 package aio
 
 import (
+	"bytes"
 	"context"
 	"os"
+	"slices"
 
 	"golang.org/x/sys/unix"
 
@@ -21,6 +23,8 @@ type packet struct {
 	one  [1]byte
 	list [][]byte // of a Writev: what is still to be sent
 	many sys.Datagrams
+
+	noGSO bool // WriteBatch cuts buffers itself: the kernel would not
 }
 
 // message prepares the side's packet for p and oob.
@@ -66,7 +70,7 @@ func (h *handle) recvMsg(ctx context.Context, p, oob []byte, flags uint32, sotyp
 
 func (h *handle) receive(ctx context.Context, call string, p, oob []byte, flags uint32, sotype uint16, from *backends.Sockaddr) (n, oobn, got int, err error) {
 	s := &h.r
-	if err := h.begin(s); err != nil {
+	if err := h.begin(ctx, s); err != nil {
 		return 0, 0, 0, err
 	}
 	defer h.end(s)
@@ -84,7 +88,7 @@ func (h *handle) receive(ctx context.Context, call string, p, oob []byte, flags 
 	switch errno {
 	case 0:
 	case unix.EAGAIN:
-		if n, err = h.do(ctx, s, &backends.Op{Code: backends.OpRecvMsg, FD: h.fd, Msg: &m.msg, Flags: flags}); err != nil {
+		if n, err = h.receiveLater(ctx, s, &m.msg, flags); err != nil {
 			return 0, 0, 0, syscallError(call, err)
 		}
 	default:
@@ -94,6 +98,22 @@ func (h *handle) receive(ctx context.Context, call string, p, oob []byte, flags 
 	sys.RaceReceived(m.msg.Control)
 	*from = m.addr
 	return n, len(m.msg.Control), int(m.msg.Flags), nil
+}
+
+// receiveLater receives a message when there is one. If a page of its memory is missing the caller makes the
+// call, since a loop must not wait for a page.
+func (h *handle) receiveLater(ctx context.Context, s *side, m *backends.Msg, flags uint32) (int, error) {
+	if !sys.Missing(m.Control) && !slices.ContainsFunc(m.Bufs, sys.Missing) {
+		return h.do(ctx, s, &backends.Op{Code: backends.OpRecvMsg, FD: h.fd, Msg: m, Flags: flags})
+	}
+	events := uint32(unix.POLLIN)
+	switch {
+	case flags&unix.MSG_ERRQUEUE != 0:
+		events = unix.POLLERR
+	case flags&unix.MSG_OOB != 0:
+		events = unix.POLLPRI
+	}
+	return h.whenReady(ctx, s, events, func() (int, unix.Errno) { return sys.TryRecvMsg(h.fd, (*sys.Message)(m), flags) })
 }
 
 // sendTo sends p as one packet, to the given address or, if that is nil, to the peer.
@@ -108,7 +128,7 @@ func (h *handle) sendMsg(ctx context.Context, p, oob []byte, sotype uint16, to *
 
 func (h *handle) transmit(ctx context.Context, call string, p, oob []byte, sotype uint16, to *backends.Sockaddr) (n int, err error) {
 	s := &h.w
-	if err := h.begin(s); err != nil {
+	if err := h.begin(ctx, s); err != nil {
 		return 0, err
 	}
 	defer h.end(s)
@@ -130,7 +150,7 @@ func (h *handle) transmit(ctx context.Context, call string, p, oob []byte, sotyp
 	switch errno {
 	case 0:
 	case unix.EAGAIN:
-		if n, err = h.do(ctx, s, &backends.Op{Code: backends.OpSendMsg, FD: h.fd, Msg: &m.msg}); err != nil {
+		if n, err = h.sendLater(ctx, s, &m.msg, sotype == unix.SOCK_STREAM); err != nil {
 			return 0, syscallError(call, err)
 		}
 	default:
@@ -139,18 +159,24 @@ func (h *handle) transmit(ctx context.Context, call string, p, oob []byte, sotyp
 	if added {
 		n = 0
 	}
+	if n < len(p) && sotype != unix.SOCK_STREAM {
+		return n, os.NewSyscallError(call, unix.EMSGSIZE)
+	}
 	return n, nil
 }
 
 // sendv writes all of bufs to a stream socket, as many as the kernel takes with each call, or sends them as one packet.
 func (h *handle) sendv(ctx context.Context, bufs [][]byte, stream bool) (n int64, err error) {
 	s := &h.w
-	if err := h.begin(s); err != nil {
+	if err := h.begin(ctx, s); err != nil {
 		return 0, err
 	}
 	defer h.end(s)
 	m := s.message(nil, nil)
 	defer m.forget()
+	if !stream && len(bufs) > backends.MaxIovecs {
+		bufs = [][]byte{bytes.Join(bufs, nil)} // a packet is sent whole, and one call takes no more pieces
+	}
 	m.list = append(m.list[:0], bufs...)
 	for _, b := range bufs {
 		sys.RaceSending(b)
@@ -165,20 +191,35 @@ func (h *handle) sendv(ctx context.Context, bufs [][]byte, stream bool) (n int64
 		case 0:
 			h.did()
 		case unix.EAGAIN:
-			if moved, err = h.do(ctx, s, &backends.Op{Code: backends.OpSendMsg, FD: h.fd, Msg: &m.msg}); err != nil {
+			if moved, err = h.sendLater(ctx, s, &m.msg, stream); err != nil {
 				return n, syscallError("writev", err)
 			}
 		default:
 			return n, os.NewSyscallError("writev", errno)
 		}
 		n += int64(moved)
-		if rest = skip(rest, moved); len(rest) == 0 || !stream {
+		if rest = skip(rest, moved); len(rest) == 0 {
 			return n, nil
+		}
+		if !stream {
+			return n, os.NewSyscallError("writev", unix.EMSGSIZE)
 		}
 		if err := h.check(s); err != nil {
 			return n, err
 		}
 	}
+}
+
+// sendLater sends a message when there is room for it: see receiveLater.
+func (h *handle) sendLater(ctx context.Context, s *side, m *backends.Msg, stream bool) (int, error) {
+	if sys.Missing(m.Control) || slices.ContainsFunc(m.Bufs, sys.Missing) {
+		return h.whenReady(ctx, s, unix.POLLOUT, func() (int, unix.Errno) { return sys.TrySendMsg(h.fd, (*sys.Message)(m)) })
+	}
+	op := &backends.Op{Code: backends.OpSendMsg, FD: h.fd, Msg: m}
+	if stream {
+		op.Off = backends.Stream
+	}
+	return h.do(ctx, s, op)
 }
 
 // skip leaves out the first n bytes of bufs, and empty buffers before the first that is not. It changes bufs.

@@ -4,8 +4,10 @@ package aio
 
 import (
 	"context"
+	"errors"
 	"net"
 	"os"
+	"slices"
 	"syscall"
 
 	"golang.org/x/sys/unix"
@@ -17,6 +19,7 @@ import (
 // as Read does, and ends early when ctx does, with the cause of that. It returns how many it received. On a socket for
 // both families an IPv4 sender is reported in its IPv4-mapped form. The buffers belong to weir until ReadBatch returns.
 func (c *UDPConn) ReadBatch(ctx context.Context, ps []Packet) (int, error) {
+	mustContext(ctx)
 	if !c.ok() {
 		return 0, syscall.EINVAL
 	}
@@ -28,6 +31,7 @@ func (c *UDPConn) ReadBatch(ctx context.Context, ps []Packet) (int, error) {
 // and ends early when ctx does, with the cause of that. It returns how many it sent: with an error, those before the one that
 // failed. The buffers belong to weir until WriteBatch returns.
 func (c *UDPConn) WriteBatch(ctx context.Context, ps []Packet) (int, error) {
+	mustContext(ctx)
 	if !c.ok() {
 		return 0, syscall.EINVAL
 	}
@@ -41,7 +45,7 @@ func (c *UDPConn) SetGRO(on bool) error { return c.setInt(unix.SOL_UDP, unix.UDP
 
 func (h *handle) recvBatch(ctx context.Context, ps []Packet) (int, error) {
 	s := &h.r
-	if err := h.begin(s); err != nil {
+	if err := h.begin(ctx, s); err != nil {
 		return 0, err
 	}
 	defer h.end(s)
@@ -54,9 +58,11 @@ func (h *handle) recvBatch(ctx context.Context, ps []Packet) (int, error) {
 	for i := range ps {
 		d.Receive(i, ps[i].Buf)
 	}
+	ready := h.readiness(s, unix.POLLIN)
+	defer ready.stop()
 	for l := (lingering{}); ; {
 		if !h.again(s, &l) {
-			if err := h.poll(ctx, s, unix.POLLIN); err != nil {
+			if err := ready.wait(ctx); err != nil {
 				return 0, syscallError("recvmmsg", err)
 			}
 		}
@@ -66,7 +72,7 @@ func (h *handle) recvBatch(ctx context.Context, ps []Packet) (int, error) {
 			h.found(s, &l)
 			for i := range ps[:n] {
 				p := &ps[i]
-				p.N, p.Segment = d.Received(i)
+				p.N, p.Segment, p.Flags = d.Received(i)
 				p.Addr, _ = sys.Inet(d.Addr(i))
 				sys.RaceReceived(p.Buf[:p.N])
 			}
@@ -80,27 +86,64 @@ func (h *handle) recvBatch(ctx context.Context, ps []Packet) (int, error) {
 
 func (c *UDPConn) sendBatch(ctx context.Context, ps []Packet) (sent int, err error) {
 	h, s := &c.h, &c.h.w
-	if err := h.begin(s); err != nil {
+	if err := h.begin(ctx, s); err != nil {
 		return 0, err
 	}
 	defer h.end(s)
 	for sent < len(ps) {
-		d := s.datagrams(len(ps) - sent)
-		n, err := c.sendSome(ctx, d, ps[sent:sent+d.Len()])
-		d.Forget()
-		if sent += n; err != nil {
+		m := s.message(nil, nil)
+		if m.noGSO && ps[sent].segmented() {
+			if err := c.sendApart(ctx, &ps[sent]); err != nil {
+				return sent, err
+			}
+			sent++
+			continue
+		}
+		some := ps[sent:]
+		if i := slices.IndexFunc(some, Packet.segmented); m.noGSO && i > 0 {
+			some = some[:i]
+		}
+		n, err := c.sendSome(ctx, some)
+		if sent += n; err == errNoGSO {
+			m.noGSO = true
+		} else if err != nil {
 			return sent, err
 		}
 	}
 	return sent, nil
 }
 
-// sendSome sends ps, for each of which d has room.
-func (c *UDPConn) sendSome(ctx context.Context, d *sys.Datagrams, ps []Packet) (sent int, err error) {
+// errNoGSO is not for users: the path to the destination takes no buffer to be cut into datagrams.
+var errNoGSO = errors.New("no GSO")
+
+// sendApart sends the datagrams of p as packets of their own.
+func (c *UDPConn) sendApart(ctx context.Context, p *Packet) error {
+	var apart []Packet
+	for b := range slices.Chunk(p.Buf, p.Segment) {
+		apart = append(apart, Packet{Buf: b, Addr: p.Addr})
+	}
+	for len(apart) > 0 {
+		n, err := c.sendSome(ctx, apart)
+		if err != nil {
+			return err
+		}
+		apart = apart[n:]
+	}
+	p.N = len(p.Buf)
+	return nil
+}
+
+// sendSome sends ps, or those of them that fit into one list.
+func (c *UDPConn) sendSome(ctx context.Context, ps []Packet) (sent int, err error) {
 	h, s := &c.h, &c.h.w
+	d := s.datagrams(len(ps))
+	defer d.Forget()
+	ps = ps[:d.Len()]
 	for i := range ps {
 		p := &ps[i]
 		switch {
+		case p.Segment < 0:
+			err = syscall.EINVAL
 		case c.connected && p.Addr.IsValid():
 			err = net.ErrWriteToConnected
 		case !c.connected && !p.Addr.IsValid():
@@ -115,20 +158,26 @@ func (c *UDPConn) sendSome(ctx context.Context, d *sys.Datagrams, ps []Packet) (
 		sys.RaceSending(p.Buf)
 		d.Send(i, p.Buf, !c.connected, p.Segment)
 	}
+	ready := h.readiness(s, unix.POLLOUT)
+	defer ready.stop()
 	for sent < len(ps) {
 		n, errno := d.TrySend(h.fd, sent, len(ps))
 		switch errno {
 		case 0:
 			h.did()
+			ready.did()
 			for i := range ps[sent : sent+n] {
 				ps[sent+i].N = len(ps[sent+i].Buf)
 			}
 			sent += n
 		case unix.EAGAIN:
-			if err := h.poll(ctx, s, unix.POLLOUT); err != nil {
+			if err := ready.wait(ctx); err != nil {
 				return sent, syscallError("sendmmsg", err)
 			}
 		default:
+			if errno == unix.EIO && ps[sent].segmented() {
+				return sent, errNoGSO
+			}
 			return sent, os.NewSyscallError("sendmmsg", errno)
 		}
 		if sent == len(ps) {
@@ -150,3 +199,6 @@ func (s *side) datagrams(n int) *sys.Datagrams {
 	m.many.Use(n)
 	return &m.many
 }
+
+// segmented reports whether the packet is more than one datagram.
+func (p Packet) segmented() bool { return p.Segment > 0 && p.Segment < len(p.Buf) }

@@ -132,6 +132,92 @@ func TestBatchSegments(t *testing.T) {
 	})
 }
 
+// Where the path takes no buffer to be cut into datagrams WriteBatch cuts it, and does not ask
+// again (quic-go#3911, quinn#2399, msquic#3867). Sockets of UDP-Lite are such a path.
+func TestBatchWithoutGSO(t *testing.T) {
+	each(t, func(t *testing.T, io *aio.IO) {
+		lite := func() (*aio.UDPConn, netip.AddrPort) {
+			fd, err := unix.Socket(unix.AF_INET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, unix.IPPROTO_UDPLITE)
+			if err != nil {
+				t.Skip("no UDP-Lite here:", err)
+			}
+			f := os.NewFile(uintptr(fd), "lite")
+			defer f.Close()
+			if err := unix.Bind(fd, &unix.SockaddrInet4{Addr: [4]byte{127, 0, 0, 1}}); err != nil {
+				t.Fatal(err)
+			}
+			c, err := io.FilePacketConn(f)
+			if err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(func() { c.Close() })
+			return c.(*aio.UDPConn), c.LocalAddr().(*net.UDPAddr).AddrPort()
+		}
+		a, self := lite()
+		b, _ := lite()
+		data := payload(10500)
+		for round := range 3 {
+			ps := []aio.Packet{{Buf: []byte("before"), Addr: self}, {Buf: data, Addr: self, Segment: 1000}, {Buf: []byte("between"), Addr: self}, {Buf: data[:2100], Addr: self, Segment: 1000}}
+			if n, err := b.WriteBatch(context.Background(), ps); n != len(ps) || err != nil {
+				t.Fatalf("round %d: sent %d, %v", round, n, err)
+			}
+			want := []string{"before"}
+			for i := 0; i < len(data); i += 1000 {
+				want = append(want, string(data[i:min(i+1000, len(data))]))
+			}
+			want = append(want, "between", string(data[:1000]), string(data[1000:2000]), string(data[2000:2100]))
+			got, _ := receive(t, a, len(want), 65535)
+			for i := range want {
+				if got[i] != want[i] {
+					t.Fatalf("round %d: datagram %d has %d bytes, want %d, or others", round, i, len(got[i]), len(want[i]))
+				}
+			}
+			for i, p := range ps {
+				if p.N != len(p.Buf) {
+					t.Errorf("round %d: packet %d: N %d of %d", round, i, p.N, len(p.Buf))
+				}
+			}
+		}
+		if n, err := b.WriteBatch(context.Background(), []aio.Packet{{Buf: data, Addr: self, Segment: -1}}); n != 0 || !errors.Is(err, unix.EINVAL) {
+			t.Errorf("a negative Segment: %d, %v", n, err)
+		}
+	})
+}
+
+// However much a socket reports beside a packet, the size of its segments is told, and that it was
+// cut.
+func TestBatchFlags(t *testing.T) {
+	each(t, func(t *testing.T, io *aio.IO) {
+		a, self := listenUDP(t, io)
+		b, _ := listenUDP(t, io)
+		if err := a.SetGRO(true); errors.Is(err, unix.ENOPROTOOPT) {
+			t.Skip("the kernel joins no datagrams:", err)
+		}
+		raw, _ := a.SyscallConn()
+		raw.Control(func(fd uintptr) {
+			for _, o := range [][3]int{
+				{unix.SOL_SOCKET, unix.SO_TIMESTAMPNS, 1}, {unix.IPPROTO_IP, unix.IP_PKTINFO, 1}, {unix.IPPROTO_IP, unix.IP_RECVTOS, 1}, {unix.SOL_SOCKET, unix.SO_RXQ_OVFL, 1},
+				{unix.SOL_SOCKET, unix.SO_TIMESTAMPING, unix.SOF_TIMESTAMPING_RX_SOFTWARE | unix.SOF_TIMESTAMPING_SOFTWARE},
+			} {
+				if err := unix.SetsockoptInt(int(fd), o[0], o[1], o[2]); err != nil {
+					t.Fatal(err)
+				}
+			}
+		})
+		for _, size := range []int{10500, 2000} {
+			if n, err := b.WriteBatch(context.Background(), []aio.Packet{{Buf: payload(10500), Addr: self, Segment: 1000}}); n != 1 || err != nil {
+				t.Fatalf("sent %d, %v", n, err)
+			}
+			a.SetReadDeadline(time.Now().Add(10 * time.Second))
+			ps := []aio.Packet{{Buf: make([]byte, size)}}
+			n, err := a.ReadBatch(context.Background(), ps)
+			if cut := ps[0].Flags&unix.MSG_TRUNC != 0; n != 1 || err != nil || ps[0].N != size || ps[0].Segment != 1000 || cut != (size < 10500) {
+				t.Errorf("room for %d: %d, %v, N %d, Segment %d, Flags %#x", size, n, err, ps[0].N, ps[0].Segment, ps[0].Flags)
+			}
+		}
+	})
+}
+
 // Errors of batches: what was sent or received before one is told; deadlines, contexts and Close end the wait.
 func TestBatchErrors(t *testing.T) {
 	each(t, func(t *testing.T, io *aio.IO) {
@@ -313,8 +399,8 @@ func TestLongBatchEnds(t *testing.T) {
 		c, _ := listenUDP(t, io)
 		ctx, cancel := context.WithCancel(context.Background())
 		cancel()
-		if n, err := c.WriteBatch(ctx, ps[:1]); n != 1 || err != nil {
-			t.Errorf("what is sent at once is sent: %d, %v", n, err)
+		if n, err := c.WriteBatch(ctx, ps[:1]); n != 0 || !errors.Is(err, context.Canceled) {
+			t.Errorf("with a context that is over before: %d, %v", n, err)
 		}
 	})
 }

@@ -3,8 +3,10 @@ package aio
 import (
 	"io"
 	"io/fs"
+	"math"
 	"os"
 	"slices"
+	"syscall"
 	"time"
 )
 
@@ -216,6 +218,9 @@ func (io *IO) Chown(name string, uid, gid int) error {
 	if err := io.refused("chown", name); err != nil {
 		return err
 	}
+	if err := checkIDs(name, uid, gid); err != nil {
+		return err
+	}
 	return os.Chown(name, uid, gid)
 }
 
@@ -225,4 +230,13 @@ func (io *IO) Chtimes(name string, atime, mtime time.Time) error {
 		return err
 	}
 	return os.Chtimes(name, atime, mtime)
+}
+
+// checkIDs refuses what is no user or group: the kernel takes 32 bits of the number, which may be
+// root's.
+func checkIDs(name string, uid, gid int) error {
+	if min(uid, gid) < -1 || int64(max(uid, gid)) > math.MaxUint32 {
+		return &os.PathError{Op: "chown", Path: name, Err: syscall.EINVAL}
+	}
+	return nil
 }

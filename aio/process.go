@@ -5,18 +5,26 @@ import (
 	"os"
 )
 
-// WaitProcess waits until p, a child of this process, has ended, releases what belongs to it and says how it ended: it is
-// p.Wait with a context. When ctx ends first it returns the cause of that, and p can be waited for again. Only one
-// goroutine may wait for a process.
+// WaitProcess waits until p, a child of this process, has ended, releases what belongs to it and
+// says how it ended: it is p.Wait with a context. When ctx ends first it returns the cause of that,
+// and p can be waited for again. Only one goroutine may wait for a process. Errors are those of
+// p.Wait: ECHILD for a process that has been waited for and for one that is no child. As after
+// p.Wait, exec.Cmd.Wait then closes the pipes of the command, waits for what copies from and to
+// them, and returns ECHILD, because the state has been given out.
 //
-// On Linux a loop watches the process, so that one that waits holds no thread. On Linux before 5.3 and on other systems a
-// goroutine waits in p.Wait; there a call whose context has ended leaves it behind until the process ends, and later calls
-// fail, because it is that goroutine which learns how.
+// On Linux a loop watches the process through the descriptor that package os has of it, so that a
+// call holds no thread and needs no descriptor, and the process is this one though its number may
+// have become another's. Built with Go 1.25, it opens a descriptor. Where there is none (Linux
+// before 5.4, no descriptor left, other systems) a goroutine waits in p.Wait; there a call whose
+// context has ended leaves it behind until the process ends, and later calls fail, because it is
+// that goroutine which learns how.
 func (io *IO) WaitProcess(ctx context.Context, p *os.Process) (*os.ProcessState, error) {
+	mustContext(ctx)
+	io.running()
 	if ctx.Err() != nil {
 		return nil, context.Cause(ctx)
 	}
-	switch watched, err := io.awaitExit(ctx, p.Pid); {
+	switch watched, err := io.awaitExit(ctx, p); {
 	case err != nil:
 		return nil, err
 	case watched:

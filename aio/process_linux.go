@@ -4,23 +4,19 @@ package aio
 
 import (
 	"context"
+	"errors"
+	"os"
 
 	"golang.org/x/sys/unix"
 )
 
-// awaitExit waits until the process pid has ended, if it can be watched.
-func (io *IO) awaitExit(ctx context.Context, pid int) (watched bool, err error) {
-	fd, err := unix.PidfdOpen(pid, 0)
-	switch err {
-	case nil:
-	case unix.ENOSYS, unix.EPERM: // older than 5.3, or forbidden
-		return false, nil
-	case unix.EINVAL, unix.ESRCH: // there is no such child: Wait says so
-		return true, nil
-	default:
-		return false, err
-	}
-	defer unix.Close(fd)
-	_, err = io.Poll(ctx, fd, unix.POLLIN)
-	return true, err
+// awaitExit waits until p has ended, if it can be watched. It does not wait where p.Wait returns an
+// error at once: for a process that has been waited for or released, and for one that is no child.
+func (io *IO) awaitExit(ctx context.Context, p *os.Process) (watched bool, err error) {
+	refused := withHandle(p, func(pidfd uintptr) {
+		if unix.Waitid(unix.P_PIDFD, int(pidfd), nil, unix.WEXITED|unix.WNOHANG|unix.WNOWAIT, nil) != unix.ECHILD {
+			_, err = io.Poll(ctx, int(pidfd), unix.POLLIN)
+		}
+	})
+	return !errors.Is(refused, errNoHandle), err
 }

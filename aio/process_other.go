@@ -2,7 +2,10 @@
 
 package aio
 
-import "context"
+import (
+	"context"
+	"os"
+)
 
 // awaitExit: processes cannot be watched here.
-func (io *IO) awaitExit(context.Context, int) (watched bool, err error) { return false, nil }
+func (io *IO) awaitExit(context.Context, *os.Process) (watched bool, err error) { return false, nil }

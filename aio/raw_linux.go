@@ -63,7 +63,8 @@ func (c rawFile) Write(f func(fd uintptr) bool) error { return c.run(&c.f.h.w, u
 var errNoWait = errors.New("waiting for unsupported file type")
 
 func (c rawFile) run(s *side, events uint32, f func(fd uintptr) bool) error {
-	if !c.f.regular {
+	s = c.f.side(s)
+	if c.f.polled {
 		return c.f.h.raw(s, events, f)
 	}
 	again := false
@@ -78,12 +79,14 @@ func (c rawFile) run(s *side, events uint32, f func(fd uintptr) bool) error {
 }
 
 func (h *handle) raw(s *side, events uint32, f func(fd uintptr) bool) error {
-	if err := h.begin(s); err != nil {
+	if err := h.begin(context.Background(), s); err != nil {
 		return err
 	}
 	defer h.end(s)
+	ready := h.readiness(s, events)
+	defer ready.stop()
 	for !f(uintptr(h.fd)) {
-		if err := h.poll(context.Background(), s, events); err != nil {
+		if err := ready.wait(context.Background()); err != nil {
 			return err
 		}
 	}

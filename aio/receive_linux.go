@@ -17,6 +17,7 @@ import (
 // bytes are f's until it returns. So a connection that waits holds no buffer: for servers with many that are idle. The
 // rest is as with ReadContext, io.EOF at the end of the stream included; an error of f is returned as it is.
 func (c *TCPConn) Receive(ctx context.Context, f func(p []byte) error) error {
+	mustContext(ctx)
 	if !c.ok() {
 		return syscall.EINVAL
 	}
@@ -26,6 +27,7 @@ func (c *TCPConn) Receive(ctx context.Context, f func(p []byte) error) error {
 // Receive is for stream sockets what TCPConn.Receive is, and EINVAL for others. It drops descriptors that come with the bytes,
 // as Read does.
 func (c *UnixConn) Receive(ctx context.Context, f func(p []byte) error) error {
+	mustContext(ctx)
 	if !c.ok() || c.sotype != unix.SOCK_STREAM {
 		return syscall.EINVAL
 	}
@@ -66,13 +68,15 @@ func (c *conn) copyTo(w io.Writer) (n int64, err error) {
 // recvBorrowed is conn.recv into a buffer that it borrows when there is something to read, and that the caller gives back.
 func (h *handle) recvBorrowed(ctx context.Context) (buf *lent, n int, err error) {
 	s := &h.r
-	if err := h.begin(s); err != nil {
+	if err := h.begin(ctx, s); err != nil {
 		return nil, 0, err
 	}
 	defer h.end(s)
+	ready := h.readiness(s, unix.POLLIN)
+	defer ready.stop()
 	for l := (lingering{}); ; {
 		if !h.again(s, &l) {
-			if err := h.poll(ctx, s, unix.POLLIN); err != nil {
+			if err := ready.wait(ctx); err != nil {
 				return nil, 0, syscallError("read", err)
 			}
 		}

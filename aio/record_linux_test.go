@@ -37,7 +37,7 @@ func recordedConn(t *testing.T, drive string) *conn {
 	}
 	t.Cleanup(func() { unix.Close(fds[1]) })
 	c := &conn{socket{sotype: unix.SOCK_STREAM}}
-	if err := lib.adopt(&c.h, fds[0], false); err != nil {
+	if err := lib.adopt(&c.h, fds[0], false, true); err != nil {
 		t.Fatal(err)
 	}
 	return c
@@ -48,7 +48,7 @@ func TestRecordWhileClosing(t *testing.T) {
 	for _, drive := range []string{"thread", "scheduler"} {
 		t.Run(drive, func(t *testing.T) {
 			h := recorded(t, drive)
-			if err := h.begin(&h.r); err != nil {
+			if err := h.begin(context.Background(), &h.r); err != nil {
 				t.Fatal(err)
 			}
 			closed := make(chan error)
@@ -235,10 +235,8 @@ func TestHandles(t *testing.T) {
 	check := func(want ...*handle) {
 		t.Helper()
 		var got []*handle
-		for o := h.handles; o != nil; o = o.next() {
-			got = append(got, o)
-		}
-		if !slices.Equal(got, append(want, h)) {
+		h.each(func(o *handle) { got = append(got, o) })
+		if !slices.Equal(got, append([]*handle{h}, want...)) {
 			t.Errorf("the handles are %p, want %p and %p", got, want, h)
 		}
 	}
@@ -253,4 +251,57 @@ func TestHandles(t *testing.T) {
 	views[2].detach()
 	views[0].detach()
 	check()
+}
+
+// TestHandlesDropped guards that a descriptor keeps no view that is dropped, nor the places of very
+// many of them, and that those which are kept stay.
+func TestHandlesDropped(t *testing.T) {
+	h := recorded(t, "scheduler")
+	defer h.close()
+	kept := make([]*handle, 20)
+	for i := range 1000 {
+		v := new(handle)
+		v.attach(h.loop, nil, h)
+		if i%50 == 0 {
+			kept[i/50] = v
+		}
+		if i%100 == 99 {
+			runtime.GC()
+		}
+	}
+	runtime.GC()
+	dead := kept[7].as.place
+	kept[7] = nil
+	for dead.of.Value() != nil {
+		runtime.GC()
+	}
+	if !dead.Gone() || kept[3].as.place.Gone() {
+		t.Error("what is kept has gone, or what is dropped has not")
+	}
+	dead.Detach() // nothing is left to do
+	ended := kept[8]
+	ended.as.place.Detach()
+	kept[8] = nil
+	seen := map[*handle]bool{}
+	h.each(func(o *handle) { seen[o] = true })
+	if seen[ended] {
+		t.Error("a view that was detached is one of the descriptor's")
+	}
+	for i, v := range kept {
+		if v != nil && !seen[v] {
+			t.Errorf("view %d is lost", i)
+		}
+	}
+	if n := h.views.n; n > 400 {
+		t.Errorf("%d places are kept for 20 views", n)
+	}
+	v := new(handle)
+	if err := h.close(); err != nil {
+		t.Error(err)
+	}
+	v.attach(h.loop, nil, h)
+	if h.views != nil || !v.as.place.Gone() {
+		t.Error("a descriptor that is closed has views")
+	}
+	v.detach()
 }

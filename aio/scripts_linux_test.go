@@ -225,13 +225,13 @@ var scripts = map[string]func(r *record, s stack){
 		r.note("file", err)
 	},
 	"files": func(r *record, s stack) {
-		ln, err := s.listen("tcp4", "127.0.0.1:0")
+		ln, err := s.listen("tcp", "127.0.0.1:0") // with "tcp4" the name is another: see TCPConn.File
 		r.must(err)
 		defer ln.Close()
 		f, err := ln.(interface{ File() (*os.File, error) }).File()
 		r.must(err)
 		defer f.Close()
-		r.note("name", strings.HasPrefix(f.Name(), "tcp4:127.0.0.1:"), strings.HasSuffix(f.Name(), "->"))
+		r.note("name", strings.HasPrefix(f.Name(), "tcp:127.0.0.1:"), strings.HasSuffix(f.Name(), "->"))
 		ln2, err := s.fileListener(f)
 		r.must(err)
 		r.note("listener", ln2.Addr(), ln2.Addr().Network())

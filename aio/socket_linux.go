@@ -4,6 +4,8 @@ package aio
 
 import (
 	"context"
+	"errors"
+	"io"
 	"net"
 	"os"
 	"slices"
@@ -63,22 +65,32 @@ func (s *socket) control(f func(fd int) error) error {
 	return f(s.h.fd)
 }
 
-// file returns a duplicate of the descriptor as an *os.File.
+// file returns a duplicate of the descriptor as an *os.File. Package net makes it, because only its
+// files are what those of net's connections are: they wait without a thread, obey deadlines and end
+// with Close, until Fd gives out a descriptor in blocking mode. (os.NewFile leaves the mode as it
+// is, so that Fd would give out a non-blocking one.)
 func (s *socket) file() (f *os.File, err error) {
-	name := s.network.String() + ":"
-	if s.laddr != nil {
-		name += s.laddr.String()
-	}
-	name += "->"
-	if s.raddr != nil {
-		name += s.raddr.String()
-	}
 	err = s.control(func(fd int) error {
-		dup, err := unix.FcntlInt(uintptr(fd), unix.F_DUPFD_CLOEXEC, 0)
-		if err == nil {
-			f = os.NewFile(uintptr(dup), name)
+		dup, err := sys.Dup(fd)
+		if err != nil {
+			return os.NewSyscallError("fcntl", err)
 		}
-		return os.NewSyscallError("fcntl", err)
+		std := os.NewFile(uintptr(dup), "")
+		defer std.Close()
+		var of io.Closer
+		if s.sotype == unix.SOCK_STREAM || s.sotype == unix.SOCK_SEQPACKET {
+			of, err = net.FileListener(std) // it sets no options, as FileConn would, and does not ask what it is
+		} else {
+			of, err = net.FilePacketConn(std)
+		}
+		if err == nil {
+			defer of.Close()
+			f, err = of.(interface{ File() (*os.File, error) }).File()
+		}
+		if e := (*net.OpError)(nil); errors.As(err, &e) {
+			err = e.Err
+		}
+		return err
 	})
 	return f, err
 }
@@ -125,7 +137,7 @@ func (io *IO) open(ctx context.Context, s *socket, o *opening) error {
 		return err
 	}
 	s.network, s.family, s.sotype = networkOf(o.network), uint16(family), uint16(o.sotype)
-	if err := io.adopt(&s.h, fd, false); err != nil {
+	if err := io.adopt(&s.h, fd, false, true); err != nil {
 		return err
 	}
 	if o.raddr == nil && o.laddr != nil && o.sotype != unix.SOCK_RAW {
@@ -289,7 +301,7 @@ func (s *socket) bindAndConnect(ctx context.Context, o *opening) error {
 // connect starts connecting and waits on the loop until the socket is writable, which is when it has succeeded or
 // failed.
 func (h *handle) connect(ctx context.Context, sa *backends.Sockaddr) error {
-	if err := h.begin(&h.w); err != nil {
+	if err := h.begin(ctx, &h.w); err != nil {
 		return err
 	}
 	defer h.end(&h.w)
@@ -303,8 +315,10 @@ func (h *handle) connect(ctx context.Context, sa *backends.Sockaddr) error {
 	default:
 		return os.NewSyscallError("connect", err)
 	}
+	ready := h.readiness(&h.w, unix.POLLOUT)
+	defer ready.stop()
 	for {
-		if _, err := h.do(ctx, &h.w, &backends.Op{Code: backends.OpPoll, FD: h.fd, Flags: unix.POLLOUT}); err != nil {
+		if err := ready.wait(ctx); err != nil {
 			return syscallError("connect", err)
 		}
 		errno, err := unix.GetsockoptInt(h.fd, unix.SOL_SOCKET, unix.SO_ERROR)
@@ -331,4 +345,12 @@ func boolInt(b bool) int {
 		return 1
 	}
 	return 0
+}
+
+// setsockoptInt sets an option to a number of the user's, which the kernel takes 32 bits of.
+func setsockoptInt(fd, level, opt, v int) error {
+	if int(int32(v)) != v {
+		return unix.EINVAL
+	}
+	return unix.SetsockoptInt(fd, level, opt, v)
 }

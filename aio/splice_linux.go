@@ -5,26 +5,35 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/weirgo/weir/backends"
 	"github.com/weirgo/weir/internal/sys"
 )
 
-// Splice is splice(2): it moves up to n bytes between two descriptors, one of which is a pipe, inside the kernel.
-// An offset of -1 means the position, or none. It waits for data and for room by polling, so that it holds no
-// thread: the kernel's own asynchronous splice would occupy a worker for as long as it waits.
+// Splice is splice(2): it moves up to n bytes between two descriptors, one of which is a pipe,
+// inside the kernel. An offset of -1 means the position, or none. It waits for data and for room by
+// polling, so that it holds no thread. From a TCP socket it moves what recv(2) reads: urgent bytes
+// are left out. Only a socket in blocking mode at the far end can hold a thread, for as long as its
+// peer does not read.
 func (io *IO) Splice(ctx context.Context, rfd int, roff int64, wfd int, woff int64, n int) (int, error) {
-	for {
-		if ctx.Err() != nil {
-			return 0, context.Cause(ctx)
-		}
+	mustContext(ctx)
+	io.running()
+	if n < 0 {
+		return 0, unix.EINVAL
+	}
+	if ctx.Err() == nil && neverWaits(rfd) && neverWaits(wfd) {
 		moved, err := sys.Splice(rfd, roff, wfd, woff, n)
-		if err != unix.EAGAIN {
+		if moved > 0 || err != nil && err != unix.EAGAIN {
 			return moved, err
 		}
-		if _, err := io.Poll(ctx, rfd, unix.POLLIN); err != nil {
-			return 0, err
-		}
-		if _, err := io.Poll(ctx, wfd, unix.POLLOUT); err != nil {
-			return 0, err
-		}
 	}
+	return io.op(ctx, backends.Op{
+		Code: backends.OpSplice, FD: wfd, Off: max(woff, -1),
+		Args: &backends.Args{FD: rfd, Off: max(roff, -1), Len: int64(n)},
+	}, 0)
+}
+
+// neverWaits reports whether splice(2) never waits for a descriptor. Its flag is for pipes alone.
+func neverWaits(fd int) bool {
+	nonblocking, errno := sys.Nonblocking(fd)
+	return nonblocking && errno == 0
 }

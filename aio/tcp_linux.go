@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"math"
 	"net"
 	"os"
 	"syscall"
@@ -100,6 +101,9 @@ func (c *TCPConn) SetNoDelay(noDelay bool) error {
 // and the connection reset; positive, the kernel blocks close(2) for up to sec seconds.
 func (c *TCPConn) SetLinger(sec int) error {
 	l := unix.Linger{}
+	if sec > math.MaxInt32 {
+		return c.opError("set", os.NewSyscallError("setsockopt", unix.EINVAL))
+	}
 	if sec >= 0 {
 		l = unix.Linger{Onoff: 1, Linger: int32(sec)}
 	}
@@ -169,7 +173,7 @@ func setKeepAliveOption(fd, opt, v, zero int) error {
 	if v == 0 {
 		v = zero
 	}
-	return unix.SetsockoptInt(fd, unix.IPPROTO_TCP, opt, v)
+	return setsockoptInt(fd, unix.IPPROTO_TCP, opt, v)
 }
 
 // prepareTCP gives a new connection the options that package net gives it.
@@ -189,5 +193,5 @@ func roundSeconds(d time.Duration) int {
 	if d < 0 {
 		return -1
 	}
-	return int((d + time.Second - 1) / time.Second)
+	return int(d/time.Second) + boolInt(d%time.Second != 0) // a sum could overflow
 }

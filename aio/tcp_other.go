@@ -37,6 +37,7 @@ func (c *TCPConn) Read(p []byte) (int, error) {
 // ReadContext is Read that ends early when ctx does, with the cause of that. Bytes that had arrived are delivered with a
 // nil error all the same.
 func (c *TCPConn) ReadContext(ctx context.Context, p []byte) (int, error) {
+	mustContext(ctx)
 	return c.r.move(ctx, c.netTCPConn.Read, p)
 }
 
@@ -44,6 +45,7 @@ func (c *TCPConn) ReadContext(ctx context.Context, p []byte) (int, error) {
 // with ReadContext, io.EOF at the end of the stream included; an error of f is returned as it is. On this system a buffer is
 // borrowed while it waits, too.
 func (c *TCPConn) Receive(ctx context.Context, f func(p []byte) error) error {
+	mustContext(ctx)
 	if c.netTCPConn == nil {
 		return syscall.EINVAL
 	}
@@ -57,6 +59,7 @@ func (c *TCPConn) Write(p []byte) (int, error) {
 
 // WriteContext is Write that ends early when ctx does, with the cause of that and the number of bytes written.
 func (c *TCPConn) WriteContext(ctx context.Context, p []byte) (n int, err error) {
+	mustContext(ctx)
 	return c.w.move(ctx, c.netTCPConn.Write, p)
 }
 

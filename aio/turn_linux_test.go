@@ -26,7 +26,7 @@ func (p *passer) Yield() bool                                               { re
 func (p *passer) Retry(lane.Try, int, []byte, [3]prefetch.Addr) (int, bool) { return 0, false }
 func (p *passer) Direct(bool) bool                                          { return false }
 func (p *passer) Do(context.Context, *aiort.Completion) error               { return nil }
-func (p *passer) Wait(arm func(wake func()), _ func() bool) error {
+func (p *passer) Wait(_ context.Context, arm func(wake func()), _ func() bool) error {
 	p.turn.pass(p.use, useReading)
 	arm(func() { p.woken = true })
 	return nil
@@ -39,7 +39,7 @@ func TestTurnFreeMeanwhile(t *testing.T) {
 	const others = useWriting | 5 // are left alone
 	use.Store(others | useReading)
 	p := &passer{t: t, turn: &turn, use: &use}
-	if err := turn.take(&use, useReading, p); err != nil || !p.woken {
+	if err := turn.take(context.Background(), &use, useReading, p); err != nil || !p.woken {
 		t.Fatalf("%v, woken: %v", err, p.woken)
 	}
 	if use.Load() != others|useReading {

@@ -103,7 +103,9 @@ func (io *IO) ListenMulticastUDP(network string, ifi *net.Interface, gaddr *net.
 func joinGroup(fd int, ifi *net.Interface, group net.IP) error {
 	index := 0
 	if ifi != nil {
-		index = ifi.Index
+		if index = ifi.Index; int(int32(index)) != index {
+			return os.NewSyscallError("setsockopt", unix.EINVAL)
+		}
 	}
 	if ip4 := group.To4(); ip4 != nil {
 		m := &unix.IPMreqn{Ifindex: int32(index)}
@@ -147,11 +149,19 @@ func (c *UDPConn) ReadFrom(p []byte) (int, net.Addr, error) {
 
 // ReadFromUDP is ReadFrom with the concrete type.
 func (c *UDPConn) ReadFromUDP(p []byte) (int, *net.UDPAddr, error) {
+	// It is inlined, so that the address is on the stack of a caller that does not keep it, as in
+	// package net.
+	return c.readFromUDP(p, &net.UDPAddr{})
+}
+
+// readFromUDP is ReadFromUDP into addr.
+func (c *UDPConn) readFromUDP(p []byte, addr *net.UDPAddr) (int, *net.UDPAddr, error) {
 	n, ap, err := c.ReadFromUDPAddrPort(p)
 	if err != nil {
 		return n, nil, err
 	}
-	return n, net.UDPAddrFromAddrPort(ap), nil
+	*addr = net.UDPAddr{IP: ap.Addr().AsSlice(), Port: int(ap.Port()), Zone: ap.Addr().Zone()}
+	return n, addr, nil
 }
 
 // ReadFromUDPAddrPort is ReadFrom without allocating. On a socket for both families an IPv4 sender is reported in its
@@ -162,6 +172,7 @@ func (c *UDPConn) ReadFromUDPAddrPort(p []byte) (int, netip.AddrPort, error) {
 
 // ReadFromUDPAddrPortContext is ReadFromUDPAddrPort that ends early when ctx does, with the cause of that.
 func (c *UDPConn) ReadFromUDPAddrPortContext(ctx context.Context, p []byte) (int, netip.AddrPort, error) {
+	mustContext(ctx)
 	if !c.ok() {
 		return 0, netip.AddrPort{}, syscall.EINVAL
 	}
@@ -221,7 +232,9 @@ func (c *UDPConn) WriteToUDP(p []byte, addr *net.UDPAddr) (n int, err error) {
 	case addr == nil:
 		err = errMissingAddress
 	default:
-		if err = c.encode(addr, &to); err == nil {
+		if err = c.encode(addr, &to); err != nil {
+			err = syscallError("sendto", err)
+		} else {
 			n, err = c.h.sendTo(context.Background(), "sendto", p, &to)
 		}
 	}
@@ -238,6 +251,7 @@ func (c *UDPConn) WriteToUDPAddrPort(p []byte, addr netip.AddrPort) (int, error)
 
 // WriteToUDPAddrPortContext is WriteToUDPAddrPort that ends early when ctx does, with the cause of that.
 func (c *UDPConn) WriteToUDPAddrPortContext(ctx context.Context, p []byte, addr netip.AddrPort) (n int, err error) {
+	mustContext(ctx)
 	if !c.ok() {
 		return 0, syscall.EINVAL
 	}
@@ -306,7 +320,7 @@ func (c *UDPConn) target(given bool, sa *backends.Sockaddr, encode func() error)
 	case !given:
 		return nil, errMissingAddress
 	}
-	return sa, encode()
+	return sa, syscallError("sendmsg", encode())
 }
 
 func (c *UDPConn) writeMsg(p, oob []byte, to *backends.Sockaddr) (n, oobn int, err error) {

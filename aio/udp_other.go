@@ -38,6 +38,7 @@ func (c *UDPConn) Read(p []byte) (int, error) {
 // ReadContext is Read that ends early when ctx does, with the cause of that. Bytes that had arrived are delivered with a
 // nil error all the same.
 func (c *UDPConn) ReadContext(ctx context.Context, p []byte) (int, error) {
+	mustContext(ctx)
 	return c.r.move(ctx, c.netUDPConn.Read, p)
 }
 
@@ -48,6 +49,7 @@ func (c *UDPConn) Write(p []byte) (int, error) {
 
 // WriteContext is Write that ends early when ctx does, with the cause of that and the number of bytes written.
 func (c *UDPConn) WriteContext(ctx context.Context, p []byte) (n int, err error) {
+	mustContext(ctx)
 	return c.w.move(ctx, c.netUDPConn.Write, p)
 }
 
@@ -164,6 +166,7 @@ func (c *UDPConn) WriteMsgUDPAddrPort(p, oob []byte, addr netip.AddrPort) (n int
 
 // ReadFromUDPAddrPortContext is ReadFromUDPAddrPort that ends early when ctx does, with the cause of that.
 func (c *UDPConn) ReadFromUDPAddrPortContext(ctx context.Context, p []byte) (n int, addr netip.AddrPort, err error) {
+	mustContext(ctx)
 	err = c.r.do(ctx, func() error {
 		n, addr, err = c.netUDPConn.ReadFromUDPAddrPort(p)
 		return err
@@ -173,6 +176,7 @@ func (c *UDPConn) ReadFromUDPAddrPortContext(ctx context.Context, p []byte) (n i
 
 // WriteToUDPAddrPortContext is WriteToUDPAddrPort that ends early when ctx does, with the cause of that.
 func (c *UDPConn) WriteToUDPAddrPortContext(ctx context.Context, p []byte, addr netip.AddrPort) (n int, err error) {
+	mustContext(ctx)
 	err = c.w.do(ctx, func() error {
 		n, err = c.netUDPConn.WriteToUDPAddrPort(p, addr)
 		return err
@@ -182,6 +186,7 @@ func (c *UDPConn) WriteToUDPAddrPortContext(ctx context.Context, p []byte, addr 
 
 // ReadBatch receives one packet: as many as one system call receives here. See Packet.
 func (c *UDPConn) ReadBatch(ctx context.Context, ps []Packet) (int, error) {
+	mustContext(ctx)
 	if len(ps) == 0 {
 		return 0, nil
 	}
@@ -189,16 +194,20 @@ func (c *UDPConn) ReadBatch(ctx context.Context, ps []Packet) (int, error) {
 	if err != nil {
 		return 0, err
 	}
-	ps[0].N, ps[0].Addr, ps[0].Segment = n, addr, 0
+	ps[0].N, ps[0].Addr, ps[0].Segment, ps[0].Flags = n, addr, 0, 0
 	return 1, nil
 }
 
 // WriteBatch sends all of ps, each to its Addr, one after the other. It returns how many it sent: with an error, those
 // before the one that failed.
 func (c *UDPConn) WriteBatch(ctx context.Context, ps []Packet) (int, error) {
+	mustContext(ctx)
 	for i := range ps {
 		p := &ps[i]
 		p.N = 0
+		if p.Segment < 0 {
+			return i, syscall.EINVAL
+		}
 		for first := true; first || p.N < len(p.Buf); first = false {
 			datagram := p.Buf[p.N:]
 			if p.Segment > 0 {

@@ -36,6 +36,7 @@ func (c *UnixConn) Read(p []byte) (int, error) {
 // ReadContext is Read that ends early when ctx does, with the cause of that. Bytes that had arrived are delivered with a
 // nil error all the same.
 func (c *UnixConn) ReadContext(ctx context.Context, p []byte) (int, error) {
+	mustContext(ctx)
 	return c.r.move(ctx, c.netUnixConn.Read, p)
 }
 
@@ -43,6 +44,7 @@ func (c *UnixConn) ReadContext(ctx context.Context, p []byte) (int, error) {
 // with ReadContext, io.EOF at the end of the stream included; an error of f is returned as it is. On this system a buffer is
 // borrowed while it waits, too.
 func (c *UnixConn) Receive(ctx context.Context, f func(p []byte) error) error {
+	mustContext(ctx)
 	if c.netUnixConn == nil || c.LocalAddr().Network() != "unix" {
 		return syscall.EINVAL
 	}
@@ -56,6 +58,7 @@ func (c *UnixConn) Write(p []byte) (int, error) {
 
 // WriteContext is Write that ends early when ctx does, with the cause of that and the number of bytes written.
 func (c *UnixConn) WriteContext(ctx context.Context, p []byte) (n int, err error) {
+	mustContext(ctx)
 	return c.w.move(ctx, c.netUnixConn.Write, p)
 }
 

@@ -5,6 +5,7 @@ package aio
 import (
 	"context"
 	"time"
+	"weak"
 
 	"github.com/weirgo/weir/internal/lane"
 	aiort "github.com/weirgo/weir/runtime"
@@ -12,67 +13,88 @@ import (
 )
 
 // Runtime returns the runtime below: for loops of one's own beside the facade (Runtime.NewLoop), which have its options.
-func (io *IO) Runtime() *aiort.Runtime { return io.rt }
+func (io *IO) Runtime() *aiort.Runtime { return io.running() }
 
-// View returns a connection, listener or file like x, of the same type and on the same descriptor, whose calls wait in
-// the way of l, and a function to call when it is of no more use; nil for anything that is not of this package. Package
-// coro calls it (Task.Conn and its like); lanes are nothing that others can make.
-func View(l lane.Lane, x any) (view any, detach func()) {
+// View returns a connection, listener or file like x, of the same type and on the same descriptor,
+// whose calls wait in the way of l, and what is to be detached when it is of no more use; nil for
+// anything that is not of this package. Package coro calls it (Task.Conn and its like); lanes are
+// nothing that others can make.
+func View(l lane.Lane, x any) (view any, of lane.View) {
 	switch x := x.(type) {
 	case *TCPConn:
-		v := &TCPConn{}
-		return ifOpen(v, v.view(l, &x.socket))
+		if x != nil {
+			v := &TCPConn{}
+			return ifOpen(v, v.view(l, &x.socket))
+		}
 	case *UDPConn:
-		v := &UDPConn{}
-		return ifOpen(v, v.view(l, &x.socket))
+		if x != nil {
+			v := &UDPConn{}
+			return ifOpen(v, v.view(l, &x.socket))
+		}
 	case *IPConn:
-		v := &IPConn{}
-		return ifOpen(v, v.view(l, &x.socket))
+		if x != nil {
+			v := &IPConn{}
+			return ifOpen(v, v.view(l, &x.socket))
+		}
 	case *UnixConn:
-		v := &UnixConn{}
-		return ifOpen(v, v.view(l, &x.socket))
+		if x != nil {
+			v := &UnixConn{}
+			return ifOpen(v, v.view(l, &x.socket))
+		}
 	case *TCPListener:
-		v := &TCPListener{keepAlive: x.keepAlive, keepAliveConfig: x.keepAliveConfig}
-		return ifOpen(v, v.view(l, &x.socket))
+		if x != nil {
+			v := &TCPListener{keepAlive: x.keepAlive, keepAliveConfig: x.keepAliveConfig}
+			return ifOpen(v, v.view(l, &x.socket))
+		}
 	case *UnixListener:
-		v := &UnixListener{}
-		return ifOpen(v, v.view(l, &x.socket))
+		if x != nil {
+			v := &UnixListener{}
+			return ifOpen(v, v.view(l, &x.socket))
+		}
 	case *File:
-		v := &File{name: x.name, regular: x.regular, uncache: x.uncache, through: x.through, memory: x.memory, append: x.append, dir: x.dir}
-		return ifOpen(v, v.h.view(l, &x.h))
+		if x != nil {
+			v := &File{name: x.name, traits: x.traits}
+			return ifOpen(v, v.h.view(l, &x.h))
+		}
 	}
 	return nil, nil
 }
 
 // ifOpen passes a view on, unless it is one of a zero value, which cannot be.
-func ifOpen(v any, detach func()) (any, func()) {
-	if detach == nil {
+func ifOpen(v any, p *place) (any, lane.View) {
+	if p == nil {
 		return nil, nil
 	}
-	return v, detach
+	return v, p
 }
 
-func (s *socket) view(l lane.Lane, of *socket) (detach func()) {
+func (s *socket) view(l lane.Lane, of *socket) *place {
 	s.network, s.laddr, s.raddr = of.network, of.laddr, of.raddr
 	s.family, s.sotype, s.connected = of.family, of.sotype, of.connected
 	return s.h.view(l, &of.h)
 }
 
 // view makes h a view of another handle.
-func (h *handle) view(l lane.Lane, of *handle) (detach func()) {
+func (h *handle) view(l lane.Lane, of *handle) *place {
 	if of.descriptor == nil {
 		return nil
 	}
 	h.attach(l.Loop(), l, of)
-	return h.detach
+	return h.as.place
 }
 
 // attach makes h another handle of the descriptor of one: Close and deadlines reach it too.
 func (h *handle) attach(loop *aiort.Loop, l lane.Lane, of *handle) {
-	h.loop, h.as, h.descriptor = loop, &viewing{lane: l}, of.descriptor
+	h.loop, h.descriptor = loop, of.descriptor
+	h.as = &viewing{lane: l, place: &place{of: weak.Make(h)}}
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	h.as.next, h.handles = h.handles, h
+	if !h.closing() {
+		if h.views == nil {
+			h.views = new(views)
+		}
+		h.views.add(h.as.place)
+	}
 	h.r.setDeadline(translate(of.r.deadline.Load(), of.loop, loop))
 	h.w.setDeadline(translate(of.w.deadline.Load(), of.loop, loop))
 }
@@ -81,10 +103,20 @@ func (h *handle) attach(loop *aiort.Loop, l lane.Lane, of *handle) {
 func (h *handle) detach() {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	for at := &h.handles; *at != nil && (*at).as != nil; at = &(*at).as.next {
-		if *at == h {
-			*at = h.as.next
-			return
+	if h.views != nil {
+		h.views.remove(h.as.place)
+	}
+}
+
+// each calls f for every handle of the descriptor, with mu held.
+func (d *descriptor) each(f func(*handle)) {
+	f(d.first)
+	if d.views == nil {
+		return
+	}
+	for p := d.views.first; p != nil; p = p.next {
+		if h := p.of.Value(); h != nil {
+			f(h)
 		}
 	}
 }
@@ -128,7 +160,7 @@ func (h *handle) awaitEnd() {
 		return
 	}
 	if !h.gone.TryPark() {
-		h.lane().Wait(func(wake func()) {
+		h.lane().Wait(context.Background(), func(wake func()) {
 			go func() { h.gone.Park(); wake() }()
 		}, nil)
 	}

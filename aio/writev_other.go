@@ -33,6 +33,7 @@ func (c *TCPConn) Writev(bufs [][]byte) (int64, error) {
 
 // WritevContext is Writev that ends early when ctx does, with the cause of that and the number of bytes written.
 func (c *TCPConn) WritevContext(ctx context.Context, bufs [][]byte) (int64, error) {
+	mustContext(ctx)
 	return c.w.writev(ctx, c.netTCPConn, false, bufs)
 }
 
@@ -44,6 +45,7 @@ func (c *UDPConn) Writev(bufs [][]byte) (int64, error) {
 
 // WritevContext is Writev that ends early when ctx does, with the cause of that and the number of bytes written.
 func (c *UDPConn) WritevContext(ctx context.Context, bufs [][]byte) (int64, error) {
+	mustContext(ctx)
 	return c.w.writev(ctx, c.netUDPConn, true, bufs)
 }
 
@@ -55,6 +57,7 @@ func (c *IPConn) Writev(bufs [][]byte) (int64, error) {
 
 // WritevContext is Writev that ends early when ctx does, with the cause of that and the number of bytes written.
 func (c *IPConn) WritevContext(ctx context.Context, bufs [][]byte) (int64, error) {
+	mustContext(ctx)
 	return c.w.writev(ctx, c.netIPConn, true, bufs)
 }
 
@@ -66,5 +69,6 @@ func (c *UnixConn) Writev(bufs [][]byte) (int64, error) {
 
 // WritevContext is Writev that ends early when ctx does, with the cause of that and the number of bytes written.
 func (c *UnixConn) WritevContext(ctx context.Context, bufs [][]byte) (int64, error) {
+	mustContext(ctx)
 	return c.w.writev(ctx, c.netUnixConn, c.RemoteAddr() == nil || c.RemoteAddr().Network() != "unix", bufs)
 }

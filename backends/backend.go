@@ -38,7 +38,7 @@ type Backend interface {
 
 	// Poll hands everything queued to the kernel, copies events that are ready into dst and reports how many.
 	// If there are none it blocks until one arrives, Wake is called, the deadline (see NoWait, Forever) passes,
-	// or a signal arrives; so 0, nil is an ordinary answer. When it fills dst more events may be ready.
+	// which may lie before the clock's zero, or a signal arrives; so 0, nil is an ordinary answer. When it fills dst more events may be ready.
 	// What could not be handed over stays queued. An error means that the backend is lost.
 	Poll(dst []Event, deadline int64) (int, error)
 

@@ -28,6 +28,15 @@ type Descriptors interface {
 	CloseFD(fd int) error
 }
 
+// TakesFD reports whether FD of op is a descriptor, that of a directory included, which the operation uses.
+func (op *Op) TakesFD() bool {
+	switch op.Code {
+	case OpClose, OpOpen, OpStatx, OpRename, OpUnlink, OpMkdir, OpSymlink, OpLink:
+		return true
+	}
+	return op.TakesFile()
+}
+
 // TakesFile reports whether op works on a descriptor in FD that may be a File's. Those that make or close a descriptor, or
 // look a name up, do not.
 func (op *Op) TakesFile() bool {

@@ -20,5 +20,5 @@ func (id ID) Gen() uint32 { return uint32(id >> 32) }
 func (id ID) String() string { return fmt.Sprintf("%d!%d", id.Slot(), id.Gen()) }
 
 // MaxSlots bounds slot indices: backends may use indices from MaxSlots up as user data of their own (wake,
-// cancel, alarm), and no Loop ever hands them out.
+// cancel), and no Loop ever hands them out.
 const MaxSlots = 1 << 24

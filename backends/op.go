@@ -15,10 +15,10 @@ type Code uint8
 // have the meaning of the system call named.
 const (
 	OpNop       Code = iota // completes at once
-	OpRead                  // read(2) or pread(2): FD, Buf, Off; Res is the number of bytes, 0 at end of file
-	OpWrite                 // write(2) or pwrite(2): FD, Buf, Off; Res is the number of bytes
-	OpReadv                 // preadv(2): FD, Bufs, Off; Res is the number of bytes
-	OpWritev                // pwritev(2): FD, Bufs, Off; Res is the number of bytes
+	OpRead                  // read(2) or pread(2): FD, Buf, Off, Flags RWF_*; Res is the number of bytes, 0 at end of file
+	OpWrite                 // write(2) or pwrite(2): FD, Buf, Off, Flags RWF_*; Res is the number of bytes
+	OpReadv                 // preadv2(2): FD, Bufs, Off, Flags RWF_*; Res is the number of bytes
+	OpWritev                // pwritev2(2): FD, Bufs, Off, Flags RWF_*; Res is the number of bytes
 	OpRecv                  // recv(2): FD, Buf, Flags MSG_*; Res is the number of bytes, 0 at end of stream
 	OpSend                  // send(2): FD, Buf, Flags MSG_*; Res is the number of bytes; never raises SIGPIPE
 	OpRecvMsg               // recvmsg(2): FD, Msg, Flags MSG_*; Res is the number of bytes
@@ -100,12 +100,37 @@ func (c Code) MakesFD() bool { return c == OpAccept || c == OpOpen || c == OpSoc
 // OfLoop reports whether the Loop does the operation by itself: no backend sees it.
 func (c Code) OfLoop() bool { return c >= OpTimeout && c < numCodes }
 
+// Waits reports whether what takes time about the operation is to wait until a descriptor is ready. A read or
+// write that has no offset counts, though it may be of a regular file: a backend of readiness finds that out.
+func (op *Op) Waits() bool {
+	switch op.Code {
+	case OpRead, OpWrite, OpReadv, OpWritev:
+		return op.Off == Stream
+	case OpRecv, OpSend, OpRecvMsg, OpSendMsg, OpAccept, OpConnect, OpPoll, OpShutdown, OpSplice, OpTee:
+		return true
+	}
+	return false
+}
+
+// Size is how many bytes op may move: at most MaxTransfer.
+func (op *Op) Size() int {
+	bufs := op.Bufs
+	if op.Msg != nil {
+		bufs = op.Msg.Bufs
+	}
+	n := min(len(op.Buf), MaxTransfer)
+	for _, b := range bufs {
+		n += min(len(b), MaxTransfer-n)
+	}
+	return n
+}
+
+// TakesStorageFlags reports whether Flags are RWF_*.
+func (c Code) TakesStorageFlags() bool { return c >= OpRead && c <= OpWritev }
+
 // CloseAll is a flag of OpClose in a batch: what the loop has in flight on the descriptor is cancelled, and over, first.
 // Backends do not see it.
 const CloseAll = 1
-
-// CloseNothing is a flag beside CloseAll that leaves the close itself out.
-const CloseNothing = 2
 
 // Stream is the Off of an operation that has no offset of its own: it reads or writes at the file's current
 // position, or the file has none (sockets, pipes).
@@ -115,8 +140,9 @@ const Stream int64 = -1
 // 32 bits; the caller sees a short result and goes on. (internal/poll has the same limit: 1 GiB.)
 const MaxTransfer = sys.MaxTransfer
 
-// MaxIovecs is the largest number of buffers one vectored operation uses (IOV_MAX); further ones are left out
-// and the result is short.
+// MaxIovecs is the largest number of buffers with something in them of one vectored operation
+// (IOV_MAX). Op.Check refuses more, but for a send to a stream (Off is Stream): there a backend
+// leaves further ones out, and the result is short.
 const MaxIovecs = sys.MaxIovecs
 
 // Op describes one operation. It is inert: nothing happens until a Completion that holds it is submitted.
@@ -130,7 +156,7 @@ type Op struct {
 	Plain bool      // not in its form for registered memory and files: the Loop sets it where that is denied
 	Flags uint32    // see Code
 	FD    int       // file descriptor
-	Off   int64     // file offset in bytes, or Stream
+	Off   int64     // file offset in bytes, or Stream, which says of the socket of a send that it is one
 	Buf   []byte    // data
 	Bufs  [][]byte  // data of vectored operations
 	Addr  *Sockaddr // OpConnect: peer; OpAccept: receives the peer's address

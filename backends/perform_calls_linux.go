@@ -61,7 +61,11 @@ var calls = [NumCodes]call{
 		return sys.SyncFileRange(op.FD, op.Off, op.Args.Len, op.Flags)
 	}),
 	OpSplice: plain(func(op *Op) (int, syscall.Errno) {
-		return sys.SpliceFlags(op.Args.FD, op.Args.Off, op.FD, op.Off, int(min(op.Args.Len, MaxTransfer)), op.Flags)
+		n, errno := sys.SpliceFlags(op.Args.FD, op.Args.Off, op.FD, op.Off, int(min(op.Args.Len, MaxTransfer)), op.Flags)
+		if n == 0 && op.Args.Len > 0 && (errno == 0 || errno == syscall.EAGAIN) && sys.AtMark(op.Args.FD) {
+			return sys.StepOverMark(op.Args.FD, op.FD)
+		}
+		return n, errno
 	}),
 	OpTee: plain(func(op *Op) (int, syscall.Errno) {
 		return sys.Tee(op.Args.FD, op.FD, int(min(op.Args.Len, MaxTransfer)), op.Flags)

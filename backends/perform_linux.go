@@ -88,21 +88,23 @@ const (
 	msgNoSignal = 0x4000
 
 	rwfNoWait = 0x8
+	rwfOfAll  = 0x37 // HIPRI, DSYNC, SYNC, APPEND, NOAPPEND: to a socket they mean nothing, and no file refuses them
 )
 
 func in(*Op) uint32  { return pollIn }
 func out(*Op) uint32 { return pollOut }
 
-// streamIn and streamOut: with an offset it is a file, which cannot be polled.
+// streamIn and streamOut: with an offset it is a file, which cannot be polled. With RWF_NOWAIT
+// EAGAIN is the result.
 func streamIn(op *Op) uint32 {
-	if op.Off != Stream {
+	if op.Off != Stream || op.Flags&rwfNoWait != 0 {
 		return 0
 	}
 	return pollIn
 }
 
 func streamOut(op *Op) uint32 {
-	if op.Off != Stream {
+	if op.Off != Stream || op.Flags&rwfNoWait != 0 {
 		return 0
 	}
 	return pollOut
@@ -136,7 +138,7 @@ func doRead(op *Op, a attempt) int32 {
 		}
 		switch {
 		case errno == syscall.EINTR:
-		case flags != op.Flags && unknown(errno):
+		case flags != op.Flags && op.Flags&^rwfOfAll == 0 && unknown(errno):
 			if n, errno = sys.RecvMsg(op.FD, &sys.Message{Bufs: bufs}, a.done, msgDontWait); errno != syscall.ENOTSOCK {
 				if errno == syscall.EINTR {
 					continue
@@ -149,6 +151,11 @@ func doRead(op *Op, a attempt) int32 {
 				}
 			}
 			flags = op.Flags
+		case flags != op.Flags && 0 < n && a.done+n < op.Size() && !sys.Pollable(op.FD):
+			// A file on a disk: the read ended where the page cache does. It must end where the file does, so the
+			// rest is read now, and waits for the disk.
+			more, _ := sys.Preadv(op.FD, bufs, a.done+n, op.Off, op.Flags)
+			return resultOf(n+max(more, 0), 0)
 		default:
 			return resultOf(n, errno)
 		}
@@ -171,7 +178,7 @@ func doWrite(op *Op, a attempt) int32 {
 		}
 		switch {
 		case errno == syscall.EINTR:
-		case flags != op.Flags && unknown(errno):
+		case flags != op.Flags && op.Flags&^rwfOfAll == 0 && unknown(errno):
 			if n, errno = sys.SendMsg(op.FD, &sys.Message{Bufs: bufs}, a.done, msgDontWait|msgNoSignal); errno != syscall.ENOTSOCK {
 				if errno == syscall.EINTR {
 					continue

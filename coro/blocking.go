@@ -13,6 +13,7 @@ import (
 // coroutine, as a *PanicError. f is not part of the coroutine: it must not use the Task or its views, and its context is
 // one for goroutines.
 func Blocking[T any](t *Task, f func(ctx context.Context) (T, error)) (T, error) {
+	mustFunction(f == nil)
 	var v T
 	var err error
 	if e := t.blocking(func(ctx context.Context) { v, err = f(ctx) }); e != nil {
@@ -22,7 +23,10 @@ func Blocking[T any](t *Task, f func(ctx context.Context) (T, error)) (T, error)
 }
 
 // Blocking calls f on the pool for blocking calls: see the function of the same name.
-func (t *Task) Blocking(f func()) error { return t.blocking(func(context.Context) { f() }) }
+func (t *Task) Blocking(f func()) error {
+	mustFunction(f == nil)
+	return t.blocking(func(context.Context) { f() })
+}
 
 // blockingWait is a task's wait for a function on the pool.
 type blockingWait struct {

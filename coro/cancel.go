@@ -6,22 +6,21 @@ import (
 	aiort "github.com/weirgo/weir/runtime"
 )
 
-// scope is a part of a task's run that can be cancelled by itself: the whole, or what a Timeout bounds. A shield is one
-// that cancellations of those around it do not reach. Scopes belong to the loop's thread.
+// scope is a part of a task's run that can be cancelled by itself: the whole, or what a Timeout
+// bounds. A shield is one that cancellations of those around it do not reach, neither what waits in
+// it nor the children spawned there, until it is over. Scopes belong to the loop's thread.
 type scope struct {
 	up     *scope
 	cause  error // not nil: cancelled
 	shield bool
 }
 
-// within reports whether sc is of, or lies in it.
+// within reports whether sc is of, or lies in it with no shield between them.
 func (sc *scope) within(of *scope) bool {
-	for ; sc != nil; sc = sc.up {
-		if sc == of {
-			return true
-		}
+	for sc != of && sc != nil && !sc.shield {
+		sc = sc.up
 	}
-	return false
+	return sc == of
 }
 
 // cancelled returns why the task must not wait, or nil.
@@ -44,6 +43,12 @@ func (t *Task) cancelScope(sc *scope, cause error) {
 		return
 	}
 	sc.cause = cause
+	t.cancelBorn(sc, cause)
+	t.deliver()
+}
+
+// cancelBorn cancels the children of t that were spawned in sc, newest first.
+func (t *Task) cancelBorn(sc *scope, cause error) {
 	for c := t.youngest; c != nil; {
 		older := c.older // c may end and leave the list
 		if c.born.within(sc) {
@@ -51,7 +56,6 @@ func (t *Task) cancelScope(sc *scope, cause error) {
 		}
 		c = older
 	}
-	t.deliver()
 }
 
 // cancel cancels all of t. A child that does not look for it learns from its next wait.
@@ -74,13 +78,21 @@ func (t *Task) deliver() {
 	w.abort(t)
 }
 
-// Mask calls f, whose waits no cancellation from outside ends: for what must be done to the end, like saying goodbye
-// to a peer. The task as a context may be done all the same; pass on context.WithoutCancel of it where that matters.
+// Mask calls f, whose waits no cancellation from outside ends, nor that of children that f spawns:
+// for what must be done to the end, like saying goodbye to a peer. Children that are not over when
+// f has returned are cancelled then, if the task was meanwhile. The task as a context may be done
+// all the same; pass on context.WithoutCancel of it where that matters.
 func (t *Task) Mask(f func()) {
+	mustFunction(f == nil)
 	t.mineSurely()
-	sc := scope{up: t.scope, shield: true}
-	t.scope = &sc
-	defer func() { t.scope = sc.up }()
+	sc := &scope{up: t.scope, shield: true}
+	t.scope = sc
+	defer func() {
+		t.scope, sc.shield = sc.up, false
+		if cause := t.cancelled(); cause != nil {
+			t.cancelBorn(sc, cause)
+		}
+	}()
 	f()
 }
 
@@ -88,6 +100,7 @@ func (t *Task) Mask(f func()) {
 // before f has returned, and f fails, the error is ErrTimeout, whatever f says; if f succeeds all the same, it is nil.
 // With d <= 0 every wait in f fails.
 func (t *Task) Timeout(d time.Duration, f func() error) (err error) {
+	mustFunction(f == nil)
 	t.mineSurely()
 	sc := &timeoutScope{t: t, scope: scope{up: t.scope}}
 	t.scope = &sc.scope

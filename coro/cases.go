@@ -2,17 +2,55 @@ package coro
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"github.com/weirgo/weir/aio/op"
 	aiort "github.com/weirgo/weir/runtime"
 )
 
-// RecvFrom is the case of a Recv from q into *v. *ok tells whether there was a value: false when q has been closed and is
-// empty; ok may be nil.
-func RecvFrom[T any](q *Queue[T], v *T, ok *bool) Case { return &recvCase[T]{q: q, v: v, ok: ok} }
+// never is the case of nothing: of a nil Queue, Event, Handle or context.
+type never struct{}
+
+func (never) try(*Task) bool                    { return false }
+func (never) enter(*Task, *waiter) (again bool) { return false }
+func (never) leave(*Task, *waiter)              {}
+func (never) end(*Task)                         {}
+
+// place is where a case that keeps something while it stands in line notes its waiter. A Select
+// that lists such a case twice has it stand there once: the second could not happen first.
+type place struct{ w *waiter }
+
+// free panics if another Select waits with the case: no case stands in line while its own Select
+// tries.
+func (p *place) free() {
+	if p.w != nil {
+		panic("coro: a Select with a Case that another one waits with")
+	}
+}
+
+func (p *place) take(w *waiter) bool {
+	if p.w != nil {
+		return false
+	}
+	p.w = w
+	return true
+}
+
+// RecvFrom is the case of a Recv from q into *v, which is dropped if v is nil. *ok tells whether
+// there was a value: false when q has been closed and is empty; ok may be nil.
+func RecvFrom[T any](q *Queue[T], v *T, ok *bool) Case {
+	if q == nil {
+		return never{}
+	}
+	if v == nil {
+		v = new(T)
+	}
+	return &recvCase[T]{q: q, v: v, ok: ok}
+}
 
 type recvCase[T any] struct {
+	place
 	q  *Queue[T]
 	v  *T
 	ok *bool
@@ -20,6 +58,7 @@ type recvCase[T any] struct {
 }
 
 func (c *recvCase[T]) try(t *Task) bool {
+	c.free()
 	c.q.mu.Lock()
 	done, err := c.q.tryRecv(c.v, here(t))
 	if !done {
@@ -32,8 +71,11 @@ func (c *recvCase[T]) try(t *Task) bool {
 
 func (c *recvCase[T]) enter(t *Task, w *waiter) (again bool) {
 	q := c.q
+	if !c.take(w) {
+		return false
+	}
 	q.mu.Lock()
-	if q.n > 0 || q.closed || q.senders.first != nil {
+	if q.n > 0 || q.closed || q.senders.hasOther(w.sel) {
 		q.mu.Unlock()
 		return true
 	}
@@ -45,6 +87,7 @@ func (c *recvCase[T]) enter(t *Task, w *waiter) (again bool) {
 }
 
 func (c *recvCase[T]) leave(_ *Task, w *waiter) {
+	c.w = nil
 	if w.owner == nil || c.q.withdraw(w) || !w.handed {
 		return
 	}
@@ -63,9 +106,15 @@ func (c *recvCase[T]) say(ok bool) {
 }
 
 // SendTo is the case of a Send of v to q. *ok tells whether it was sent: false when q has been closed; ok may be nil.
-func SendTo[T any](q *Queue[T], v T, ok *bool) Case { return &sendCase[T]{q: q, v: v, ok: ok} }
+func SendTo[T any](q *Queue[T], v T, ok *bool) Case {
+	if q == nil {
+		return never{}
+	}
+	return &sendCase[T]{q: q, v: v, ok: ok}
+}
 
 type sendCase[T any] struct {
+	place
 	q  *Queue[T]
 	v  T
 	ok *bool
@@ -73,6 +122,7 @@ type sendCase[T any] struct {
 }
 
 func (c *sendCase[T]) try(t *Task) bool {
+	c.free()
 	c.q.mu.Lock()
 	done, err := c.q.trySend(c.v, here(t))
 	if !done {
@@ -85,8 +135,11 @@ func (c *sendCase[T]) try(t *Task) bool {
 
 func (c *sendCase[T]) enter(t *Task, w *waiter) (again bool) {
 	q := c.q
+	if !c.take(w) {
+		return false
+	}
 	q.mu.Lock()
-	if q.closed || q.n < len(q.buf) || q.receivers.first != nil {
+	if q.closed || q.n < len(q.buf) || q.receivers.hasOther(w.sel) {
 		q.mu.Unlock()
 		return true
 	}
@@ -98,6 +151,7 @@ func (c *sendCase[T]) enter(t *Task, w *waiter) (again bool) {
 }
 
 func (c *sendCase[T]) leave(_ *Task, w *waiter) {
+	c.w = nil
 	if w.owner != nil && !c.q.withdraw(w) && w.handed {
 		c.say(c.it.ok)
 	}
@@ -112,10 +166,20 @@ func (c *sendCase[T]) say(ok bool) {
 }
 
 // IsSet is the case of an event that is set.
-func IsSet(e *Event) Case { return eventCase{e} }
+func IsSet(e *Event) Case {
+	if e == nil {
+		return never{}
+	}
+	return eventCase{e}
+}
 
 // Ended is the case of a task that is over: its Wait does not wait then.
-func Ended[T any](h *Handle[T]) Case { return eventCase{&h.task.ended} }
+func Ended[T any](h *Handle[T]) Case {
+	if h == nil {
+		return never{}
+	}
+	return eventCase{&h.task.ended}
+}
 
 type eventCase struct{ e *Event }
 
@@ -139,6 +203,7 @@ func (c eventCase) leave(_ *Task, w *waiter) { c.e.withdraw(w) }
 func After(d time.Duration) Case { return &afterCase{d: d} }
 
 type afterCase struct {
+	place
 	d     time.Duration
 	until time.Time   // of the first time that it was entered
 	timer aiort.Timer // of a coroutine
@@ -146,10 +211,14 @@ type afterCase struct {
 }
 
 func (c *afterCase) try(*Task) bool {
+	c.free()
 	return c.d <= 0 || !c.until.IsZero() && time.Until(c.until) <= 0
 }
 
 func (c *afterCase) enter(t *Task, w *waiter) (again bool) {
+	if !c.take(w) {
+		return false
+	}
 	if c.until.IsZero() {
 		c.until = time.Now().Add(c.d)
 	}
@@ -171,9 +240,14 @@ func (c *afterCase) enter(t *Task, w *waiter) (again bool) {
 	return false
 }
 
-func (c *afterCase) end(*Task) { c.until = time.Time{} }
+func (c *afterCase) end(*Task) {
+	if c.w == nil { // else it is another Select's
+		c.until = time.Time{}
+	}
+}
 
 func (c *afterCase) leave(t *Task, _ *waiter) {
+	c.w = nil
 	if t == nil {
 		c.std.Stop()
 		return
@@ -182,16 +256,28 @@ func (c *afterCase) leave(t *Task, _ *waiter) {
 }
 
 // DoneOf is the case that a context is done.
-func DoneOf(ctx context.Context) Case { return &contextCase{ctx: ctx} }
+func DoneOf(ctx context.Context) Case {
+	if ctx == nil {
+		return never{}
+	}
+	return &contextCase{ctx: ctx}
+}
 
 type contextCase struct {
+	place
 	ctx  context.Context
 	stop func() bool
 }
 
-func (c *contextCase) try(*Task) bool { return c.ctx.Err() != nil }
+func (c *contextCase) try(*Task) bool {
+	c.free()
+	return c.ctx.Err() != nil
+}
 
 func (c *contextCase) enter(_ *Task, w *waiter) (again bool) {
+	if !c.take(w) {
+		return false
+	}
 	c.stop = context.AfterFunc(c.ctx, func() {
 		if w.claim() {
 			w.wake(nil)
@@ -202,14 +288,18 @@ func (c *contextCase) enter(_ *Task, w *waiter) (again bool) {
 
 func (c *contextCase) end(*Task) {}
 
-func (c *contextCase) leave(*Task, *waiter) { c.stop() }
+func (c *contextCase) leave(*Task, *waiter) {
+	c.w = nil
+	c.stop()
+}
 
 // Done is the case that operations are over: see Task.Do, whose error goes to *err; err may be nil. If another case happens
 // they are cancelled and Select waits for their end; they may have been done all the same, as they and *err tell. It is for
-// coroutines: a goroutine's Select panics.
-func Done(err *error, ops ...*op.Op) Case { return &opCase{err: err, ops: ops} }
+// coroutines: a goroutine's Select panics. The list is copied.
+func Done(err *error, ops ...*op.Op) Case { return &opCase{err: err, ops: slices.Clone(ops)} }
 
 type opCase struct {
+	place
 	err *error
 	ops []*op.Op
 	h   *Handle[struct{}] // of the task that waits for them
@@ -219,10 +309,14 @@ func (c *opCase) try(t *Task) bool {
 	if t == nil {
 		panic("coro: Select with operations by a goroutine")
 	}
+	c.free()
 	return c.h != nil && c.h.Over()
 }
 
 func (c *opCase) enter(t *Task, w *waiter) (again bool) {
+	if !c.take(w) {
+		return false
+	}
 	if c.h == nil {
 		c.h = Spawn(t, func(t *Task) (struct{}, error) { return struct{}{}, t.Do(c.ops...) }, Name("operations"))
 	}
@@ -230,14 +324,16 @@ func (c *opCase) enter(t *Task, w *waiter) (again bool) {
 }
 
 func (c *opCase) leave(_ *Task, w *waiter) {
+	c.w = nil
 	c.h.task.ended.withdraw(w)
 }
 
 func (c *opCase) end(t *Task) {
 	h := c.h
-	if c.h = nil; h == nil {
+	if h == nil || c.w != nil { // the latter: it is another Select's
 		return
 	}
+	c.h = nil
 	if !h.Over() {
 		h.task.cancel(ErrCanceled)
 		t.Mask(func() { h.task.ended.wait(t, t) })

@@ -7,8 +7,8 @@ import "slices"
 type family struct {
 	youngest *Task
 	children int
-	joining  bool    // the parent waits until there are none
-	panics   []*Task // children that ended so
+	joining  bool   // the parent waits until there are none
+	panics   panics // of children
 }
 
 // kin is a task's place in a family.
@@ -55,7 +55,7 @@ func (t *Task) finish() {
 		t.wait(&t.family)
 		t.joining = false
 	}
-	for _, c := range t.panics {
+	for _, c := range t.panics.tasks {
 		if c.detached.Load() {
 			continue // the loop is about to pass it on
 		}
@@ -63,11 +63,8 @@ func (t *Task) finish() {
 			t.panicked = p
 		}
 	}
-	t.panics = nil
-	for _, detach := range t.views {
-		detach()
-	}
-	t.views = nil
+	t.panics = panics{}
+	t.views.detach()
 	t.endContext()
 	t.become(stateDone)
 }
@@ -83,11 +80,26 @@ func (f *family) childEnded(t *Task) {
 		return
 	}
 	if t.panicked != nil {
-		f.panics = append(slices.DeleteFunc(f.panics, (*Task).panicSeen), t)
+		f.panics.add(t)
 	}
 	if f.children == 0 && f.joining {
 		p.s.makeReady(p)
 	}
+}
+
+// panics are tasks that ended so and whose panic may not have been seen, in the order in which they
+// ended.
+type panics struct {
+	tasks []*Task
+	full  int // is when those that have been seen are thrown out: each is looked at a few times at most
+}
+
+func (p *panics) add(t *Task) {
+	if len(p.tasks) >= p.full {
+		p.tasks = slices.DeleteFunc(p.tasks, (*Task).panicSeen)
+		p.full = 2*len(p.tasks) + 8
+	}
+	p.tasks = append(p.tasks, t)
 }
 
 // seePanic returns the task's panic, if it had one, which the caller passes on.

@@ -6,9 +6,8 @@ import "context"
 // methods are for the coroutine of the task it was made for.
 type Group struct {
 	t     *Task
-	limit int // of those that run at one time; 0: none
-	n     int // that are not over
-	tasks []*Task
+	limit int   // of those that run at one time; 0: none
+	n     int   // that are not over
 	err   error // of the first that failed
 	bad   *Task // the first that panicked
 
@@ -32,13 +31,14 @@ func (g *Group) SetLimit(n int) {
 // cancelled meanwhile, f is not called and the error is the cause. After one has failed further ones are cancelled from
 // the start.
 func (g *Group) Go(f func(t *Task) error, options ...Option) error {
+	mustFunction(f == nil)
 	t := g.t
 	t.mineSurely()
 	for g.limit > 0 && g.n >= g.limit {
 		if err := t.cancelled(); err != nil {
 			return err
 		}
-		g.await(g.limit, g)
+		g.await(g.limit)
 	}
 	if err := t.cancelled(); err != nil {
 		return err
@@ -49,7 +49,6 @@ func (g *Group) Go(f func(t *Task) error, options ...Option) error {
 	}
 	h.task.group = g
 	g.n++
-	g.tasks = append(g.tasks, &h.task)
 	t.spawn(&h.task, h)
 	if g.failed() {
 		h.task.cancel(ErrCanceled)
@@ -57,14 +56,19 @@ func (g *Group) Go(f func(t *Task) error, options ...Option) error {
 	return nil
 }
 
-// Wait waits until all tasks of the group are over. It returns the error of the first that failed, or panics with the
-// panic of the first that did. Cancelling the task that the group belongs to cancels those of the group; Wait waits for
-// their end, and returns the cause if none of them has another error.
+// Wait waits until all tasks of the group are over. It returns the error of the first that failed,
+// or panics with the panic of the first that did. Cancelling the task that the group belongs to
+// cancels those of the group; Wait waits for their end, and returns the cause if none of them has
+// another error. The end of a Timeout cancels those that were spawned in it: if there are others,
+// which go on, Wait returns at once, with the cause, and may be called again.
 func (g *Group) Wait() error {
 	t := g.t
 	t.mineSurely()
 	for g.n > 0 {
-		g.await(1, nil)
+		if err := t.cancelled(); err != nil && g.spared() {
+			return err
+		}
+		g.await(1)
 	}
 	if g.bad != nil {
 		if p := g.bad.seePanic(); p != nil {
@@ -77,14 +81,24 @@ func (g *Group) Wait() error {
 	return t.cancelled()
 }
 
-// await waits until fewer than room tasks are left.
-func (g *Group) await(room int, a aborter) {
+// await waits until fewer than room tasks are left, or something has been cancelled.
+func (g *Group) await(room int) {
 	g.room, g.waiting = room, true
-	g.t.wait(a)
+	g.t.wait(g)
 	g.waiting = false
 }
 
-// abort ends a wait for room.
+// spared reports whether a task of the group goes on that has not been cancelled.
+func (g *Group) spared() bool {
+	for t := g.t.youngest; t != nil; t = t.older {
+		if t.group == g && t.own.cause == nil {
+			return true
+		}
+	}
+	return false
+}
+
+// abort has the caller of await look whether it is to go on.
 func (g *Group) abort(t *Task) {
 	g.waiting = false
 	t.s.makeReady(t)
@@ -95,14 +109,6 @@ func (g *Group) failed() bool { return g.err != nil || g.bad != nil }
 // ended takes note of a task of the group that is over. It runs on the loop.
 func (g *Group) ended(t *Task) {
 	g.n--
-	for i, u := range g.tasks {
-		if u == t {
-			g.tasks[i] = g.tasks[len(g.tasks)-1]
-			g.tasks[len(g.tasks)-1] = nil
-			g.tasks = g.tasks[:len(g.tasks)-1]
-			break
-		}
-	}
 	first := !g.failed()
 	switch {
 	case t.panicked != nil && g.bad == nil:
@@ -141,6 +147,9 @@ func (g *Group) Cancel() {
 // it waits until t is cancelled.
 func Race[T any](t *Task, fs ...func(t *Task) (T, error)) (T, error) {
 	t.mineSurely()
+	for _, f := range fs {
+		mustFunction(f == nil)
+	}
 	hs := make([]*Handle[T], len(fs))
 	cases := make([]Case, len(fs))
 	for i, f := range fs {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net"
+	"slices"
 
 	"github.com/weirgo/weir/aio"
 	"github.com/weirgo/weir/internal/lane"
@@ -69,7 +70,7 @@ func (l *taskLane) Retry(try lane.Try, fd int, p []byte, then [3]prefetch.Addr) 
 
 func (l *taskLane) Do(ctx context.Context, c *aiort.Completion) error { return l.t.do(ctx, c) }
 
-func (l *taskLane) Wait(arm func(wake func()), disarm func() bool) error {
+func (l *taskLane) Wait(ctx context.Context, arm func(wake func()), disarm func() bool) error {
 	t := l.t
 	t.mine()
 	w := &laneWait{disarm: disarm}
@@ -78,12 +79,14 @@ func (l *taskLane) Wait(arm func(wake func()), disarm func() bool) error {
 		t.wait(nil)
 		return nil
 	}
-	if t.cancelled() != nil && disarm() {
-		return t.cancelled()
+	if err := cause(ctx, t); err != nil && disarm() {
+		return err
 	}
+	stop := t.follow(ctx)
 	t.wait(w)
+	t.unfollow(stop)
 	if w.aborted {
-		return t.cancelled()
+		return cause(ctx, t)
 	}
 	return nil
 }
@@ -127,15 +130,39 @@ func (t *Task) Listener(l net.Listener) net.Listener {
 // to a file system in memory, go through the loop.
 func (t *Task) File(f *aio.File) *aio.File {
 	t.mineSurely()
-	return t.view(f).(*aio.File)
+	if v, ok := t.view(f).(*aio.File); ok {
+		return v
+	}
+	panic("coro: File of a File that is nil or zero")
 }
 
 func (t *Task) view(x any) any {
-	v, detach := aio.View(&t.lane, x)
+	v, of := aio.View(&t.lane, x)
 	if v != nil {
-		t.views = append(t.views, detach)
+		t.views.add(of)
 	}
 	return v
+}
+
+// views are those of a task that are to be detached when it is over. They keep none of them.
+type views struct {
+	list []lane.View
+	full int // is when those that have gone are thrown out: each is looked at a few times at most
+}
+
+func (v *views) add(of lane.View) {
+	if len(v.list) >= v.full {
+		v.list = slices.DeleteFunc(v.list, lane.View.Gone)
+		v.full = 2*len(v.list) + 8
+	}
+	v.list = append(v.list, of)
+}
+
+func (v *views) detach() {
+	for _, of := range v.list {
+		of.Detach()
+	}
+	*v = views{}
 }
 
 // Dial connects to address as aio.IO.DialContext does, on the pool for blocking calls, and returns a view of the

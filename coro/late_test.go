@@ -139,7 +139,9 @@ func TestLaneWait(t *testing.T) {
 				disarm func() bool
 				want   error
 			}{{func() bool { return false }, nil}, {nil, nil}, {func() bool { return true }, ErrCanceled}} {
-				h := failing(task, func(task *Task) error { return task.lane.Wait(func(w func()) { wake = w }, c.disarm) })
+				h := failing(task, func(task *Task) error {
+					return task.lane.Wait(context.Background(), func(w func()) { wake = w }, c.disarm)
+				})
 				waiting(task, h)
 				h.task.cancel(ErrCanceled)
 				task.Yield()

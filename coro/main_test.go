@@ -112,9 +112,15 @@ func newRig(t testing.TB, s *Scheduler, k *sim.Sim) *rig {
 		if n := st.Loop.InFlight; n != 0 {
 			t.Errorf("%d operations are in flight after Close", n)
 		}
-		if s.youngest != nil || s.children != 0 || !s.ready.empty() || !s.starved.empty() || !s.fresh.empty() {
+		if s.youngest != nil || s.children != 0 || !s.ready.empty() || !s.fresh.empty() {
 			t.Error("tasks are left in lists after Close")
 		}
+		callers.Range(func(id, of any) bool {
+			if of == s {
+				t.Errorf("goroutine %v is taken for the scheduler's after Close", id)
+			}
+			return true
+		})
 	})
 	return r
 }

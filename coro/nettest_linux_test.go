@@ -1,3 +1,5 @@
+//go:build !weir_portable
+
 package coro
 
 import (
@@ -143,6 +145,7 @@ func TestConn(t *testing.T) {
 				{"goroutines", r.Scheduler, nil},
 			} {
 				t.Run(network+"/"+ends.name, func(t *testing.T) {
+					t.Parallel() // most of it is waiting for deadlines
 					most := 0
 					nettest.TestConn(t, func() (c1, c2 net.Conn, stop func(), err error) {
 						a, b := pair(t, weir, network)

@@ -70,15 +70,9 @@ func (t *Task) operate(a aborter) error {
 	return t.op.err
 }
 
-// submit hands over the operations of a task that has parked for them, or puts it in line where there is no room.
+// submit hands over the operations of a task that has parked for them. Where there is no room they wait for it in the loop's
+// line.
 func (s *Scheduler) submit(t *Task) {
-	if !s.starved.empty() || !s.hand(t) {
-		s.starved.push(t)
-	}
-}
-
-// hand hands operations over, and reports false if there is no room for them.
-func (s *Scheduler) hand(t *Task) bool {
 	w, o := t.worker, &t.op
 	var err error
 	if c := o.c; c != nil {
@@ -89,20 +83,9 @@ func (s *Scheduler) hand(t *Task) bool {
 	} else {
 		err = w.runner.Start(s.loop, w.opsDone, o.ops...)
 	}
-	if err == aiort.ErrBusy {
-		return false
-	}
 	if o.flying = err == nil; !o.flying {
 		o.err = err
 		s.makeReady(t)
-	}
-	return true
-}
-
-// feed lets those who wait for room try again, in order.
-func (s *Scheduler) feed() {
-	for t := s.starved.first; t != nil && s.hand(t); t = s.starved.first {
-		s.starved.pop()
 	}
 }
 
@@ -123,9 +106,7 @@ func (w *worker) operationsOver(err error) {
 func (o *opWait) abort(t *Task) {
 	switch {
 	case !o.flying:
-		if !t.s.starved.remove(t) {
-			t.s.fresh.remove(t)
-		}
+		t.s.fresh.remove(t)
 		if o.err = t.cancelled(); o.err == nil {
 			o.err = aiort.ErrCanceled // the context that it was given has ended
 		}

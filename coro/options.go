@@ -35,8 +35,10 @@ type Options struct {
 	// goroutines get the P later. 0: not at all. At most 1 ms. Backend: io_uring.
 	Spin time.Duration
 
-	// HogLimit is how long a task may run without waiting before it is reported, once, as a Hog. 0: 100 ms, and
-	// negative: never. The precision is about a quarter of it.
+	// HogLimit is how long a task may run without waiting before it is reported, once, as a Hog. 0:
+	// 100 ms, and negative: never. The precision is about a quarter of it. There is one report a
+	// second at most: what is found in between is reported then if it still runs, and counted in
+	// any case.
 	HogLimit time.Duration
 
 	// OnHog gets the reports, on a goroutine of its own. Nil: they go to Logger.
@@ -49,12 +51,13 @@ type Options struct {
 	// Logger gets reports of hogs. Nil: slog.Default().
 	Logger *slog.Logger
 
-	// Check makes sure, at the price of a system call each time, that a Task and its views are used by its coroutine
-	// alone. On amd64 and arm64 that is exact without it, and everywhere for what spawns, sleeps or makes views. For the rest a
-	// goroutine that uses them is found out elsewhere as long as the task is not running; if it is, at the same moment on the
-	// loop's thread, Go's runtime ends the program when the goroutine tries to switch ("coro: got thread ..."), unless that
-	// panics before, over what both of them change; and a Send or Recv with the Task as context that does not have to wait goes
-	// unnoticed. Always on under the race detector.
+	// Check makes sure, also where that takes a system call or more each time, that a Task and its
+	// views are used by its coroutine alone. On amd64 and arm64 that is exact without it, and
+	// everywhere for what spawns, sleeps or makes views. For the rest a goroutine that uses them is
+	// found out elsewhere as long as the task is not running; if it is, at the same moment, Go's
+	// runtime ends the program when the goroutine tries to switch ("coro: got thread ..."), unless
+	// that panics before, over what both of them change; and a Send or Recv with the Task as
+	// context that does not have to wait goes unnoticed. Always on under the race detector.
 	Check bool
 }
 

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"runtime"
 	"slices"
 	"strings"
 	"sync"
@@ -12,6 +11,7 @@ import (
 	"time"
 
 	"github.com/weirgo/weir/aio"
+	"github.com/weirgo/weir/internal/bubble"
 	"github.com/weirgo/weir/internal/prefetch"
 	"github.com/weirgo/weir/internal/sys"
 	aiort "github.com/weirgo/weir/runtime"
@@ -26,14 +26,14 @@ type Scheduler struct {
 	o       Options
 	check   bool
 	watched bool
-	tid     int // of the loop's thread
+	answers time.Duration // how long a Shutdown that has run out of time waits for the names of tasks
+	id      uint64        // of the loop's goroutine: see callerID
 
 	// What follows is of the loop's thread.
 	ready    readyQueue
 	budget   int       // for how many tasks more there is time before the loop's turn
 	share    int       // of the next in ready, for so many retry has done what there is to do
 	fresh    taskQueue // parked for operations that have not been submitted
-	starved  taskQueue // waiting for room on the loop
 	family             // tasks without a parent
 	finished *Task     // is done, and has not been retired
 	sitter             // of the loop's goroutine
@@ -48,13 +48,13 @@ type Scheduler struct {
 	resumed uint64
 	count   counters
 
-	closed    atomic.Bool // no tasks without a parent are taken any more; set with mu held
-	cancelIt  atomic.Bool // everything is to be cancelled
-	list      atomic.Pointer[chan []string]
-	idled     Event      // live is 0
-	mu        sync.Mutex // guards what follows
-	live      int        // tasks without a parent, also those that are still in the inbox
-	panickers []*Task    // those that ended so and may not have been seen
+	closed    atomic.Bool             // no tasks without a parent are taken any more; set with mu held
+	cancelIt  atomic.Bool             // everything is to be cancelled
+	listings  atomic.Pointer[listing] // that Shutdowns wait for
+	idled     Event                   // live is 0
+	mu        sync.Mutex              // guards what follows
+	live      int                     // tasks without a parent, also those that are still in the inbox
+	panickers panics                  // of those tasks
 
 	watcher sync.WaitGroup
 	ended   chan struct{} // the thread is over
@@ -80,7 +80,7 @@ func start(loop *aiort.Loop, o Options) (*Scheduler, error) {
 	s := &Scheduler{
 		io: o.IO, loop: loop, o: o,
 		check: o.Check || sys.RaceEnabled, watched: o.HogLimit > 0,
-		ended: make(chan struct{}),
+		ended: make(chan struct{}), answers: time.Second,
 	}
 	s.idled.Set()
 	loop.SetSpin(o.Spin)
@@ -98,7 +98,17 @@ func start(loop *aiort.Loop, o Options) (*Scheduler, error) {
 }
 
 // IO returns the facade that the scheduler was made with.
-func (s *Scheduler) IO() *aio.IO { return s.io }
+func (s *Scheduler) IO() *aio.IO {
+	s.mustBeMade()
+	return s.io
+}
+
+// mustBeMade refuses a Scheduler that New has not made.
+func (s *Scheduler) mustBeMade() {
+	if s == nil || s.loop == nil {
+		panic("coro: use of a Scheduler that is nil or zero: New makes one")
+	}
+}
 
 // serve is the loop's thread.
 func (s *Scheduler) serve(ready chan<- error) {
@@ -108,9 +118,9 @@ func (s *Scheduler) serve(ready chan<- error) {
 		ready <- err
 		return
 	}
-	s.tid = sys.ThreadID()
-	threads.Store(s.tid, s)
-	defer threads.Delete(s.tid)
+	s.id = callerID()
+	callers.Store(s.id, s)
+	defer callers.Delete(s.id)
 	ready <- nil
 	for !s.over() {
 		s.turn()
@@ -166,7 +176,6 @@ func (s *Scheduler) turn() {
 	if idle {
 		s.asleep.Store(false)
 	}
-	s.feed()
 }
 
 // maxRetries is for how many tasks the system calls they have left to the scheduler are made one after the other. The same
@@ -305,7 +314,7 @@ func (s *Scheduler) left(t *Task) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if t.panicked != nil && !t.detached.Load() {
-		s.panickers = append(slices.DeleteFunc(s.panickers, (*Task).panicSeen), t)
+		s.panickers.add(t)
 	}
 	if s.live--; s.live == 0 {
 		s.idled.Set()
@@ -374,9 +383,8 @@ func (s *Scheduler) takeInbox() {
 		}
 		s.cancelAll(cause)
 	}
-	if names := s.list.Load(); names != nil {
-		s.list.Store(nil)
-		s.answer(*names)
+	if s.listings.Load() != nil {
+		s.answer(s.listings.Swap(nil))
 	}
 }
 
@@ -435,6 +443,7 @@ func (s *Scheduler) enlist() bool {
 // until they are over; then the error is the cause. A panic that nobody has seen it raises again, as a *PanicError.
 // Coroutines must not call it.
 func (s *Scheduler) Run(ctx context.Context) error {
+	s.mustBeMade()
 	err := s.idled.Wait(ctx)
 	if err != nil {
 		s.askCancel()
@@ -451,9 +460,9 @@ func (s *Scheduler) Run(ctx context.Context) error {
 func (s *Scheduler) unseenPanic() *PanicError {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for len(s.panickers) > 0 {
-		t := s.panickers[0]
-		s.panickers = s.panickers[1:]
+	for p := &s.panickers; len(p.tasks) > 0; {
+		t := p.tasks[0]
+		p.tasks = p.tasks[1:]
 		if t.detached.Load() {
 			continue // the loop is about to pass it on
 		}
@@ -477,7 +486,9 @@ func (s *Scheduler) Close() error { return s.Shutdown(context.Background()) }
 // names the tasks that are not over; the shutdown goes on, and another call waits for it. A panic that nobody has seen is
 // part of the error, as a *PanicError. A call after everything has ended is ErrClosed. Coroutines must not call it.
 func (s *Scheduler) Shutdown(ctx context.Context) error {
-	if schedulerOfThread() == s {
+	s.mustBeMade()
+	mustContext(ctx)
+	if schedulerOfCaller() == s {
 		return errors.New("coro: a task of the scheduler closes it, and would wait for itself")
 	}
 	select {
@@ -492,7 +503,9 @@ func (s *Scheduler) Shutdown(ctx context.Context) error {
 	select {
 	case <-s.ended:
 	case <-ctx.Done():
-		return s.stuck(context.Cause(ctx))
+		if err := s.stuck(context.Cause(ctx)); err != nil {
+			return err
+		}
 	}
 	s.watcher.Wait()
 	errs := s.err
@@ -515,17 +528,25 @@ func (e *StuckError) Error() string {
 // Unwrap returns the context's error.
 func (e *StuckError) Unwrap() error { return e.Cause }
 
-// stuck asks the loop's thread which tasks are left. If that does not answer, because a task keeps it, the task is named.
+// listing is a question which tasks are left.
+type listing struct {
+	names chan []string
+	next  *listing
+}
+
+// stuck asks the loop's thread which tasks are left. If that does not answer, because a task keeps
+// it, the task is named. It returns nil if the scheduler has ended meanwhile.
 func (s *Scheduler) stuck(cause error) error {
 	e := &StuckError{Cause: cause}
-	names := make(chan []string, 1)
-	s.list.Store(&names)
+	l := &listing{names: bubble.MakeChan[[]string](1)}
+	for l.next = s.listings.Load(); !s.listings.CompareAndSwap(l.next, l); l.next = s.listings.Load() {
+	}
 	s.loop.Wake()
 	select {
-	case e.Tasks = <-names:
+	case e.Tasks = <-l.names:
 	case <-s.ended:
-		return s.err
-	case <-time.After(time.Second):
+		return nil
+	case <-time.After(s.answers):
 		if t := s.current.Load(); t != nil {
 			e.Tasks = []string{t.Name()}
 		}
@@ -533,8 +554,8 @@ func (s *Scheduler) stuck(cause error) error {
 	return e
 }
 
-// answer tells a Shutdown that has run out of time which tasks are left.
-func (s *Scheduler) answer(names chan<- []string) {
+// answer tells Shutdowns that have run out of time which tasks are left.
+func (s *Scheduler) answer(l *listing) {
 	var list []string
 	var walk func(f *family)
 	walk = func(f *family) {
@@ -544,27 +565,10 @@ func (s *Scheduler) answer(names chan<- []string) {
 		}
 	}
 	walk(&s.family)
-	names <- list
-}
-
-// threads are the schedulers by the ids of their threads.
-var threads sync.Map
-
-// threadsKnown: elsewhere sys.ThreadID tells nothing.
-const threadsKnown = runtime.GOOS == "linux" || runtime.GOOS == "android"
-
-// schedulerOfThread returns the scheduler on whose thread the caller is, or nil.
-func schedulerOfThread() *Scheduler {
-	if !threadsKnown {
-		return nil
+	for ; l != nil; l = l.next {
+		l.names <- slices.Clone(list)
 	}
-	s, _ := threads.Load(sys.ThreadID())
-	sc, _ := s.(*Scheduler)
-	return sc
 }
-
-// onThread reports whether the caller is on the loop's thread, as far as that is known.
-func (s *Scheduler) onThread() bool { return !threadsKnown || sys.ThreadID() == s.tid }
 
 // readyQueue is a queue of tasks, first in, first out, in a ring.
 type readyQueue struct {
@@ -603,16 +607,16 @@ func (q *readyQueue) pop() *Task {
 	return t
 }
 
-// taskQueue is a queue of tasks, first in, first out, linked by Task.next.
+// taskQueue is a queue of tasks, first in, first out, linked by Task.next and Task.before.
 type taskQueue struct{ first, last *Task }
 
 func (q *taskQueue) empty() bool { return q.first == nil }
 
 func (q *taskQueue) push(t *Task) {
-	if q.first == nil {
+	if t.before = q.last; t.before == nil {
 		q.first = t
 	} else {
-		q.last.next = t
+		t.before.next = t
 	}
 	q.last = t
 }
@@ -620,28 +624,22 @@ func (q *taskQueue) push(t *Task) {
 func (q *taskQueue) pop() *Task {
 	t := q.first
 	if t != nil {
-		q.first, t.next = t.next, nil
+		q.remove(t)
 	}
 	return t
 }
 
-// remove takes t out, if it is in.
-func (q *taskQueue) remove(t *Task) bool {
-	var before *Task
-	for u := q.first; u != nil; before, u = u, u.next {
-		if u != t {
-			continue
-		}
-		if before == nil {
-			q.first = t.next
-		} else {
-			before.next = t.next
-		}
-		if q.last == t {
-			q.last = before
-		}
-		t.next = nil
-		return true
+// remove takes t, which is in q, out.
+func (q *taskQueue) remove(t *Task) {
+	if t.before != nil {
+		t.before.next = t.next
+	} else {
+		q.first = t.next
 	}
-	return false
+	if t.next != nil {
+		t.next.before = t.before
+	} else {
+		q.last = t.before
+	}
+	t.next, t.before = nil, nil
 }

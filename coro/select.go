@@ -2,7 +2,9 @@ package coro
 
 import "context"
 
-// Case is one of the things that a Select waits for. It may be used again when that is over.
+// Case is one of the things that a Select waits for. It may be used again when that is over. A nil
+// Case, and one of a nil Queue, Event, Handle or context, never happens, as a nil channel in Go's
+// select.
 type Case interface {
 	// try makes the case happen if it can without waiting, and reports whether it has.
 	try(t *Task) bool
@@ -18,28 +20,35 @@ type Case interface {
 	end(t *Task)
 }
 
-// Select waits until one of the cases has happened and returns its index; no other has happened then. Of several that
-// can happen at once the one listed first does. If ctx or the task ends first the index is -1 and the error the cause.
-// ctx is as everywhere in this package: see Task. With no case it waits until ctx or the task ends.
+// Select waits until one of the cases has happened and returns its index; no other has happened
+// then. Of several that can happen at once the one listed first does. If ctx or the task ends first
+// the index is -1 and the error the cause. Cases of one Select do not meet each other: RecvFrom and
+// SendTo of the same unbuffered Queue wait for others. ctx is as everywhere in this package: see
+// Task. With no case it waits until ctx or the task ends.
 func Select(ctx context.Context, cases ...Case) (int, error) {
 	t := taskOf(ctx)
-	if err := cause(ctx, t); err != nil {
-		return -1, err
-	}
 	defer func() {
 		for i := len(cases) - 1; i >= 0; i-- {
-			cases[i].end(t)
+			if cases[i] != nil {
+				cases[i].end(t)
+			}
 		}
 	}()
 	for {
+		if err := cause(ctx, t); err != nil {
+			return -1, err
+		}
 		for i, c := range cases {
-			if c.try(t) {
+			if c != nil && c.try(t) {
 				return i, nil
 			}
 		}
 		mayWait(t)
 		if i, err, again := selectOnce(ctx, t, cases); !again {
 			return i, err
+		}
+		if t != nil { // others may go on changing what it meets, and a cancellation needs the loop's turn
+			t.giveWay()
 		}
 	}
 }
@@ -60,10 +69,13 @@ func selectOnce(ctx context.Context, t *Task, cases []Case) (won int, err error,
 	own.init(t)
 	wait, entered := true, 0
 	for i, c := range cases {
+		entered++
+		if c == nil {
+			continue
+		}
 		w := &s.ws[i]
 		w.task, w.parker, w.sel, w.index = t, own.parker, &s.selection, i
 		again := c.enter(t, w)
-		entered++
 		if again { // if it is too late to give up one of those before has happened, and its wake-up is on its way
 			wait = !s.won.CompareAndSwap(0, aborted)
 			break
@@ -72,8 +84,10 @@ func selectOnce(ctx context.Context, t *Task, cases []Case) (won int, err error,
 	if wait {
 		s.await(ctx, t, own)
 	}
-	for i := range entered {
-		cases[i].leave(t, &s.ws[i])
+	for i, c := range cases[:entered] {
+		if c != nil {
+			c.leave(t, &s.ws[i])
+		}
 	}
 	own.release()
 	if won = int(s.won.Load()) - 1; won >= 0 {

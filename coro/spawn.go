@@ -31,12 +31,23 @@ type Handle[T any] struct {
 // cancels them if that failed; Run and Close do so for those of a Scheduler. On a scheduler that has been closed the
 // task is over at once, with ErrClosed.
 func Spawn[T any](p Parent, f func(t *Task) (T, error), options ...Option) *Handle[T] {
+	mustFunction(f == nil)
+	if p == nil {
+		panic("coro: Spawn with a nil Parent")
+	}
 	h := &Handle[T]{f: f}
 	for _, o := range options {
 		o.apply(&h.task)
 	}
 	p.spawn(&h.task, h)
 	return h
+}
+
+// mustFunction refuses a function that is nil: called later it would end another goroutine, or the loop.
+func mustFunction(none bool) {
+	if none {
+		panic("coro: nil function")
+	}
 }
 
 func (h *Handle[T]) run(t *Task) (err error) {
@@ -47,6 +58,7 @@ func (h *Handle[T]) run(t *Task) (err error) {
 }
 
 func (s *Scheduler) spawn(t *Task, b body) {
+	s.mustBeMade()
 	t.setUp(s, b)
 	t.values = s.o.Context
 	if !s.enlist() {
@@ -79,6 +91,7 @@ func (t *Task) setUp(s *Scheduler, b body) {
 // it ended by runtime.Goexit, the error is ErrGoexit. A coroutine gives its Task as ctx, or a context derived from it,
 // and must be neither the task itself nor one of its children.
 func (h *Handle[T]) Wait(ctx context.Context) (T, error) {
+	h.mustBeMade()
 	t := taskOf(ctx)
 	for p := t; p != nil; p = p.parent {
 		if p == &h.task {
@@ -98,11 +111,22 @@ func (h *Handle[T]) Wait(ctx context.Context) (T, error) {
 // Cancel asks for the end of the task. What it waits for ends with ErrCanceled, operations that the kernel has begun
 // when the kernel lets go of them; so does every later wait; and so it is with its children, newest first. It does not
 // wait for any of that, and nothing but the task's own function ends it.
-func (h *Handle[T]) Cancel() { h.task.s.ask(&h.task, askCancel) }
+func (h *Handle[T]) Cancel() {
+	h.mustBeMade()
+	h.task.s.ask(&h.task, askCancel)
+}
+
+// mustBeMade refuses a Handle that Spawn has not returned.
+func (h *Handle[T]) mustBeMade() {
+	if h == nil || h.task.s == nil {
+		panic("coro: use of a Handle that is nil or zero: Spawn makes them")
+	}
+}
 
 // Detach has the task go on without anybody to wait for it: it has no parent any more, its result is dropped, and a
 // panic goes to Options.OnPanic.
 func (h *Handle[T]) Detach() {
+	h.mustBeMade()
 	h.task.detached.Store(true)
 	h.task.s.ask(&h.task, askDetach)
 }

@@ -20,6 +20,7 @@ type counters struct{ spawned, ended, workers, hogs, resumed atomic.Uint64 }
 
 // Stats returns the counters.
 func (s *Scheduler) Stats() Stats {
+	s.mustBeMade()
 	c := &s.count
 	ended := c.ended.Load() // first, so that Tasks is not negative
 	spawned := c.spawned.Load()

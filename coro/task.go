@@ -7,6 +7,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/weirgo/weir/internal/bubble"
 	"github.com/weirgo/weir/internal/prefetch"
 	aiort "github.com/weirgo/weir/runtime"
 	"github.com/weirgo/weir/sched"
@@ -35,7 +36,8 @@ type Task struct {
 	retry  retry
 
 	worker   *worker
-	next     *Task // in the line of those who are to submit, or who wait for room
+	next     *Task // in the line of tasks that are to submit
+	before   *Task // there
 	waiting  aborter
 	family          // its children
 	kin             // its place among those of its parent
@@ -44,7 +46,7 @@ type Task struct {
 	sync     syncWait
 	w        waiter
 	sleep    sleep
-	views    []func() // that are to be detached
+	views    views
 	group    *Group
 	failed   error
 	panicked *PanicError
@@ -86,20 +88,23 @@ func (t *Task) Scheduler() *Scheduler { return t.s }
 
 // mine panics if the caller is not the task's own code.
 func (t *Task) mine() {
-	if t.s.current.Load() != t || t.s.check && !t.s.onThread() || !t.self.IsCaller() {
+	if t == nil || t.s == nil || t.s.current.Load() != t || t.s.check && !t.isCaller() || !t.self.IsCaller() {
 		t.notMine()
 	}
 }
 
 // mineSurely is mine where the caller is about to change what belongs to the loop's thread, without a switch by which
-// Go's runtime would find him out.
+// Go's runtime would find that out.
 func (t *Task) mineSurely() {
-	if t.mine(); !t.s.check && !t.s.onThread() {
+	if t.mine(); !t.s.check && !t.isCaller() {
 		t.notMine()
 	}
 }
 
 func (t *Task) notMine() {
+	if t == nil || t.s == nil {
+		panic("coro: use of a Task that is nil or zero: Spawn makes them")
+	}
 	panic(fmt.Sprintf("coro: task %s, or a view that belongs to it, used from outside its coroutine", t.Name()))
 }
 
@@ -160,7 +165,7 @@ func (t *Task) Done() <-chan struct{} {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.done == nil {
-		t.done = make(chan struct{})
+		t.done = bubble.MakeChan[struct{}](0)
 		if t.err != nil {
 			close(t.done)
 		}
@@ -180,12 +185,16 @@ func (t *Task) Value(key any) any {
 	if _, ok := key.(taskKey); ok {
 		return t
 	}
+	if t.values == nil { // Spawn has not made it
+		return nil
+	}
 	return t.values.Value(key)
 }
 
 // AfterFunc calls f on a goroutine of its own when the context is done: context.AfterFunc and what derives from a
 // Task use it. Any goroutine may call it. The function returned takes f back and reports whether it could.
 func (t *Task) AfterFunc(f func()) (stop func() bool) {
+	mustFunction(f == nil)
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.err != nil {

@@ -335,35 +335,6 @@ func TestClose(t *testing.T) {
 	})
 }
 
-// TestShutdownStuck guards that a Shutdown that runs out of time names the tasks that are left and can be repeated.
-func TestShutdownStuck(t *testing.T) {
-	each(t, Options{}, func(t *testing.T, r *rig) {
-		var free Event
-		started := make(chan struct{})
-		Spawn(r.Scheduler, func(task *Task) (int, error) {
-			h := Spawn(task, func(task *Task) (int, error) {
-				close(started)
-				task.Mask(func() { free.Wait(task) })
-				return 0, nil
-			}, Name("inner"))
-			_, err := h.Wait(task)
-			return 0, err
-		}, Name("outer"))
-		<-started
-		ctx, cancel := context.WithCancel(context.Background())
-		cancel()
-		err := r.Shutdown(ctx)
-		var e *StuckError
-		if !errors.As(err, &e) || !slices.Equal(e.Tasks, []string{"outer", "inner"}) || !errors.Is(err, context.Canceled) || !strings.Contains(err.Error(), "inner") {
-			t.Errorf("Shutdown: %v", err)
-		}
-		free.Set()
-		if err := r.Shutdown(context.Background()); err != nil && err != ErrClosed {
-			t.Error(err)
-		}
-	})
-}
-
 // TestRun guards that Run waits for everything, and that its context cancels everything.
 func TestRun(t *testing.T) {
 	each(t, Options{}, func(t *testing.T, r *rig) {
@@ -595,6 +566,11 @@ func TestDerivedContextElsewhere(t *testing.T) {
 			q := NewQueue[int](0)
 			ctx, cancel := context.WithCancel(task)
 			defer cancel()
+			takenFor := make(chan *Task)
+			go func() { takenFor <- taskOf(ctx) }()
+			if other := <-takenFor; other != nil || taskOf(ctx) != task { // the task runs meanwhile: it keeps the thread
+				t.Errorf("a goroutine with a derived context is taken for %v, the task itself for %v", other, taskOf(ctx))
+			}
 			var wg WaitGroup
 			wg.Add(1)
 			go func() {

@@ -1,3 +1,5 @@
+//go:build !weir_portable
+
 package coro
 
 import (
@@ -8,9 +10,11 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/weirgo/weir/aio"
+	"github.com/weirgo/weir/aio/op"
 )
 
 // TestFileView guards reads and writes of files and pipes in a coroutine.
@@ -59,6 +63,41 @@ func TestFileView(t *testing.T) {
 		if err := f.Close(); !errors.Is(err, os.ErrClosed) {
 			t.Error(err)
 		}
+	})
+}
+
+// TestFlagsInCoroutine: reads and writes of a task's lists have flags.
+func TestFlagsInCoroutine(t *testing.T) {
+	eachDrive(t, func(t *testing.T, weir *aio.IO, r *rig) {
+		name := filepath.Join(t.TempDir(), "f")
+		if err := os.WriteFile(name, []byte("0123"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		f, err := weir.OpenFile(name, os.O_RDWR, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer f.Close()
+		rd, wr, err := weir.Pipe()
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer rd.Close()
+		defer wr.Close()
+		r.do(func(task *Task) {
+			buf := make([]byte, 6)
+			write := op.Write(-1, []byte("ab"), 0).With(op.Append | op.DSync).On(f)
+			read := op.Read(-1, buf, 0).With(op.HiPri).On(f)
+			if err := task.Do(write.Link(), read); err != nil || string(buf) != "0123ab" {
+				t.Errorf("%q, %v", buf, err)
+			}
+			if err := task.Do(op.Read(-1, buf, op.Stream).With(op.NoWait).On(rd)); !errors.Is(err, syscall.EAGAIN) {
+				t.Errorf("NoWait on an empty pipe: %v", err)
+			}
+			if err := task.Do(op.Read(-1, buf, 0).With(1 << 20).On(f)); !errors.Is(err, errors.ErrUnsupported) {
+				t.Errorf("an unknown flag: %v", err)
+			}
+		})
 	})
 }
 

@@ -96,6 +96,17 @@ func (l *line) remove(w *waiter) bool {
 	return true
 }
 
+// hasOther reports whether a waiter stands in l that is not of the selection of: the cases of one
+// Select do not meet each other.
+func (l *line) hasOther(of *selection) bool {
+	for w := l.first; w != nil; w = w.next {
+		if w.sel != of {
+			return true
+		}
+	}
+	return false
+}
+
 // pop takes out the first waiter that can be claimed and marks that it has got what it waited for; nil: there is none.
 func (l *line) pop() *waiter {
 	for w := l.first; w != nil; w = l.first {
@@ -133,16 +144,24 @@ func here(t *Task) *Scheduler {
 
 // taskOf returns the task that waits when a function of this package is called with ctx, or nil for a goroutine. With
 // the Task itself the caller says that he is its coroutine. A context derived from it may have reached a goroutine that
-// the coroutine started, so it takes a look at the thread.
+// the coroutine started, so it takes a look at that.
 func taskOf(ctx context.Context) *Task {
 	if t, ok := ctx.(*Task); ok {
 		t.mine()
 		return t
 	}
-	if t, ok := ctx.Value(taskKey{}).(*Task); ok && t.s.current.Load() == t && t.s.onThread() {
+	mustContext(ctx)
+	if t, ok := ctx.Value(taskKey{}).(*Task); ok && t.s.current.Load() == t && t.isCaller() {
 		return t
 	}
 	return nil
+}
+
+// mustContext refuses a nil context.
+func mustContext(ctx context.Context) {
+	if ctx == nil {
+		panic("coro: nil context")
+	}
 }
 
 // cause returns why a wait with ctx must not begin, or nil; t is taskOf(ctx).
@@ -171,7 +190,7 @@ func mayWait(t *Task) {
 	if t != nil {
 		return
 	}
-	if s := schedulerOfThread(); s != nil {
+	if s := schedulerOfCaller(); s != nil {
 		panic(fmt.Sprintf("coro: a task of scheduler %s waits with a context that is not its own: give the function the Task, "+
 			"or a context derived from it", s.o.Name))
 	}

@@ -67,6 +67,7 @@ type Once struct {
 // Do calls f if nobody has before, or else waits until that call is over; a call that panicked is over, too. If ctx or
 // the task ends first the error is the cause. ctx is as everywhere in this package: see Task.
 func (o *Once) Do(ctx context.Context, f func()) error {
+	mustFunction(f == nil)
 	if o.over.IsSet() {
 		return nil
 	}

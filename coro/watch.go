@@ -15,39 +15,63 @@ type Hog struct {
 	Task      string        // name of the task
 	Running   time.Duration // how long it had run when it was found, at least
 	Stack     []byte        // of the task at that time; empty if it had just ended
+	Omitted   int           // hogs that were found since the report before, of which there is none
 }
 
-// watch looks for hogs until the scheduler is over. If no task has been resumed between two looks, the one that was running at
-// the first has run for as long as lies between them.
+// hogPause is how long after a report of a hog there is no other: each stops the world to get the
+// stack.
+const hogPause = time.Second
+
+// watchdog looks for hogs of a scheduler.
+type watchdog struct {
+	s      *Scheduler
+	since  time.Time // no task has been resumed since the look at this time
+	quiet  time.Time // until when there is no report
+	found  int       // hogs since the last report
+	untold *Task     // the newest of those, if it has come in a pause
+}
+
+// watch looks for hogs until the scheduler is over.
 func (s *Scheduler) watch() {
 	defer s.watcher.Done()
 	tick := time.NewTicker(s.o.HogLimit / 4)
 	defer tick.Stop()
-	var since time.Time
-	for {
+	for w := (watchdog{s: s}); ; w.look(time.Now()) {
 		select {
 		case <-s.ended:
 			return
 		case <-tick.C:
 		}
-		t := s.current.Load()
-		if !s.looked.Swap(true) || t == nil {
-			since = time.Now()
-			continue
-		}
-		if running := time.Since(since); running >= s.o.HogLimit {
-			s.report(t, running)
-		}
 	}
 }
 
-// report tells of a task that hogs the thread, once.
-func (s *Scheduler) report(t *Task, running time.Duration) {
-	if t.reported.Swap(true) {
+// look looks once. If no task has been resumed between two looks, the one that was running at the
+// first has run for as long as lies between them.
+func (w *watchdog) look(now time.Time) {
+	s := w.s
+	t := s.current.Load()
+	if !s.looked.Swap(true) || t == nil {
+		w.since = now
 		return
 	}
-	s.count.hogs.Add(1)
-	h := Hog{Scheduler: s.o.Name, Task: t.Name(), Running: running}
+	running := now.Sub(w.since)
+	if running < s.o.HogLimit {
+		return
+	}
+	if !t.reported.Swap(true) {
+		s.count.hogs.Add(1)
+		w.found++
+		w.untold = t
+	}
+	if t == w.untold && !now.Before(w.quiet) {
+		s.report(t, running, w.found-1)
+		w.untold, w.found, w.quiet = nil, 0, now.Add(hogPause)
+	}
+}
+
+// report tells of a task that hogs the thread, and of how many there is no report.
+func (s *Scheduler) report(t *Task, running time.Duration, omitted int) {
+	h := Hog{Scheduler: s.o.Name, Task: t.Name(), Running: running, Omitted: omitted}
 	if w := t.employer.Load(); w != nil {
 		h.Stack = stackOf(w.goid.Load())
 	}
@@ -58,8 +82,9 @@ func (s *Scheduler) report(t *Task, running time.Duration) {
 		go s.o.OnHog(h)
 		return
 	}
-	s.o.Logger.Warn("coro: a task keeps the thread of its scheduler", slog.String("scheduler", h.Scheduler),
-		slog.String("task", h.Task), slog.Duration("running", h.Running), slog.String("stack", string(h.Stack)))
+	s.o.Logger.Warn("coro: a task keeps the thread of its scheduler",
+		slog.String("scheduler", h.Scheduler), slog.String("task", h.Task),
+		slog.Duration("running", h.Running), slog.Int("omitted", h.Omitted), slog.String("stack", string(h.Stack)))
 }
 
 // maxDump bounds the dump in which a stack is looked for.

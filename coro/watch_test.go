@@ -90,11 +90,62 @@ func TestHogStack(t *testing.T) {
 				of = &Task{name: "other"}
 				of.employer.Store(task.worker)
 			}
-			r.report(of, time.Hour)
+			r.report(of, time.Hour, 0)
 		})
 		if h := <-hogs; (h.Stack != nil) != tt.want {
 			t.Errorf("%s: the stack is %q", name, h.Stack)
 		}
+	}
+}
+
+// TestHogsOmitted guards that reports come in bounded numbers: in the pause after one, hogs are
+// counted, and one that still runs when it is over is reported then.
+func TestHogsOmitted(t *testing.T) {
+	const limit = hogPause / 8
+	hogs := make(chan Hog, 10)
+	r := onSystem(t, Options{HogLimit: -1, OnHog: func(h Hog) { hogs <- h }}) // this test is the watchdog
+	r.o.HogLimit = limit
+	r.do(func(task *Task) {
+		now := time.Unix(1, 0)
+		w := watchdog{s: r.Scheduler}
+		run := func(name Name, d time.Duration) {
+			r.current.Store(&Task{name: string(name)})
+			r.looked.Store(false)
+			w.look(now)
+			for range 4 {
+				now = now.Add(d / 4)
+				w.look(now)
+			}
+		}
+		run("brief", limit-1)
+		run("first", limit)
+		run("second", limit)
+		run("third", 2*limit)
+		run("fourth", hogPause*3/2)
+		run("fifth", limit)
+		run("sixth", 3*hogPause)
+		r.current.Store(task)
+	})
+	got := map[string]int{}
+	for range 3 {
+		h := <-hogs
+		got[h.Task] = h.Omitted
+	}
+	if n, first := got["first"]; !first || n != 0 {
+		t.Errorf("reported: %v", got)
+	}
+	if n, fourth := got["fourth"]; !fourth || n != 2 {
+		t.Errorf("reported: %v", got)
+	}
+	if n, sixth := got["sixth"]; !sixth || n != 1 {
+		t.Errorf("reported: %v", got)
+	}
+	if n := r.Stats().Hogs; n != 6 {
+		t.Errorf("%d were counted", n)
+	}
+	r.Close()
+	if len(hogs) > 0 {
+		t.Errorf("%+v was reported", <-hogs)
 	}
 }
 

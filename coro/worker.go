@@ -20,7 +20,8 @@ type worker struct {
 	s    *Scheduler
 	task *Task // nil: idle
 	self prefetch.Goroutine
-	goid atomic.Int64 // of its goroutine, for the watchdog; 0: not asked for
+	id   atomic.Uint64 // of its goroutine: see callerID
+	goid atomic.Int64  // the same as stack dumps have it, for the watchdog; 0: not asked for
 
 	runner op.Runner // of the task's lists of operations
 
@@ -42,6 +43,7 @@ func (w *worker) main() {
 	defer w.end()
 	s := w.s
 	w.self.Here()
+	w.arrive()
 	if s.watched {
 		w.goid.Store(goroutineID())
 	}
@@ -62,6 +64,7 @@ func (w *worker) end() {
 		go panic(p) // ends the program, where one of the goroutine's own would be handed to whoever goes on
 		select {}
 	}
+	w.leave()
 	if !w.quit {
 		w.die()
 		return

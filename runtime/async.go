@@ -13,6 +13,9 @@ func (a *Async) Start(l *Loop, f func(*Async) Action) error {
 	if a.c.InFlight() {
 		return ErrInFlight
 	}
+	if f == nil {
+		return errNoFunction
+	}
 	a.c.Op = backends.Op{Code: backends.OpAsync}
 	a.c.Callback = func(c *Completion) Action {
 		if c.Err() != nil {

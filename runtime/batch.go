@@ -3,12 +3,11 @@ package runtime
 import (
 	"context"
 	"errors"
-	"fmt"
+	"os"
 	"sync/atomic"
 
 	"github.com/weirgo/weir/backends"
 	"github.com/weirgo/weir/internal/sys"
-	"github.com/weirgo/weir/sched"
 )
 
 // Link says how the next operation of a Batch depends on this one. Linked operations form a chain; the chains of a
@@ -42,6 +41,8 @@ type Batch struct {
 	over     func(*Batch)
 	round    atomic.Uint64 // that it is in flight for, which is the activation of its members; 0: none
 	rounds   uint64        // the last one
+	room     int64         // how many operations need room
+	apart    int64         // tokens of Loop.apart that it has while it is in flight
 	left     int           // not over yet: the loop's, as is what follows
 	stopping bool          // Cancel was called
 }
@@ -56,27 +57,42 @@ func newRounds() uint64 { return lastRounds.Add(bulkOfRounds) }
 
 // BorrowBatch returns an empty Batch from a pool of this loop's.
 func (l *Loop) BorrowBatch() *Batch {
+	l.mustBeMade()
 	if b, ok := l.spareBatches.Get().(*Batch); ok {
 		return b
 	}
 	return NewBatch()
 }
 
-// NewBatch makes an empty Batch. It belongs to the loop that it is first submitted to.
-func NewBatch() *Batch {
-	b := new(Batch)
-	b.head.Op.Code = backends.OpBatch
-	b.head.head = true
-	b.head.batch.Store(b)
-	b.head.Callback = func(*Completion) Action { b.over(b); return Disarm }
-	return b
+// NewBatch makes an empty Batch, as new does. It belongs to the loop that it is first submitted to.
+func NewBatch() *Batch { return new(Batch) }
+
+// Add puts c at the end. It must not be in flight when the batch is submitted. It panics if c is nil.
+func (b *Batch) Add(c *Completion) {
+	if c == nil {
+		panic(errNoCompletion.Error())
+	}
+	if !b.head.head {
+		b.head.Op.Code = backends.OpBatch
+		b.head.head = true
+		b.head.batch.Store(b)
+		b.head.Callback = func(*Completion) Action { b.over(b); return Disarm }
+	}
+	b.ops = append(b.ops, c)
+	if !roomless(c.Op.Code) {
+		b.room++
+	}
 }
 
-// Add puts c at the end. It must not be in flight when the batch is submitted.
-func (b *Batch) Add(c *Completion) { b.ops = append(b.ops, c) }
-
-// FreeBatch gives back what BorrowBatch returned, after Reset.
+// FreeBatch gives back what BorrowBatch returned, and resets it. What is in flight all the same, or
+// is another loop's, is left alone.
 func (l *Loop) FreeBatch(b *Batch) {
+	if b == nil || b.head.InFlight() {
+		return
+	}
+	if of := b.head.loop.Load(); of != nil && of != l {
+		return
+	}
 	b.Reset()
 	l.spareBatches.Put(b)
 }
@@ -87,7 +103,7 @@ func (b *Batch) Reset() {
 		b.round.Store(0)
 	}
 	clear(b.ops)
-	b.ops = b.ops[:0]
+	b.ops, b.room = b.ops[:0], 0
 	b.over = nil
 }
 
@@ -100,36 +116,35 @@ func (b *Batch) Cancel() {
 }
 
 // DoBatch submits b and blocks until it is over. When ctx ends first the batch is cancelled; the results say what became
-// of each operation. At Options.MaxInFlight it waits for room for all of them. The error says why nothing was
-// submitted: ErrInFlight, ErrClosed, the cause of a context that ended before, or ErrBusy for a batch that is larger
-// than MaxInFlight. Not for use in callbacks.
+// of each operation. At Options.MaxInFlight each chain of it waits for room, and limits of time count meanwhile. The error
+// says why nothing was submitted: ErrInFlight, ErrClosed, the cause of a context that ended before, ErrBusy for a batch
+// that is larger than MaxInFlight, or a *MemberError for an operation that makes no sense. Not for use in callbacks.
 func (l *Loop) DoBatch(ctx context.Context, b *Batch) error {
+	l.mustBeMade()
+	mustContext(ctx)
+	if b == nil {
+		return errNoBatch
+	}
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
-	n := int64(len(b.ops))
-	if n > l.limit.Max() {
-		return tooMany(n, l.limit.Max())
-	}
-	if n == 0 {
+	if len(b.ops) == 0 {
 		return nil
 	}
-	if !l.limit.TryAcquireN(n) {
-		if err := l.limit.AcquireN(ctx, n); err != nil {
-			if errors.Is(err, sched.ErrLimitClosed) {
-				return ErrClosed
-			}
-			return context.Cause(ctx)
-		}
+	r, apart, err := l.admitBatch(b, true)
+	if err != nil {
+		return err
 	}
-	if err := b.claim(l, stateClaimed); err != nil {
+	if err := b.claim(l, r, apart, stateClaimed); err != nil {
 		return err
 	}
 	head := &b.head
 	head.park = true
 	head.become(stateQueued)
 	if l.intake.Push(&head.node) {
-		l.notify()
+		l.notify(true)
+	} else {
+		l.gathering.join()
 	}
 	done := ctx.Done()
 	if done == nil {
@@ -144,30 +159,32 @@ func (l *Loop) DoBatch(ctx context.Context, b *Batch) error {
 	return nil
 }
 
-func tooMany(n, limit int64) error {
-	return fmt.Errorf("%w: a batch of %d, and there may be %d", ErrBusy, n, limit)
-}
-
 // SubmitBatch is DoBatch that does not block: over is called on the loop's thread when the last operation is over. It
 // fails with ErrBusy in place of waiting for room. Any goroutine may call it, callbacks included.
 func (l *Loop) SubmitBatch(b *Batch, over func(*Batch)) error {
-	if err := l.takeBatch(b, over, stateClaimed); err != nil {
+	if err := l.takeBatch(b, over, false, stateClaimed); err != nil {
 		return err
 	}
 	b.head.become(stateQueued)
 	if l.intake.Push(&b.head.node) {
-		l.notify()
+		l.notify(false)
+	} else {
+		l.gathering.join()
 	}
 	return nil
 }
 
 // SubmitBatchHere is SubmitBatch for the goroutine that runs the loop, as SubmitHere is Submit.
 func (l *Loop) SubmitBatchHere(b *Batch, over func(*Batch)) error {
+	l.mustBeMade()
+	if l.ofRuntime() {
+		return ErrWrongThread
+	}
 	state := stateStarted
-	if b.head.loop.Load() != l { // as in SubmitHere
+	if b == nil || b.head.loop.Load() != l { // as in SubmitHere
 		state = stateClaimed
 	}
-	if err := l.takeBatch(b, over, state); err != nil {
+	if err := l.takeBatch(b, over, true, state); err != nil {
 		return err
 	}
 	if state == stateClaimed {
@@ -177,29 +194,29 @@ func (l *Loop) SubmitBatchHere(b *Batch, over func(*Batch)) error {
 	return nil
 }
 
-func (l *Loop) takeBatch(b *Batch, over func(*Batch), state uint64) error {
-	n := int64(len(b.ops))
-	if n == 0 {
+func (l *Loop) takeBatch(b *Batch, over func(*Batch), waits bool, state uint64) error {
+	l.mustBeMade()
+	switch {
+	case b == nil:
+		return errNoBatch
+	case len(b.ops) == 0:
 		return errors.New("weir: an empty Batch")
+	case over == nil:
+		return errNoFunction
 	}
-	if !l.limit.TryAcquireN(n) {
-		switch {
-		case l.refuse.Load():
-			return ErrClosed
-		case n > l.limit.Max():
-			return tooMany(n, l.limit.Max())
-		}
-		return ErrBusy
+	r, apart, err := l.admitBatch(b, waits)
+	if err != nil {
+		return err
 	}
 	b.over, b.head.park = over, false
-	return b.claim(l, state)
+	return b.claim(l, r, apart, state)
 }
 
-// claim takes the head and all members, or none, for which the tokens have been taken. state is what becomes of the head:
-// started only where the caller runs the loop.
-func (b *Batch) claim(l *Loop, state uint64) error {
+// claim takes the head and all members, or none, which have been admitted. state is what becomes of the head: started only
+// where the caller runs the loop.
+func (b *Batch) claim(l *Loop, r room, apart int64, state uint64) error {
 	if !b.head.claim(1, state) {
-		l.limit.Release(int64(len(b.ops)))
+		l.withdraw(r, b.room, apart)
 		return ErrInFlight
 	}
 	switch b.head.loop.Load() {
@@ -209,12 +226,12 @@ func (b *Batch) claim(l *Loop, state uint64) error {
 		b.head.loop.Store(l)
 	default:
 		b.head.become(stateIdle)
-		l.limit.Release(int64(len(b.ops)))
+		l.withdraw(r, b.room, apart)
 		return ErrOtherLoop
 	}
 	if b.round.Load() != 0 { // it has not been Reset
 		b.head.become(stateIdle)
-		l.limit.Release(int64(len(b.ops)))
+		l.withdraw(r, b.room, apart)
 		return ErrInFlight
 	}
 	if b.rounds%bulkOfRounds == 0 {
@@ -224,17 +241,24 @@ func (b *Batch) claim(l *Loop, state uint64) error {
 	round := b.rounds
 	b.round.Store(round)
 	for i, c := range b.ops {
-		if !c.join(b, round) {
+		err := c.checkMember()
+		if err != nil {
+			err = &MemberError{i, err}
+		} else if !c.join(b, round) {
+			err = ErrInFlight
+		}
+		if err != nil {
 			b.round.Store(0) // and those before are idle again
 			b.head.become(stateIdle)
-			l.limit.Release(int64(len(b.ops)))
-			return ErrInFlight
+			l.withdraw(r, b.room, apart)
+			return err
 		}
-		c.place = int32(i)
+		c.place, c.room = int32(i), 0
 		if c.loop.Load() != l {
 			c.loop.Store(l)
 		}
 	}
+	b.head.room, b.apart = r, apart
 	return nil
 }
 
@@ -242,14 +266,30 @@ func (b *Batch) claim(l *Loop, state uint64) error {
 func (c *Completion) Aim(target *Completion) { c.other = target }
 
 // From makes an operation of a Batch work on the descriptor that an earlier one of its chain, or one that is over,
-// results in. Nil: on Op.FD again.
-func (c *Completion) From(source *Completion) { c.other = source }
+// results in, in place of Op.FD, which it leaves alone. Nil: on Op.FD again.
+func (c *Completion) From(source *Completion) {
+	c.other = source
+	if source != nil {
+		c.rarely()
+	}
+}
+
+// fd is the descriptor that an operation which has started works on.
+func (c *Completion) fd() int {
+	if c.other != nil && c.Op.Code != backends.OpCancel {
+		return c.rare.fd
+	}
+	return c.Op.FD
+}
 
 // startBatch starts the first operation of each chain.
 func (l *Loop) startBatch(b *Batch) {
 	b.left, b.stopping = len(b.ops), b.head.aborted()
-	link := LinkNone
-	for _, c := range b.ops {
+	link, owed := LinkNone, b.head.room&roomOwed != 0
+	for i, c := range b.ops {
+		if owed && link == LinkNone {
+			b.chainOwes(i)
+		}
 		switch {
 		case link != LinkNone: // it waits
 		case b.stopping || c.Link != LinkNone || c.other != nil || l.isOdd(c):
@@ -299,7 +339,7 @@ func (l *Loop) startMember(b *Batch, c *Completion) {
 		return
 	default:
 		if c.other != nil {
-			c.Op.FD = int(c.other.res)
+			c.rare.fd = int(c.other.res)
 		}
 	}
 	if c.Link != LinkNone && int(c.place)+1 < len(b.ops) {
@@ -312,7 +352,11 @@ func (l *Loop) startMember(b *Batch, c *Completion) {
 	if c.deadline.Load() != when {
 		c.deadline.Store(when)
 	}
-	l.start(c)
+	if c.other != nil {
+		l.startOdd(c) // which fills the descriptor in
+	} else {
+		l.start(c)
+	}
 }
 
 // aim does an OpCancel of target.
@@ -358,6 +402,7 @@ func (l *Loop) conclude(c *Completion, res int32) {
 		l.done = append(l.done, outcome{c: c, res: res})
 	case c.Link == LinkNone:
 		c.res = res
+		l.passRoom(c, nil)
 		l.memberOver(b)
 	default: // advance starts what waits for it
 		c.res = res
@@ -380,9 +425,11 @@ func (l *Loop) advance() {
 	for i := 0; i < len(l.linked); i++ { // it grows while what starts is over at once
 		c := l.linked[i]
 		l.linked[i] = nil
+		l.at = c
 		l.follow(c.batch.Load(), c)
 	}
-	l.linked = l.linked[:0]
+	l.at = nil
+	l.linked = emptied(l.linked)
 }
 
 // follow starts what is linked to c, which is over, or lets the rest of the chain go.
@@ -392,7 +439,7 @@ func (l *Loop) follow(b *Batch, c *Completion) {
 	if i < len(b.ops) && b.ops[i].Op.Code == backends.OpLinkTimeout {
 		guard := b.ops[i]
 		guard.res, guard.cause = 0, causeNone
-		if c.guarded && c.cause == causeDeadline && errnoOf(c.res) != 0 {
+		if c.guarded && c.Err() == os.ErrDeadlineExceeded {
 			guard.res, guard.cause = -int32(sys.ECANCELED), causeDeadline
 		}
 		link = guard.Link
@@ -405,6 +452,7 @@ func (l *Loop) follow(b *Batch, c *Completion) {
 	for ; link != LinkNone && i < len(b.ops); i++ {
 		next := b.ops[i]
 		if why == causeNone {
+			l.passRoom(c, next)
 			l.startMember(b, next)
 			break
 		}
@@ -412,6 +460,7 @@ func (l *Loop) follow(b *Batch, c *Completion) {
 		link = next.Link
 		l.memberOver(b)
 	}
+	l.passRoom(c, nil)
 	l.memberOver(b) // last: the batch may end with it
 }
 

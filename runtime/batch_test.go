@@ -40,7 +40,7 @@ func TestMembers(t *testing.T) {
 		if err := submit(a); err != ErrInFlight || !c.InFlight() {
 			t.Errorf("submitted again without Reset: %v", err)
 		}
-		if n := r.l.limit.InUse(); n != 0 {
+		if n := r.l.inFlightCount(); n != 0 {
 			t.Errorf("%d tokens are taken", n)
 		}
 		a.Reset()

@@ -44,6 +44,7 @@ func (r *Runtime) takePool(n, size int) *Buffers {
 // its backend; a loop that starts later does so when it starts. Where that cannot be done the buffers work all the same:
 // Buffers.Registered tells. It waits for the loops: not for use in callbacks. Errors: ErrClosed, or sizes that make no sense.
 func (r *Runtime) RegisterBuffers(n, size int) (*Buffers, error) {
+	r.mustBeMade()
 	if n <= 0 || size <= 0 || size > maxRegion/n {
 		return nil, fmt.Errorf("weir: RegisterBuffers of %d times %d bytes: want at least one of each, and 1 GiB in all at most", n, size)
 	}
@@ -54,8 +55,12 @@ func (r *Runtime) RegisterBuffers(n, size int) (*Buffers, error) {
 	if !p.Registered() {
 		return p, nil
 	}
-	// A loop that starts now finds p in the list, or is among the loops here, or both.
-	for _, l := range r.loops() {
+	// A loop that starts now finds p in the list, or is among the workers here, or both.
+	workers, err := r.workers()
+	if err != nil {
+		fixed.Fail(p, err)
+	}
+	for _, l := range workers {
 		l.register(p)
 	}
 	return p, nil

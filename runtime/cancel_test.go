@@ -268,7 +268,7 @@ func TestNoLateWake(t *testing.T) {
 			case <-time.After(patience / 2):
 				t.Fatal("the callback of a Completion that was used with Do before never runs")
 			}
-			r.eventually("the Completion is idle", func() bool { return !c.InFlight() && r.l.limit.InUse() == 0 })
+			r.eventually("the Completion is idle", func() bool { return !c.InFlight() && r.l.inFlightCount() == 0 })
 			c.Op, buf[0] = read(rd, buf), 0
 			got := make(chan error, 1)
 			go func() { got <- r.l.Do(context.Background(), c) }()

@@ -14,10 +14,14 @@ import (
 type candidate struct {
 	name string
 	open func(o *Options, thread bool) (backends.Backend, error)
+
+	// onThread says that what a thread submits is finished on that thread, so that the backend is for loops
+	// with a thread of their own.
+	onThread bool
 }
 
 // knownBackends are the names that Options.Backend and WEIR_BACKEND may give, on any system.
-var knownBackends = []string{"io_uring", "epoll", "kqueue", "iocp", "wasi", "portable"}
+var knownBackends = []string{"io_uring", "epoll", "portable"}
 
 // choose opens and starts the first backend that works among those that o allows, and says why that one. A backend
 // works when start says so: setting up can succeed where using it is denied. When start fails it has closed the
@@ -60,6 +64,36 @@ func choose(o *Options, thread bool, start func(backends.Backend) error) (name, 
 	return "", "", fmt.Errorf("weir: no backend can start: %w", errs)
 }
 
+// needsThread reports whether be is of a candidate that is for loops with a thread.
+func needsThread(be backends.Backend) bool {
+	return slices.ContainsFunc(candidates, func(c candidate) bool { return c.onThread && c.name == be.Name() })
+}
+
+// ofReadiness is the part of a list of backends, as Options.Backend has it, that is not bound to threads:
+// all such backends if there is none in the list.
+func ofReadiness(list string) (string, error) {
+	a, err := parseBackends(list)
+	if err != nil {
+		return "", err
+	}
+	bound := func(name string) bool {
+		return slices.ContainsFunc(candidates, func(c candidate) bool { return c.onThread && c.name == name })
+	}
+	if a.only = slices.DeleteFunc(a.only, bound); len(a.only) > 0 {
+		return strings.Join(a.only, ","), nil
+	}
+	var names []string
+	for _, c := range candidates {
+		if !c.onThread && !slices.Contains(a.not, c.name) {
+			names = append(names, c.name)
+		}
+	}
+	if len(names) == 0 {
+		return "", errNotPollable
+	}
+	return strings.Join(names, ","), nil
+}
+
 // allowed is what Options.Backend allows: only these, in this order, or, if there are none, all but those.
 type allowed struct{ only, not []string }
 
@@ -75,7 +109,7 @@ func parseBackends(list string) (allowed, error) {
 			to = &a.not
 		}
 		if !slices.Contains(knownBackends, name) {
-			return a, fmt.Errorf("weir: no backend is called %q: want one of %s", name, strings.Join(knownBackends, ", "))
+			return a, fmt.Errorf("weir: Options.Backend: %w", unknown("backend", name, knownBackends))
 		}
 		*to = append(*to, name)
 	}
@@ -142,6 +176,11 @@ func prove(o *Options, be backends.Backend) error {
 	if _, ok := proven.Load(be.Name()); ok || o.OpenBackend != nil {
 		return nil
 	}
+	return tryOut(o, be)
+}
+
+// tryOut is prove without regard to what has been proven: a filter may have been put in place since.
+func tryOut(o *Options, be backends.Backend) error {
 	failed := make(chan error)
 	go func() {
 		lockThread() // and never unlocked: the thread goes with the goroutine, for a ring leaves traces on it

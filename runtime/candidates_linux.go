@@ -11,12 +11,12 @@ import (
 
 // candidates in order of preference.
 var candidates = []candidate{
-	{"io_uring", openURing},
-	{"epoll", openEpoll},
-	{"portable", openPortable},
+	{name: "io_uring", open: openURing, onThread: true},
+	{name: "epoll", open: openEpoll},
+	{name: "portable", open: openPortable},
 }
 
-func openURing(o *Options, thread bool) (backends.Backend, error) {
+func openURing(o *Options, _ bool) (backends.Backend, error) {
 	if goos, _ := osArch(); !mayProbe(goos) {
 		return nil, errAndroid
 	}
@@ -24,7 +24,6 @@ func openURing(o *Options, thread bool) (backends.Backend, error) {
 		Entries:   uint32(o.QueueEntries),
 		CQEntries: uint32(o.CompletionEntries),
 		Workers:   uint32(o.KernelWorkers),
-		Thread:    thread,
 	})
 	if err != nil {
 		return nil, err

@@ -2,5 +2,5 @@
 
 package runtime
 
-// candidates in order of preference. kqueue, iocp and wasi take their places before portable.
-var candidates = []candidate{{"portable", openPortable}}
+// candidates in order of preference. Backends for kqueue and iocp would take their places before portable.
+var candidates = []candidate{{name: "portable", open: openPortable}}

@@ -49,7 +49,7 @@ func (w *machine) among(t *testing.T, names ...string) {
 	proven.Clear()
 	candidates = nil
 	for _, name := range names {
-		candidates = append(candidates, candidate{name, func(*Options, bool) (backends.Backend, error) {
+		candidates = append(candidates, candidate{name: name, open: func(*Options, bool) (backends.Backend, error) {
 			if err := w.open[name]; err != nil {
 				return nil, err
 			}
@@ -89,9 +89,11 @@ func TestChoice(t *testing.T) {
 		{name: "forced cannot start", ask: "io_uring", have: both, bind: map[string]error{"io_uring": errBroken},
 			says: "backend io_uring cannot start: broken on purpose", is: errBroken},
 		{name: "none", have: []string{"portable"}, bind: map[string]error{"portable": errBroken}, says: "no backend can start", is: errBroken},
-		{name: "not here", ask: "kqueue", have: both, says: "backend kqueue is not available on", is: errors.ErrUnsupported},
+		{name: "not here", ask: "portable", have: both[:2], says: "backend portable is not available on", is: errors.ErrUnsupported},
 		{name: "nothing here", have: nil, says: "is not available on", is: errors.ErrUnsupported},
 		{name: "unknown", ask: "select", have: both, says: `no backend is called "select"`},
+		{name: "not there at all", ask: "kqueue", have: both, says: `no backend is called "kqueue": there are io_uring, epoll, portable`},
+		{name: "misspelt", ask: "uring", have: both, says: `no backend is called "uring": did you mean io_uring? There are io_uring, epoll, portable`},
 		{name: "mixed", ask: "epoll,-io_uring", have: both, says: "either name those"},
 		{name: "trailing comma", ask: "epoll,", have: both, says: `no backend is called ""`},
 		{name: "all forbidden", ask: "-portable", have: []string{"portable"}, says: "is not available on", is: errors.ErrUnsupported},

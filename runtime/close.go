@@ -5,6 +5,7 @@ import (
 	"math"
 
 	"github.com/weirgo/weir/backends"
+	"github.com/weirgo/weir/sched"
 )
 
 // beginClose cancels everything in flight. What is submitted from now on ends at once.
@@ -20,12 +21,15 @@ func (l *Loop) beginClose() {
 		}
 	}
 	l.timers = 0
-	l.slots.each(func(s *slot) { l.stop(s.c, causeClose) })
+	l.wheel = sched.NewWheel[Timer](l.be.Now()) // the old one is at the end of time
+	if len(l.insist.asked) > 0 {
+		l.insistIn(firstPause)
+	}
+	l.slots.all(func(s *slot) { l.stop(s.c, causeClose) })
 }
 
-// finished reports whether a closed loop has nothing in flight. A token of the limit is held from before an
-// operation enters the intake until it has been resolved, so no submitter is left behind.
-func (l *Loop) finished() bool { return l.closing && l.limit.InUse() == 0 }
+// finished reports whether a closed loop has nothing in flight. No submitter is left behind: see inFlightCount.
+func (l *Loop) finished() bool { return l.closing && l.inFlightCount() == 0 }
 
 // askClose stops the intake and has everything in flight cancelled. It does not wait.
 func (l *Loop) askClose() {
@@ -33,6 +37,7 @@ func (l *Loop) askClose() {
 		return
 	}
 	l.limit.Close() // before a tick may find that nothing is in flight and end the loop
+	l.apart.Close()
 	l.closeIt.Store(true)
 	if l.drive == driveScheduler {
 		l.turn()
@@ -64,9 +69,9 @@ func (l *Loop) awaitEnd(ctx context.Context) error {
 // inFlight lists the operations in flight.
 func (l *Loop) inFlight() []StuckOp {
 	var ops []StuckOp
-	l.slots.each(func(s *slot) {
+	l.slots.all(func(s *slot) {
 		if s.c.Op.Code != backends.OpAsync {
-			ops = append(ops, StuckOp{ID: s.rec.ID, Code: s.c.Op.Code, FD: s.c.Op.FD})
+			ops = append(ops, StuckOp{ID: s.rec.ID, Code: s.c.Op.Code, FD: s.c.fd()})
 		}
 	})
 	return ops

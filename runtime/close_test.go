@@ -375,7 +375,7 @@ func TestRuntimeLoops(t *testing.T) {
 			seen := map[*Loop]int{}
 			var places []int
 			for range 6 {
-				l, i, err := rt.Place()
+				l, i, err := rt.Place(true)
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -427,7 +427,7 @@ func TestRuntimeLoops(t *testing.T) {
 				<-l.ended
 			}
 			if d.drive == DriveThread {
-				if _, _, err := rt.Place(); err != ErrClosed {
+				if _, _, err := rt.Place(true); err != ErrClosed {
 					t.Errorf("Place after Close: %v", err)
 				}
 			}

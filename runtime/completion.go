@@ -7,6 +7,7 @@ import (
 	"sync/atomic"
 
 	"github.com/weirgo/weir/backends"
+	"github.com/weirgo/weir/internal/bubble"
 	"github.com/weirgo/weir/internal/sys"
 	"github.com/weirgo/weir/sched"
 )
@@ -49,8 +50,10 @@ type Completion struct {
 	park    bool  // a goroutine waits, in Do; else Callback is to be called
 	head    bool  // it stands for its batch
 	passed  bool  // an OpEventWait got a notification: guarded by event.mu while it waits
+	room    room  // what it takes of the room there is; of a member of a Batch that waits for room: what its chain takes
 	res     int32
-	place   int32 // in the batch
+	place   int32       // in the batch
+	signal  atomic.Bool // a Notify, the pool or an Event has ended, or begun, something: of this activation only
 
 	life     atomic.Uint64 // counts activations, above stateBits, and holds the state, below
 	abort    atomic.Uint64 // the activation that Cancel wants ended
@@ -63,13 +66,15 @@ type Completion struct {
 	batch    atomic.Pointer[Batch] // that it is a member of, or the head
 	other    *Completion           // see Aim and From
 	rare     *rare                 // what few operations need: nil until the first of them
-	signal   atomic.Bool           // of an OpAsync
 }
 
 // rare is what few operations need. There may be very many Completions, most of them of reads that wait.
 type rare struct {
+	fd    int    // what From has found
 	event *Event // see At
 	work  func() // of an OpBlocking
+	call  *slot  // whose operation the pool is to do, in place of work
+	at    standing
 }
 
 func (c *Completion) rarely() *rare {
@@ -209,7 +214,7 @@ func (c *Completion) Retire() {
 func (c *Completion) nudge() {
 	if h := c.stands(); h != nil {
 		if l := h.loop.Load(); l.intake.Push(&h.node) {
-			l.notify()
+			l.notify(false)
 		}
 	}
 }
@@ -230,7 +235,7 @@ func (c *Completion) nudgeFrom(here *Loop) {
 	case l == here:
 		l.sched.more.Store(true)
 	default:
-		go l.turn()
+		bubble.Go(func() { l.turn() })
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"math/rand/v2"
 	"os"
+	stdruntime "runtime"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -41,6 +42,9 @@ func TestSetDeadlineFromMany(t *testing.T) {
 						d.c.SetDeadline([]int64{now - 1, now + 50_000, now + 3600e9, 0, now + 1000}[(i*7+k*3)%5])
 					}
 				})
+			}
+			if rng.IntN(2) == 0 {
+				stdruntime.Gosched() // where there is one thread, the movers have not begun
 			}
 			d.write(1)
 			movers.Wait()

@@ -14,7 +14,7 @@
 // A tick takes the intake, encodes operations, enters the kernel once (to submit, to reap and, on a thread, to
 // wait), copies the events out, and only then resolves them. The thread drive runs ticks on a goroutine that is
 // locked to its OS thread and blocks in the kernel. The scheduler drive runs them on whichever goroutine submits,
-// and on one that Go's netpoller wakes when the ring has news. Callbacks run on thread loops only; goroutines
+// and on one that Go's netpoller wakes when the backend has news. Callbacks run on thread loops only; goroutines
 // that wait for an operation ([Loop.Do]) use either drive.
 //
 // # Life of a Completion

@@ -3,11 +3,13 @@ package runtime
 import (
 	"errors"
 	"os"
+	"slices"
 	"sync/atomic"
 	"syscall"
 	"time"
 
 	"github.com/weirgo/weir/backends"
+	"github.com/weirgo/weir/internal/bubble"
 	"github.com/weirgo/weir/internal/sys"
 )
 
@@ -22,6 +24,7 @@ type schedDrive struct {
 	file     *os.File // a duplicate of the backend's descriptor, registered with the netpoller
 	over     bool     // under mu: the reaper has been told to end
 	more     atomic.Bool
+	trying   atomic.Bool  // a turn is to run in a moment: see tryLater
 	turned   atomic.Int64 // when somebody ran a tick last
 	spare    atomic.Pointer[outcomes]
 }
@@ -60,9 +63,16 @@ func (l *Loop) startScheduler() error {
 
 // reap runs a turn whenever the backend has news, until the loop is over; then it closes the backend.
 func (l *Loop) reap(conn syscall.RawConn) {
+	returned := false
+	defer func() {
+		if !returned { // a callback has ended the goroutine
+			go l.reap(conn)
+		}
+	}()
 	conn.Read(func(uintptr) bool { // fails when turn moves the deadline into the past
 		return l.turn()
 	})
+	returned = true
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.endErr = errors.Join(l.sched.file.Close(), l.be.Close())
@@ -82,28 +92,6 @@ func (l *Loop) Attend(now, limit int64) bool {
 	return true
 }
 
-// News reports, without a system call, whether the loop is known to have something to do, as far as its backend can tell;
-// on the scheduler drive only. Any goroutine may call it.
-func (l *Loop) News() bool {
-	if l.announcer == nil || l.drive != driveScheduler || !l.mu.TryLock() {
-		return false
-	}
-	news := !l.sched.over && l.lost == nil && l.announcer.News()
-	l.mu.Unlock()
-	if l.sched.more.Load() { // somebody found the lock taken
-		l.turn()
-	}
-	return news
-}
-
-// pump hands over what the caller, who found the intake empty, has pushed. Before it does it lets every goroutine
-// that is ready to run queue its operation too, so that all leave in one system call. That pays even when there is
-// only one other: without it two goroutines that answer each other wake a thread for each answer.
-func (l *Loop) pump() {
-	yield()
-	l.turn()
-}
-
 // turn runs ticks until there is nothing left to do, then resolves what they brought, which may give it more to do.
 // If somebody else is at it, turn leaves the work to him and returns at once: he finds more set after he has let go of
 // the lock. It reports whether the loop is over.
@@ -116,24 +104,28 @@ func (l *Loop) turn() (over bool) {
 			}
 		}
 		l.sched.more.Store(false)
-		over = l.tickAll()
-		buf := l.sched.spare.Swap(nil)
-		if buf == nil {
-			buf = new(outcomes)
-		}
-		buf.list, l.done = l.done, buf.list[:0]
-		l.mu.Unlock()
-
+		over, buf := l.turnLocked()
 		again := l.resolveAll(buf.list)
 		l.sched.spare.Store(buf)
-		if over || !again && !l.sched.more.Load() {
+		if over || !again && !l.sched.more.Load() && !l.limit.Due() {
 			return over
 		}
 		if round == maxRounds {
-			go l.turn() // the caller has done enough for the others
+			bubble.Go(func() { l.turn() }) // the caller has done enough for the others
 			return false
 		}
 	}
+}
+
+// turnLocked is what turn does with the lock, which it gives back. What is to be resolved is in buf.
+func (l *Loop) turnLocked() (over bool, buf *outcomes) {
+	defer l.mu.Unlock()
+	over = l.tickAll()
+	if buf = l.sched.spare.Swap(nil); buf == nil {
+		buf = new(outcomes)
+	}
+	buf.list, l.done = l.done, emptied(buf.list)
+	return over, buf
 }
 
 // maxRounds bounds how long a caller who came to submit one operation works for everybody.
@@ -146,7 +138,7 @@ func (l *Loop) tickAll() (over bool) {
 		return true
 	}
 	l.sched.turned.Store(l.be.Now())
-	for {
+	for before := ^uint64(0); ; {
 		l.tick(backends.NoWait)
 		l.setAlarm() // what the tick reaped may have been the alarm itself; if the queue is full it is pending
 		if len(l.batch) == 0 && len(l.cancels) == 0 && (l.lost != nil || !l.be.Pending()) {
@@ -156,6 +148,12 @@ func (l *Loop) tickAll() (over bool) {
 			l.sched.more.Store(true)
 			break
 		}
+		now := l.progress()
+		if now == before { // nothing is gained by trying at once, and others want the lock
+			l.tryLater()
+			break
+		}
+		before = now
 	}
 	if l.finished() {
 		l.sched.over = true
@@ -164,21 +162,55 @@ func (l *Loop) tickAll() (over bool) {
 	return l.sched.over
 }
 
+// tryLater has a turn run in a moment.
+func (l *Loop) tryLater() {
+	if !l.sched.trying.Swap(true) {
+		bubble.Do(func() { // whose clock stands still while a goroutine waits here
+			time.AfterFunc(breath, func() {
+				l.sched.trying.Store(false)
+				l.turn()
+			})
+		})
+	}
+}
+
 // resolveAll resolves outcomes outside the lock, so that callbacks may submit. It reports whether another turn is
-// needed.
+// needed. A callback that panics is reported, and does not cost the others theirs.
 func (l *Loop) resolveAll(done []outcome) (again bool) {
-	for i := range done {
-		o := done[i]
-		done[i].c = nil
+	for next := 0; next < len(done); {
+		l.resolveFrom(done, &next, &again)
+	}
+	return again || len(done) > 0 && l.closeIt.Load()
+}
+
+func (l *Loop) resolveFrom(done []outcome, next *int, again *bool) {
+	finished := false
+	defer func() {
+		if !finished {
+			if v := recover(); v != nil {
+				l.report(v)
+				return
+			}
+			rest := slices.Clone(done[*next:]) // runtime.Goexit, which nothing stops
+			bubble.Go(func() {
+				l.resolveAll(rest)
+				l.turn()
+			})
+		}
+	}()
+	for *next < len(done) {
+		o := done[*next]
+		done[*next].c = nil
+		*next++
 		if !o.c.park {
 			l.resolved.Add(1)
 		}
 		if l.resolve(o, stateClaimed) {
 			o.c.become(stateQueued)
-			again = l.intake.Push(&o.c.node) || again
+			*again = l.intake.Push(&o.c.node) || *again
 		}
 	}
-	return again || len(done) > 0 && l.closeIt.Load()
+	finished = true
 }
 
 // setAlarm makes the backend's descriptor readable when the next timer is due: on the scheduler drive nobody

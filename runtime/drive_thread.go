@@ -32,17 +32,33 @@ func (l *Loop) serve(ready chan<- error) {
 	for _, f := range files {
 		l.registerFileHere(f)
 	}
+	ended := false
+	defer func() {
+		if !ended { // a callback has ended the goroutine, and the backend is bound to its thread
+			go func() {
+				l.lose(errGoexit)
+				l.drain()
+			}()
+		}
+	}()
 	l.drain()
+	ended = true
 }
 
 // drain runs until the loop has been closed and everything in flight has come back, then closes the backend.
 // Until then the thread must not end: its operations would end with it.
 func (l *Loop) drain() {
 	for !l.finished() {
-		l.turnThread(backends.Forever)
+		l.surviveTurn()
 	}
 	l.endErr = l.be.Close()
 	close(l.ended)
+}
+
+// surviveTurn is turnThread. On a loop of a Runtime a callback that panics is reported, and the next turn goes on behind it.
+func (l *Loop) surviveTurn() {
+	defer l.survive()
+	l.turnThread(backends.Forever)
 }
 
 // turnThread is a tick and what follows from it.
@@ -72,7 +88,8 @@ const (
 // Run drives a loop made by NewLoop. The first call locks the calling goroutine to its thread, for good: from then
 // on the loop belongs to that goroutine, which must Close it before it ends. Run returns nil when mode is
 // fulfilled, or after Stop or Close; it fails with ErrRunning when the loop runs already (callbacks cannot nest
-// Run), with ErrWrongThread on another goroutine, with ErrClosed after Close, or when the backend fails.
+// Run), with ErrWrongThread on another goroutine and for a loop of a Runtime, with ErrClosed after Close, or when the
+// backend fails.
 func (l *Loop) Run(mode RunMode) error {
 	if !l.thread.running.CompareAndSwap(false, true) {
 		return ErrRunning
@@ -103,10 +120,14 @@ func (l *Loop) Run(mode RunMode) error {
 
 // own makes sure that the caller is the loop's thread, making it so the first time.
 func (l *Loop) own() error {
+	l.mustBeMade()
 	select {
 	case <-l.ended:
 		return ErrClosed
 	default:
+	}
+	if l.ofRuntime() {
+		return ErrWrongThread
 	}
 	if l.thread.id == 0 {
 		lockThread()
@@ -120,11 +141,15 @@ func (l *Loop) own() error {
 	return nil
 }
 
+// ofRuntime reports whether a Runtime runs the loop, on a goroutine of its own or of its callers.
+func (l *Loop) ofRuntime() bool { return l.peers != nil }
+
 // active reports whether there is anything to wait for.
-func (l *Loop) active() bool { return l.limit.InUse() > 0 || l.timers > 0 }
+func (l *Loop) active() bool { return l.inFlightCount() > 0 || l.timers > 0 }
 
 // Stop makes the Run that is going on, or else the next one, return. Any goroutine may call it.
 func (l *Loop) Stop() {
+	l.mustBeMade()
 	l.thread.stop.Store(true)
 	l.be.Wake()
 }

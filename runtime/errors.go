@@ -22,10 +22,10 @@ var (
 
 	// ErrInFlight: this Completion has been submitted and its last callback has not run yet. Nothing happened
 	// to the operation in flight.
-	ErrInFlight = errors.New("weir: Completion submitted again while it is in flight")
+	ErrInFlight = errors.New("weir: an operation was submitted again while it is in flight")
 
 	// ErrOtherLoop: a Completion stays with the loop it was first submitted to.
-	ErrOtherLoop = errors.New("weir: Completion submitted to a second loop")
+	ErrOtherLoop = errors.New("weir: an operation was submitted to a second loop")
 
 	// ErrBusy: the loop has as many operations in flight as Options.MaxInFlight allows, and the caller cannot
 	// wait for one to finish.

@@ -1,7 +1,6 @@
 package runtime
 
 import (
-	"slices"
 	"sync"
 
 	"github.com/weirgo/weir/internal/sys"
@@ -14,7 +13,7 @@ import (
 type Event struct {
 	mu      sync.Mutex
 	stored  uint64
-	waiters []*Completion // in the order in which they came
+	waiters fifo
 	closed  bool
 }
 
@@ -34,12 +33,11 @@ func (e *Event) pass() (c *Completion, ok bool) {
 	switch {
 	case e.closed:
 		return nil, false
-	case len(e.waiters) == 0:
+	case e.waiters.n == 0:
 		e.stored++
 		return nil, true
 	}
-	c = e.waiters[0]
-	e.waiters = slices.Delete(e.waiters, 0, 1)
+	c = e.waiters.pop()
 	c.signal.Store(true) // with mu held: whoever finds that c is not in line any more finds this
 	return c, true
 }
@@ -69,9 +67,10 @@ func (e *Event) TryTake() bool {
 func (e *Event) shut() (waiters []*Completion, first bool) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	first, waiters = !e.closed, e.waiters
-	e.closed, e.stored, e.waiters = true, 0, nil
-	for _, c := range waiters {
+	first = !e.closed
+	e.closed, e.stored = true, 0
+	for c := e.waiters.pop(); c != nil; c = e.waiters.pop() {
+		waiters = append(waiters, c)
 		c.passed = false
 		c.signal.Store(true)
 	}
@@ -82,7 +81,6 @@ func (e *Event) shut() (waiters []*Completion, first bool) {
 func (e *Event) enter(c *Completion) (over bool) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	c.signal.Store(false)
 	switch {
 	case e.closed:
 		c.passed = false
@@ -93,7 +91,7 @@ func (e *Event) enter(c *Completion) (over bool) {
 		return true
 	}
 	c.passed = true // unless Close says otherwise
-	e.waiters = append(e.waiters, c)
+	e.waiters.push(c)
 	return false
 }
 
@@ -101,12 +99,7 @@ func (e *Event) enter(c *Completion) (over bool) {
 func (e *Event) withdraw(c *Completion) bool {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	i := slices.Index(e.waiters, c)
-	if i < 0 {
-		return false
-	}
-	e.waiters = slices.Delete(e.waiters, i, i+1)
-	return true
+	return e.waiters.remove(c)
 }
 
 // At gives an operation of a Batch the Event that it works on.

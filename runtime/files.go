@@ -17,6 +17,7 @@ type FixedFile = fixed.File
 // descriptor of its own; fd stays the caller's, who keeps it open meanwhile. It waits for the loops: not for use in
 // callbacks. Errors: ErrClosed; EBADF; EMFILE; errors.ErrUnsupported where operations do not work on descriptors.
 func (r *Runtime) RegisterFile(fd int) (*FixedFile, error) {
+	r.mustBeMade()
 	if r.Closed() {
 		return nil, ErrClosed
 	}
@@ -31,8 +32,12 @@ func (r *Runtime) RegisterFile(fd int) (*FixedFile, error) {
 		fixed.FailFile(f, fmt.Errorf("weir: %d files are registered already: %w", backends.MaxFiles, sys.EMFILE))
 		return f, nil
 	}
-	// A loop that starts now finds f in the list, or is among the loops here, or both.
-	for _, l := range r.loops() {
+	// A loop that starts now finds f in the list, or is among the workers here, or both.
+	workers, err := r.workers()
+	if err != nil {
+		fixed.FailFile(f, err)
+	}
+	for _, l := range workers {
 		if !l.inLoop(func() { l.registerFileHere(f) }) {
 			fixed.FailFile(f, ErrClosed)
 		}

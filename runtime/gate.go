@@ -1,54 +1,88 @@
 package runtime
 
 import (
-	"slices"
-
+	"github.com/weirgo/weir/backends"
 	"github.com/weirgo/weir/internal/sys"
 )
 
-// gate bounds the operations in flight that nobody can poll for and that may yet block for ever: opening a FIFO that has
-// no other end, above all. Each of them holds a thread, of the kernel's or of a backend's pool, among those that do the
-// work on files; half of them are left to the others. Beyond the bound they queue, which costs nobody but them. Whoever
-// opens with O_NONBLOCK does not wait and is not bound.
+// gate bounds the operations in flight that nothing can be polled for and that may yet block for ever: opening a FIFO that
+// has no other end, above all. Each of them holds a thread, of the kernel's or of a backend's pool, among those that do the
+// work on files; half of them are left to the others. Beyond the bound what may be one is looked at first: FIFOs and devices
+// queue, and all else goes on. What opens with O_NONBLOCK does not wait and is not bound.
 type gate struct {
 	in, max int
-	queue   []*slot
+	queue   fifo
 }
 
 func (l *Loop) enterGate(s *slot) {
 	switch {
 	case s.rec.Op.Flags&openNonblock != 0 && openNonblock != 0:
-	case l.gate.in >= l.gate.max:
-		l.gate.queue = append(l.gate.queue, s)
-		return
-	default:
+		l.submit(s)
+	case l.gate.in < l.gate.max:
 		s.sub.gated = true
 		l.gate.in++
+		l.submit(s)
+	case l.lacks[backends.OpStatx]:
+		l.gate.queue.push(s.c)
+	default:
+		l.look(s)
 	}
-	l.submit(s)
+}
+
+// look finds out what an open is about to open. It says so in place of the open: see looked.
+func (l *Loop) look(s *slot) {
+	const noFollow, typeOnly = 0x100, 1 // AT_SYMLINK_NOFOLLOW, STATX_TYPE
+	op := &s.c.Op
+	flags := uint32(0)
+	if op.Flags&openNoFollow != 0 {
+		flags = noFollow
+	}
+	s.rec.Op = backends.Op{
+		Code: backends.OpStatx, FD: s.c.fd(), Flags: flags,
+		Args: &backends.Args{Path: op.Args.Path, Mode: typeOnly, Stat: new(backends.Statx)},
+	}
+	s.sub.polls = 1
+	l.batch = append(l.batch, &s.rec)
+}
+
+// looked goes on with an open that has been looked at. What does not exist, or cannot be reached, does not block either.
+func (l *Loop) looked(s *slot, res int32) {
+	const types, fifo, character = 0xf000, 0x1000, 0x2000
+	mayWait := errnoOf(res) == sys.ENOSYS
+	if res >= 0 {
+		kind := s.rec.Op.Args.Stat.Mode & types
+		mayWait = kind == fifo || kind == character
+	}
+	switch {
+	case !mayWait:
+		l.again(s)
+	case l.gate.in < l.gate.max: // there is room by now
+		s.sub.gated = true
+		l.gate.in++
+		l.again(s)
+	default:
+		l.gate.queue.push(s.c)
+	}
 }
 
 // leaveGate lets the next one in.
 func (l *Loop) leaveGate() {
-	if len(l.gate.queue) == 0 {
+	c := l.gate.queue.pop()
+	if c == nil {
 		l.gate.in--
 		return
 	}
-	s := l.gate.queue[0]
-	l.gate.queue = slices.Delete(l.gate.queue, 0, 1)
+	s := l.slots.lookup(c.id)
 	s.sub.gated = true
-	l.submit(s)
+	l.again(s)
 }
 
 // leaveQueue ends an operation that waits at the gate, and reports whether c does.
 func (l *Loop) leaveQueue(c *Completion) bool {
-	i := slices.IndexFunc(l.gate.queue, func(s *slot) bool { return s.c == c })
-	if i < 0 {
+	if !l.gate.queue.remove(c) {
 		return false
 	}
-	s := l.gate.queue[i]
-	l.gate.queue = slices.Delete(l.gate.queue, i, i+1)
-	l.finish(s, -int32(sys.ECANCELED))
+	l.finish(l.slots.lookup(c.id), -int32(sys.ECANCELED))
 	return true
 }
 

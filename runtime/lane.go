@@ -1,10 +1,6 @@
 package runtime
 
-import (
-	"errors"
-
-	"github.com/weirgo/weir/backends"
-)
+import "github.com/weirgo/weir/backends"
 
 // What a scheduler of coroutines needs that lives on a loop's own thread: operations that skip the intake, turns that
 // it asks for one by one, and a way for others to end the wait of one.
@@ -13,6 +9,7 @@ import (
 // blocking calls. It belongs to the caller, who closes it; Close of r does not. After that there are no new ones:
 // ErrClosed.
 func (r *Runtime) NewLoop() (*Loop, error) {
+	r.mustBeMade()
 	if r.Closed() {
 		return nil, ErrClosed
 	}
@@ -25,20 +22,31 @@ func (r *Runtime) NewLoop() (*Loop, error) {
 }
 
 // SubmitHere is Submit for the goroutine that runs the loop, between turns or in a callback. The operation starts at
-// once, so it leaves in the next system call without passing through the intake and without a wake-up. It fails as
-// Submit does.
+// once, so it leaves in the next system call without passing through the intake and without a wake-up. At
+// Options.MaxInFlight it waits for room in the loop's line, as one that Do submits. Otherwise it fails as Submit does.
 func (l *Loop) SubmitHere(c *Completion) error {
-	if c.Callback == nil {
-		return errors.New("weir: Completion submitted without a Callback")
+	l.mustBeMade()
+	if c == nil {
+		return errNoCompletion
 	}
-	if err := l.admit(); err != nil {
+	if c.Callback == nil {
+		return errNoCallback
+	}
+	if l.ofRuntime() {
+		return ErrWrongThread
+	}
+	if err := c.check(); err != nil {
+		return err
+	}
+	r, err := l.admit(c, true)
+	if err != nil {
 		return err
 	}
 	state := stateStarted
 	if c.loop.Load() != l { // whoever moves the deadline of a started Completion needs to find its loop
 		state = stateClaimed
 	}
-	if err := l.claim(c, state); err != nil {
+	if err := l.claim(c, r, state); err != nil {
 		return err
 	}
 	if state == stateClaimed {
@@ -53,14 +61,15 @@ func (l *Loop) SubmitHere(c *Completion) error {
 // blocks for that until something is over, a timer is due or Wake is called. The first call, of Turn or Run, locks
 // the calling goroutine to its thread and makes the loop its own: no other may call Turn, which does not check, and
 // callbacks must not. It returns ErrClosed after Close, or the error with which the backend failed; operations end
-// with that error then, at the latest in the next turn.
+// with that error then, at the latest in the next turn. A loop of a Runtime is ErrWrongThread.
 func (l *Loop) Turn(wait bool) error {
+	l.mustBeMade()
 	select {
 	case <-l.ended:
 		return ErrClosed
 	default:
 	}
-	if l.thread.id == 0 {
+	if l.thread.id == 0 || l.ofRuntime() {
 		if err := l.own(); err != nil {
 			return err
 		}
@@ -75,16 +84,21 @@ func (l *Loop) Turn(wait bool) error {
 
 // Wake ends the wait of the Turn, or Run, that blocks, or else keeps the next one from blocking. Any goroutine may
 // call it; it does not block.
-func (l *Loop) Wake() { l.be.Wake() }
+func (l *Loop) Wake() {
+	l.mustBeMade()
+	l.be.Wake()
+}
 
 // Block makes c an operation that runs f on the pool for blocking calls of the loop it is submitted to: see
-// Loop.Blocking. It fails with ErrInFlight.
+// Loop.Blocking. It fails with ErrInFlight, and without a function.
 func (c *Completion) Block(f func()) error {
+	if f == nil {
+		return errNoFunction
+	}
 	if c.InFlight() {
 		return ErrInFlight
 	}
 	c.Op = backends.Op{Code: backends.OpBlocking}
 	c.rarely().work = f
-	c.signal.Store(false)
 	return nil
 }

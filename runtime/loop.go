@@ -2,12 +2,14 @@ package runtime
 
 import (
 	"context"
-	"errors"
+	"log/slog"
 	"sync"
 	"sync/atomic"
 
 	"github.com/weirgo/weir/backends"
 	"github.com/weirgo/weir/internal/backoff"
+	"github.com/weirgo/weir/internal/bubble"
+	"github.com/weirgo/weir/internal/sys"
 	"github.com/weirgo/weir/sched"
 )
 
@@ -17,8 +19,10 @@ type Loop struct {
 	be    backends.Backend
 	drive drive
 
-	intake sched.Intake[Completion]
-	limit  *sched.Limit
+	intake    sched.Intake[Completion]
+	gathering gathering
+	limit     *sched.Limit // see room.go
+	apart     *sched.Limit
 
 	// mu is held for a tick on the scheduler drive; a thread loop needs no lock. It guards what follows.
 	mu       sync.Mutex
@@ -48,9 +52,16 @@ type Loop struct {
 	spare    sync.Pool // of *Completion
 
 	announcer backends.Announcer // the backend, if it is one
-	spinTime  int64              // see SetSpin
-	spin      backoff.Backoff    // for news, on a thread loop
+	insist    insist
+	taken     *sched.Node[Completion] // of the intake, and not looked at yet
+	at        *Completion             // which a tick is working at
+	firing    bool                    // a tick runs the callback of a Timer
+	logger    *slog.Logger
 
+	spinTime int64           // see SetSpin
+	spin     backoff.Backoff // for news, on a thread loop
+
+	edges   map[*slot]sys.Edge      // see waitForEdge
 	partial bool                    // the backend may lack operations
 	lacks   [backends.NumCodes]bool // and these it does
 	plain   [backends.NumCodes]bool // these it refuses on registered memory and files
@@ -60,6 +71,7 @@ type Loop struct {
 	linked       []*Completion // over, and others of their chains wait for it
 	closers      []closer
 	gate         gate
+	line         line
 	peers        func() []*Loop // of the same Runtime; nil: there are none
 
 	known func() ([]*Buffers, []*FixedFile) // what the Runtime has registered; nil: there is no Runtime
@@ -91,6 +103,7 @@ func newLoop(be backends.Backend, d drive, maxInFlight int64, p *pool) *Loop {
 	l := &Loop{
 		be: be, drive: d, pool: p,
 		limit:  sched.NewLimit(maxInFlight),
+		apart:  sched.NewLimit(backends.MaxSlots - maxRoom),
 		wheel:  sched.NewWheel[Timer](be.Now()),
 		events: make([]backends.Event, eventBatch),
 	}
@@ -111,50 +124,51 @@ func newLoop(be backends.Backend, d drive, maxInFlight int64, p *pool) *Loop {
 }
 
 // Now is the loop's clock: monotonic nanoseconds, the unit of deadlines.
-func (l *Loop) Now() int64 { return l.be.Now() }
+func (l *Loop) Now() int64 {
+	l.mustBeMade()
+	return l.be.Now()
+}
 
 // Submit hands an operation to the loop, whose thread calls c.Callback when it is over. Any goroutine may call it,
 // callbacks included; it does not block. It fails with ErrInFlight if c has not come back from its last
 // submission, with ErrBusy at Options.MaxInFlight and with ErrClosed; then c.Callback is not called.
 func (l *Loop) Submit(c *Completion) error {
-	if c.Callback == nil {
-		return errors.New("weir: Completion submitted without a Callback")
+	l.mustBeMade()
+	if c == nil {
+		return errNoCompletion
 	}
-	if err := l.admit(); err != nil {
+	if c.Callback == nil {
+		return errNoCallback
+	}
+	if err := c.check(); err != nil {
 		return err
 	}
-	return l.push(c, false)
+	r, err := l.admit(c, false)
+	if err != nil {
+		return err
+	}
+	return l.push(c, r, false)
 }
 
-// admit takes a token of the limit for somebody who cannot wait for one.
-func (l *Loop) admit() error {
-	if l.limit.TryAcquire() {
-		return nil
-	}
-	if l.refuse.Load() {
-		return ErrClosed
-	}
-	return ErrBusy
-}
-
-// push queues c, for which a token of the limit has been taken. park says that the caller is going to wait on
-// c.parker.
-func (l *Loop) push(c *Completion, park bool) error {
-	if err := l.claim(c, stateClaimed); err != nil {
+// push queues c, which has been admitted. park says that the caller is going to wait on c.parker.
+func (l *Loop) push(c *Completion, r room, park bool) error {
+	if err := l.claim(c, r, stateClaimed); err != nil {
 		return err
 	}
 	c.park = park
 	c.become(stateQueued)
 	if l.intake.Push(&c.node) {
-		l.notify()
+		l.notify(park)
+	} else {
+		l.gathering.join()
 	}
 	return nil
 }
 
-// claim takes an idle Completion for a new activation on l. If it fails it gives the token of the limit back.
-func (l *Loop) claim(c *Completion, state uint64) error {
+// claim takes an idle Completion, which has been admitted, for a new activation on l. If it fails it undoes that.
+func (l *Loop) claim(c *Completion, r room, state uint64) error {
 	if !c.claim(1, state) {
-		l.limit.Release(1)
+		l.withdraw(r, 1, 1)
 		return ErrInFlight
 	}
 	if of := c.loop.Load(); of == nil {
@@ -162,9 +176,10 @@ func (l *Loop) claim(c *Completion, state uint64) error {
 		c.loop.Store(l)
 	} else if of != l {
 		c.become(stateIdle)
-		l.limit.Release(1)
+		l.withdraw(r, 1, 1)
 		return ErrOtherLoop
 	}
+	c.room = r
 	return nil
 }
 
@@ -172,9 +187,16 @@ func (l *Loop) claim(c *Completion, state uint64) error {
 // Err is ErrCanceled, or the operation was done anyway. Any goroutine that knows c may call it; it does not block.
 // A Cancel that comes too late has no effect on a later operation with the same Completion.
 func (l *Loop) Cancel(c *Completion) {
-	c.abort.Store(c.life.Load() >> stateBits)
+	l.CancelWhile(c)
 	c.nudge()
 }
+
+// CancelWhile is the half of Cancel that names the activation of c. It runs nothing, and so may be called with locks held
+// that keep c from being submitted again. Look, which comes after that without them, has the loop see it.
+func (l *Loop) CancelWhile(c *Completion) { c.abort.Store(c.life.Load() >> stateBits) }
+
+// Look has the loop of c see what has been asked of c, if it is in flight. It may run a tick, and callbacks with it.
+func (l *Loop) Look(c *Completion) { c.nudge() }
 
 // Do submits c and blocks until it is over, which is when the kernel has let go of everything c points to. When
 // ctx ends first the operation is cancelled; the result says what became of it: the error is nil if it was done
@@ -183,22 +205,28 @@ func (l *Loop) Cancel(c *Completion) {
 // The error is that of c.Err, with the context's cause for ErrCanceled if it was ctx that ended; or, if c was not
 // submitted, ErrInFlight, ErrClosed, or the cause of a context that was over before.
 func (l *Loop) Do(ctx context.Context, c *Completion) error {
+	l.mustBeMade()
+	mustContext(ctx)
+	if c == nil {
+		return errNoCompletion
+	}
 	if c.Op.Multi {
-		return errors.New("weir: Do of an operation with Op.Multi, which reports more than once")
+		return errMulti
+	}
+	if err := c.check(); err != nil {
+		return err
 	}
 	done := ctx.Done()
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
-	if !l.limit.TryAcquire() {
-		if err := l.limit.Acquire(ctx); err != nil {
-			if errors.Is(err, sched.ErrLimitClosed) {
-				return ErrClosed
-			}
-			return context.Cause(ctx)
+	r, err := roomHeld, error(nil)
+	if roomless(c.Op.Code) || !l.limit.TryAcquire() {
+		if r, err = l.admit(c, true); err != nil {
+			return err
 		}
 	}
-	if err := l.push(c, true); err != nil {
+	if err := l.push(c, r, true); err != nil {
 		return err
 	}
 	if done == nil {
@@ -230,8 +258,15 @@ func (l *Loop) Borrow() *Completion {
 	return new(Completion)
 }
 
-// Return gives back what Borrow returned.
+// Return gives back what Borrow returned. What is in flight all the same, because a panic has unwound its caller, or is
+// another loop's, is left alone.
 func (l *Loop) Return(c *Completion) {
+	if c == nil || c.InFlight() {
+		return
+	}
+	if of := c.loop.Load(); of != nil && of != l {
+		return
+	}
 	c.Op = backends.Op{}
 	c.SetDeadline(0)
 	if c.Deadline() == retired {
@@ -240,18 +275,27 @@ func (l *Loop) Return(c *Completion) {
 	l.spare.Put(c)
 }
 
-// notify makes the loop take its intake soon.
-func (l *Loop) notify() {
-	if l.drive == driveScheduler {
-		l.pump()
-		return
+// notify makes the loop take its intake soon: on the scheduler drive by a turn, else by waking its thread.
+// waits says that the caller, which found the intake empty, is going to wait: see gathering.
+func (l *Loop) notify(waits bool) {
+	switch {
+	case l.drive == driveScheduler:
+		l.gathering.yield()
+		l.turn()
+	case waits:
+		l.gathering.yield()
+		l.be.Wake()
+	default:
+		l.be.Wake()
 	}
-	l.be.Wake()
 }
 
 // Post runs f on the loop's thread, soon and once. Any goroutine may call it; it does not block. It fails with
 // ErrBusy or ErrClosed as Submit does.
 func (l *Loop) Post(f func()) error {
+	if f == nil {
+		return errNoFunction
+	}
 	c := &Completion{Op: backends.Op{Code: backends.OpAsync}, Callback: func(*Completion) Action { f(); return Disarm }}
 	c.signal.Store(true)
 	return l.Submit(c)
@@ -261,13 +305,11 @@ func (l *Loop) Post(f func()) error {
 // scheduler drive it may run after the end. The loop must be one that somebody runs.
 func (l *Loop) inLoop(f func()) bool {
 	if l.drive == driveScheduler {
-		l.mu.Lock()
-		f()
-		l.mu.Unlock()
+		l.locked(f)
 		l.turn() // for those who found the lock taken
 		return true
 	}
-	ran := make(chan struct{})
+	ran := bubble.MakeChan[struct{}](0)
 	l.asks.Lock()
 	l.asks.list = append(l.asks.list, func() { f(); close(ran) })
 	l.asked.Store(true)
@@ -284,6 +326,12 @@ func (l *Loop) inLoop(f func()) bool {
 	default:
 		return false
 	}
+}
+
+func (l *Loop) locked(f func()) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	f()
 }
 
 // answer runs what inLoop asked for.

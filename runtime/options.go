@@ -24,8 +24,9 @@ type Options struct {
 	// operation by what is measured to be faster.
 	Drive string
 
-	// MaxInFlight is the number of operations that a loop has in flight at most, sleepers included; at the
-	// bound goroutines wait for room. 0: 1,048,576. At most 16,777,216.
+	// MaxInFlight is the number of operations that a loop has in flight at most, sleepers not included; at the
+	// bound goroutines wait for room, until their contexts end, or deadlines, or what they work on is closed. 0:
+	// 1,048,576. At most 8,388,608. That is also how many may wait and sleep, taken together.
 	MaxInFlight int
 
 	// QueueEntries is the size of a loop's submission queue: more operations than that in one turn take more
@@ -45,13 +46,17 @@ type Options struct {
 	// PoolSize bounds the goroutines that run functions given to Loop.Blocking. 0: 64.
 	PoolSize int
 
-	// Logger gets one line when a backend was wanted but could not be had. Nil: nothing is logged.
+	// Logger gets one line when a backend was wanted but could not be had. Nil: that is not logged. It also gets the panics
+	// of callbacks on loops of a Runtime, and those of loops, with their stacks; for these nil means slog.Default().
 	Logger *slog.Logger
 
 	// OpenBackend makes the backend of each loop, instead of those that weir brings. thread says whether it
 	// will be bound to a thread. For tests and for backends of one's own.
 	OpenBackend func(thread bool) (backends.Backend, error)
 }
+
+// maxRoom is the largest Options.MaxInFlight. The other slots are for what needs no room, or waits for it.
+const maxRoom = backends.MaxSlots / 2
 
 // The names of the drives.
 const (
@@ -69,7 +74,7 @@ func (o *Options) complete() error {
 		o.Drive = DriveAuto
 	case DriveAuto, DriveThread, DriveScheduler:
 	default:
-		return bad("Drive", o.Drive, `"auto", "thread" or "scheduler"`)
+		return fmt.Errorf("weir: Options.Drive: %w", unknown("drive", o.Drive, []string{DriveAuto, DriveThread, DriveScheduler}))
 	}
 	var err error
 	size := func(name string, v *int, zero, limit int) {
@@ -81,7 +86,7 @@ func (o *Options) complete() error {
 		}
 	}
 	size("Loops", &o.Loops, (procs()+3)/4, 256)
-	size("MaxInFlight", &o.MaxInFlight, 1<<20, backends.MaxSlots)
+	size("MaxInFlight", &o.MaxInFlight, 1<<20, maxRoom)
 	size("QueueEntries", &o.QueueEntries, 256, 1<<15)
 	size("CompletionEntries", &o.CompletionEntries, min(8*o.QueueEntries, 1<<16), 1<<16)
 	size("KernelWorkers", &o.KernelWorkers, 64, 1<<16)

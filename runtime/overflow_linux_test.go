@@ -142,8 +142,8 @@ func (r *rig) mustTake(fd int) {
 	}
 }
 
-// TestAlarm guards that on the scheduler drive each sleeper is woken, with nothing else going on: the alarm in the
-// ring is set again for the next one when it has gone off, and moved when an earlier one comes.
+// TestAlarm guards that on the scheduler drive each sleeper is woken, with nothing else going on: the
+// backend's alarm is set again for the next one when it has gone off, and moved when an earlier one comes.
 func TestAlarm(t *testing.T) {
 	eachDrive(t, Options{}, func(t *testing.T, r *rig) {
 		for round := range scale(20) {

@@ -1,14 +1,15 @@
 package runtime
 
 import (
-	"slices"
 	"sync"
+
+	"github.com/weirgo/weir/internal/bubble"
 )
 
 // pool runs functions and system calls that block, on at most max goroutines at a time; idle ones leave.
 type pool struct {
 	mu      sync.Mutex
-	queue   []job
+	queue   fifo // of those with work, or a call
 	running int
 	max     int
 	worker  func() // serve
@@ -18,12 +19,6 @@ func newPool(limit int) *pool {
 	p := &pool{max: limit}
 	p.worker = p.serve
 	return p
-}
-
-// job is an OpBlocking, or an operation that is done as a system call.
-type job struct {
-	c *Completion
-	s *slot // nil for an OpBlocking
 }
 
 // Blocking runs f on the loop's pool for blocking calls, at most Options.PoolSize at a time, and then c.Callback
@@ -36,34 +31,36 @@ func (l *Loop) Blocking(c *Completion, f func()) error {
 	return l.Submit(c)
 }
 
-func (p *pool) run(j job) {
+// run has c done: its function or, if there is one, the operation of a slot.
+func (p *pool) run(c *Completion, s *slot) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.queue = append(p.queue, j)
+	c.rarely().call = s
+	p.queue.push(c)
 	if p.running < p.max {
 		p.running++
-		go p.worker()
+		bubble.Go(p.worker)
 	}
 }
 
 func (p *pool) serve() {
 	for {
 		p.mu.Lock()
-		if len(p.queue) == 0 {
+		c := p.queue.pop()
+		if c == nil {
 			p.running--
 			p.mu.Unlock()
 			return
 		}
-		j := p.queue[0]
-		p.queue = slices.Delete(p.queue, 0, 1)
+		s := c.rare.call
 		p.mu.Unlock()
-		if j.s == nil {
-			p.work(j.c)
+		if s == nil {
+			p.work(c)
 			continue
 		}
-		j.s.sub.do(&j.s.rec.Op)
-		j.c.signal.Store(true)
-		j.c.nudge()
+		s.sub.do(&s.rec.Op)
+		c.signal.Store(true)
+		c.nudge()
 	}
 }
 
@@ -73,7 +70,7 @@ func (p *pool) work(c *Completion) {
 	returned := false
 	defer func() {
 		if !returned {
-			go p.serve()
+			bubble.Go(p.worker)
 		}
 		c.signal.Store(true)
 		c.nudge()
@@ -86,10 +83,5 @@ func (p *pool) work(c *Completion) {
 func (p *pool) withdraw(c *Completion) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	i := slices.IndexFunc(p.queue, func(j job) bool { return j.c == c })
-	if i < 0 {
-		return false
-	}
-	p.queue = slices.Delete(p.queue, i, i+1)
-	return true
+	return p.queue.remove(c)
 }

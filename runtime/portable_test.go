@@ -29,7 +29,7 @@ func portableRuntime(t *testing.T, o Options) (*Runtime, *Loop) {
 		if err := r.Close(); err != nil && !errors.Is(err, ErrClosed) {
 			t.Error(err)
 		}
-		if n := l.limit.InUse(); n != 0 {
+		if n := l.inFlightCount(); n != 0 {
 			t.Errorf("%d operations in flight after Close", n)
 		}
 	})
@@ -84,7 +84,7 @@ func TestPortableCancel(t *testing.T) {
 			}
 		})
 	}
-	for l.limit.InUse() < 20 {
+	for l.inFlightCount() < 20 {
 		time.Sleep(time.Millisecond)
 	}
 	if err := r.Close(); err != nil {

@@ -419,15 +419,15 @@ func (b *brokenBind) Bind(bool) error { return b.err }
 func TestLimit(t *testing.T) {
 	eachDrive(t, Options{MaxInFlight: 4}, func(t *testing.T, r *rig) {
 		var wg sync.WaitGroup
+		idle, _ := r.pipe()
 		occupy := func() (leave func()) { // all the room there is
 			var all []*Completion
 			for range 4 {
-				c := &Completion{Op: backends.Op{Code: backends.OpTimeout}}
-				c.SetDeadline(backends.Forever)
+				c := &Completion{Op: read(idle, make([]byte, 1))}
 				all = append(all, c)
 				wg.Go(func() {
 					if err := r.l.Do(context.Background(), c); err != ErrCanceled && err != ErrClosed {
-						t.Errorf("sleep: %v", err)
+						t.Errorf("read: %v", err)
 					}
 				})
 			}

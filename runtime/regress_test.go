@@ -57,7 +57,7 @@ func TestLibxev169ResubmitWhileLinked(t *testing.T) {
 				t.Errorf("operation %d got %d callbacks", i, n)
 			}
 		}
-		if r.l.limit.InUse() != 0 {
+		if r.l.inFlightCount() != 0 {
 			t.Error("the Submits that were refused left something in flight")
 		}
 

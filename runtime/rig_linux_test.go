@@ -24,7 +24,10 @@ const foreignRing = uring.RingImplementation != "weir"
 func systemDrives() (list []lane) {
 	for _, c := range candidates {
 		k := func(testing.TB) kernel { return linuxKernel{c} }
-		list = append(list, lane{c.name + "/thread", DriveThread, k}, lane{c.name + "/scheduler", DriveScheduler, k})
+		list = append(list, lane{c.name + "/thread", DriveThread, k})
+		if !c.onThread {
+			list = append(list, lane{c.name + "/scheduler", DriveScheduler, k})
+		}
 	}
 	return list
 }

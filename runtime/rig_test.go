@@ -170,7 +170,7 @@ func (r *rig) end() {
 		r.Errorf("Close: %v", err)
 	}
 	<-r.l.ended
-	if n := r.l.limit.InUse(); n != 0 {
+	if n := r.l.inFlightCount(); n != 0 {
 		r.Errorf("%d operations are still in flight after Close", n)
 	}
 	if n := r.l.slots.live; n != 0 && !r.keep {
@@ -322,7 +322,7 @@ func (r *rig) settled(n int64) {
 		for i := range l.stats.ops {
 			in += int64(l.stats.ops[i].Load())
 		}
-		return in == n && l.limit.InUse() == n && l.intake.Empty()
+		return in == n && l.inFlightCount() == n && l.intake.Empty()
 	})
 }
 
@@ -442,7 +442,7 @@ func (r *rig) wantsBackend() {
 
 // partialShim is one around a backend that may lack operations.
 type partialShim struct {
-	pollableShim
+	*shim
 	partialBackend
 }
 
@@ -454,14 +454,18 @@ func withShim(o Options, set func(*shim)) Options {
 		}
 		s := &shim{Backend: be}
 		set(s)
-		p, pollable := be.(backends.Pollable)
-		if partial, ok := be.(partialBackend); ok && pollable {
-			return partialShim{pollableShim{s, p}, partial}, nil
+		if partial, ok := be.(partialBackend); ok {
+			return partialShim{s, partial}, nil
 		}
-		if pollable {
+		if p, ok := be.(backends.Pollable); ok {
 			return pollableShim{s, p}, nil
 		}
 		return s, nil
 	}
 	return o
+}
+
+// simOptions are those of a loop on a simulated kernel.
+func simOptions() Options {
+	return Options{OpenBackend: func(bool) (backends.Backend, error) { return sim.New(sim.Config{}), nil }}
 }

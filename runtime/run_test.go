@@ -236,7 +236,7 @@ func TestCallbackPanics(t *testing.T) {
 		if n != 100 || panics != 10 {
 			t.Errorf("%d of 100 callbacks ran, %d of 10 panics came", n, panics)
 		}
-		if in := r.l.limit.InUse(); in != 0 {
+		if in := r.l.inFlightCount(); in != 0 {
 			t.Errorf("%d operations are in flight", in)
 		}
 		// The same from timers, asyncs, and in an operation that goes on.
@@ -290,7 +290,7 @@ func TestCallbackPanics(t *testing.T) {
 			t.Errorf("panic %v", v)
 		}
 		r.run(UntilDone)
-		if in := r.l.limit.InUse(); in != 0 {
+		if in := r.l.inFlightCount(); in != 0 {
 			t.Errorf("%d operations are in flight at the end", in)
 		}
 	})

@@ -10,12 +10,19 @@ import (
 	"sync/atomic"
 
 	"github.com/weirgo/weir/backends"
+	"github.com/weirgo/weir/internal/bubble"
 	"github.com/weirgo/weir/internal/sys"
 	"github.com/weirgo/weir/sched"
 )
 
-// Runtime owns the loops that goroutines' operations run on, all with the same backend. Any goroutine may call its
-// methods.
+// Runtime owns the loops that goroutines' operations run on. Any goroutine may call its methods.
+//
+// A loop on the scheduler drive has no thread. It needs a backend whose events Go's netpoller can watch
+// and any thread can take. io_uring is none: the kernel finishes an operation on the thread that
+// submitted it, however long another goroutine keeps that thread in a system call. So where io_uring is
+// the backend and the drive is not "thread", the Runtime is split: waits for descriptors that can be
+// polled, and timers, are on scheduler loops with a backend of readiness; work on files, and lists of
+// operations, are on thread loops, each of which has a ring.
 type Runtime struct {
 	opts  Options
 	info  Info
@@ -25,20 +32,27 @@ type Runtime struct {
 	regions places[*Buffers]
 	files   places[*FixedFile]
 
+	split bool // work is on the thread loops and waits are on the scheduler loops
+
 	mu      sync.Mutex
-	closed  atomic.Bool // becomes true under mu
-	sched   []*Loop     // on the scheduler drive
-	threads []*Loop     // on the thread drive; nil entries have not been needed yet
+	closed  atomic.Bool            // becomes true under mu
+	sched   []*Loop                // on the scheduler drive
+	threads []atomic.Pointer[Loop] // on the thread drive, set under mu; nil: not needed yet
 }
 
 // Info says what a Runtime runs on.
 type Info struct {
 	Backend string // "io_uring", ...
 	Reason  string // why this one
-	Drive   string // "auto", "thread", "scheduler"
-	Loops   int    // loops of each drive
-	Detail  string // what the backend has to say about itself: set-up flags, ...
-	Kernel  string // the system and its version, "linux 6.12.1", or its name alone
+
+	// Waits is the backend on which goroutines wait for descriptors that can be polled, and for timers. It
+	// is Backend, unless that is "io_uring" and the drive is not "thread": then it is "epoll" or "portable".
+	Waits string
+
+	Drive  string // "auto", "thread", "scheduler"
+	Loops  int    // loops of each drive
+	Detail string // what the backend has to say about itself: set-up flags, ...
+	Kernel string // the system and its version, "linux 6.12.1", or its name alone
 
 	// Features are what the kernel has of the optional parts of the backend's interface, by the kernel's names.
 	Features []string
@@ -51,13 +65,18 @@ type Info struct {
 
 // New starts a runtime. If Options.Backend forces one that cannot start, or none can, the error says why and what to
 // do about it.
-func New(o Options) (*Runtime, error) {
+func New(o Options) (r *Runtime, err error) {
+	bubble.Do(func() { r, err = newRuntime(o) })
+	return r, err
+}
+
+func newRuntime(o Options) (*Runtime, error) {
 	if err := o.complete(); err != nil {
 		return nil, err
 	}
 	r := &Runtime{
 		opts: o, place: sched.NewPlacement(o.Loops), pool: newPool(o.PoolSize),
-		threads: make([]*Loop, o.Loops),
+		threads: make([]atomic.Pointer[Loop], o.Loops),
 	}
 	r.info = Info{Drive: o.Drive, Loops: o.Loops, Kernel: sys.Release()}
 	var err error
@@ -74,12 +93,20 @@ func New(o Options) (*Runtime, error) {
 		r.Close()
 		return nil, err
 	}
+	if r.info.Waits == "" {
+		r.info.Waits = r.info.Backend
+	}
 	return r, nil
 }
 
 // NewLoop makes a loop for the callback lane. Its backend is opened at once, so that New reports what is wrong,
 // but belongs to the goroutine that first calls Run. Options.Loops and Drive do not apply.
-func NewLoop(o Options) (*Loop, error) {
+func NewLoop(o Options) (l *Loop, err error) {
+	bubble.Do(func() { l, err = openLoop(o) })
+	return l, err
+}
+
+func openLoop(o Options) (*Loop, error) {
 	if err := o.complete(); err != nil {
 		return nil, err
 	}
@@ -95,14 +122,17 @@ func NewLoop(o Options) (*Loop, error) {
 	return l, nil
 }
 
-// open starts a loop. The first one decides which backend all of them have.
-func (r *Runtime) open(d drive) (*Loop, error) {
-	var l *Loop
-	name, why, err := choose(&r.opts, d == driveThread, func(be backends.Backend) error {
+// open starts a loop with the first backend that works among those that o allows.
+func (r *Runtime) open(d drive, o *Options) (l *Loop, err error) {
+	name, why, err := choose(o, d == driveThread, func(be backends.Backend) error {
 		l = newLoop(be, d, int64(r.opts.MaxInFlight), r.pool)
-		l.peers, l.known = r.loops, r.registered
+		l.peers, l.known, l.logger = r.loops, r.registered, r.opts.Logger
 		l.gate.max = hangs(&r.opts)
 		if d == driveScheduler {
+			if needsThread(be) && o.OpenBackend == nil {
+				l = nil
+				return r.setApart(o, be)
+			}
 			err := l.startScheduler()
 			if err != nil {
 				err = errors.Join(err, be.Close())
@@ -121,26 +151,58 @@ func (r *Runtime) open(d drive) (*Loop, error) {
 		return nil, err
 	}
 	if r.info.Backend == "" {
-		r.info.Backend, r.info.Reason, r.opts.Backend = name, why, name
-		if d, ok := l.be.(interface{ Detail() string }); ok {
-			r.info.Detail = d.Detail()
-		}
-		if f, ok := l.be.(interface{ Features() []string }); ok {
-			r.info.Features = f.Features()
-		}
-		if r.opts.Logger != nil && strings.HasPrefix(why, fallback) {
-			r.opts.Logger.Warn("weir: "+why, slog.String("backend", name))
+		r.chosen(name, why)
+		if l != nil {
+			r.describe(l.be)
 		}
 	}
 	return l, nil
 }
 
+// chosen notes which backend the runtime has: that of the first loop.
+func (r *Runtime) chosen(name, why string) {
+	r.info.Backend, r.info.Reason, r.opts.Backend = name, why, name
+	if r.opts.Logger != nil && strings.HasPrefix(why, fallback) {
+		r.opts.Logger.Warn("weir: "+why, slog.String("backend", name))
+	}
+}
+
+func (r *Runtime) describe(be backends.Backend) {
+	if d, ok := be.(interface{ Detail() string }); ok {
+		r.info.Detail = d.Detail()
+	}
+	if f, ok := be.(interface{ Features() []string }); ok {
+		r.info.Features = f.Features()
+	}
+}
+
+// setApart makes be, which has been opened and works on threads alone, the backend of the thread loops
+// only. It closes be: those loops open their own when they are needed.
+func (r *Runtime) setApart(o *Options, be backends.Backend) error {
+	if err := tryOut(o, be); err != nil {
+		return err
+	}
+	r.split = true
+	r.describe(be)
+	return be.Close()
+}
+
+// startSchedulers starts the loops of the scheduler drive, and chooses the backend.
 func (r *Runtime) startSchedulers() error {
-	for range r.opts.Loops {
-		l, err := r.open(driveScheduler)
+	o, asked := r.opts, r.opts.Backend
+	for len(r.sched) < r.opts.Loops {
+		l, err := r.open(driveScheduler, &o)
 		if err != nil {
 			return err
 		}
+		if l == nil { // the backend of choice is for thread loops
+			if o.Backend, err = ofReadiness(asked); err != nil {
+				return err
+			}
+			continue
+		}
+		r.info.Waits = l.be.Name()
+		o.Backend = r.info.Waits
 		r.sched = append(r.sched, l)
 	}
 	return nil
@@ -148,36 +210,55 @@ func (r *Runtime) startSchedulers() error {
 
 // threadLoop returns the i-th loop on the thread drive, starting it if need be.
 func (r *Runtime) threadLoop(i int) (*Loop, error) {
+	if l := r.threads[i].Load(); l != nil {
+		return l, nil
+	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.closed.Load() {
 		return nil, ErrClosed
 	}
-	if r.threads[i] == nil {
-		l, err := r.open(driveThread)
-		if err != nil {
-			return nil, err
-		}
-		r.threads[i] = l
+	if l := r.threads[i].Load(); l != nil {
+		return l, nil
 	}
-	return r.threads[i], nil
+	var l *Loop
+	var err error
+	bubble.Do(func() { l, err = r.open(driveThread, &r.opts) })
+	if err != nil {
+		return nil, err
+	}
+	r.threads[i].Store(l)
+	return l, nil
 }
 
-// Place picks the loop for a new handle, the one with the fewest. Release gives the place back.
-func (r *Runtime) Place() (*Loop, int, error) {
+// Place picks the loop for a new handle, the one with the fewest. polled says that its descriptor can be
+// polled: it is no regular file. Release gives the place back.
+func (r *Runtime) Place(polled bool) (*Loop, int, error) {
+	r.mustBeMade()
 	i := r.place.Pick()
-	if r.opts.Drive == DriveThread {
-		l, err := r.threadLoop(i)
-		if err != nil {
-			r.place.Leave(i)
-		}
-		return l, i, err
+	l, err := r.loop(i, !polled)
+	if err != nil {
+		r.place.Leave(i)
 	}
-	return r.sched[i], i, nil
+	return l, i, err
+}
+
+// loop returns one of the loops for waits, or one of those for work.
+func (r *Runtime) loop(i int, work bool) (*Loop, error) {
+	if r.Closed() {
+		return nil, ErrClosed
+	}
+	if r.opts.Drive == DriveThread || work && r.split {
+		return r.threadLoop(i)
+	}
+	return r.sched[i], nil
 }
 
 // Release gives back the place of a handle.
-func (r *Runtime) Release(i int) { r.place.Leave(i) }
+func (r *Runtime) Release(i int) {
+	r.mustBeMade()
+	r.place.Leave(i)
+}
 
 // Info says what the runtime runs on.
 func (r *Runtime) Info() Info {
@@ -194,12 +275,28 @@ func (r *Runtime) loops() []*Loop {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	all := append([]*Loop(nil), r.sched...)
-	for _, l := range r.threads {
-		if l != nil {
+	for i := range r.threads {
+		if l := r.threads[i].Load(); l != nil {
 			all = append(all, l)
 		}
 	}
 	return all
+}
+
+// workers returns the loops that lists of operations run on, of which it starts one if there is none.
+func (r *Runtime) workers() ([]*Loop, error) {
+	all := r.loops()
+	if !r.split {
+		return all, nil
+	}
+	if len(all) == len(r.sched) {
+		l, err := r.threadLoop(0)
+		if err != nil {
+			return nil, err
+		}
+		return []*Loop{l}, nil
+	}
+	return all[len(r.sched):], nil
 }
 
 // Stats adds up the counters of all loops.
@@ -219,6 +316,8 @@ func (r *Runtime) Close() error { return r.Shutdown(context.Background()) }
 // is a *StuckError that names what is still in flight; the shutdown goes on, and another call waits for it. A call
 // after everything has ended is ErrClosed.
 func (r *Runtime) Shutdown(ctx context.Context) error {
+	r.mustBeMade()
+	mustContext(ctx)
 	r.mu.Lock()
 	again := r.closed.Swap(true)
 	r.mu.Unlock()
@@ -262,11 +361,14 @@ func allEnded(loops []*Loop) bool {
 // Closed reports whether Close or Shutdown has been called.
 func (r *Runtime) Closed() bool { return r.closed.Load() }
 
-// Any returns one of the loops for an operation that belongs to no handle; n spreads them.
+// Any returns one of the loops for a wait that belongs to no handle, for a descriptor that can be polled or
+// for a time. AnyWorker returns one for work on a file, and for a list of operations. n spreads them.
 func (r *Runtime) Any(n uint32) (*Loop, error) {
-	if i := int(n % uint32(r.opts.Loops)); r.opts.Drive == DriveThread {
-		return r.threadLoop(i)
-	} else {
-		return r.sched[i], nil
-	}
+	r.mustBeMade()
+	return r.loop(int(n%uint32(r.opts.Loops)), false)
+}
+
+func (r *Runtime) AnyWorker(n uint32) (*Loop, error) {
+	r.mustBeMade()
+	return r.loop(int(n%uint32(r.opts.Loops)), true)
 }

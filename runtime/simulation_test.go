@@ -521,7 +521,7 @@ func (w *world) end() {
 			}
 		}
 	}
-	if n := w.l.limit.InUse(); n != 0 {
+	if n := w.l.inFlightCount(); n != 0 {
 		w.t.Errorf("%d operations are in flight after Close", n)
 	}
 	if n := w.l.slots.live; n != 0 {

@@ -1,6 +1,10 @@
 package runtime
 
-import "github.com/weirgo/weir/backends"
+import (
+	"slices"
+
+	"github.com/weirgo/weir/backends"
+)
 
 // slot is one place in the table of operations in flight. It holds its own copy of the Op, so whatever becomes of
 // the caller's Completion, everything the kernel may touch stays referenced until the terminal event.
@@ -12,32 +16,120 @@ type slot struct {
 	sub stand               // how it fares
 }
 
+// gone has the slots of operations that have ended with their backend, and which stay taken: see lose.
+var gone Completion
+
 const (
 	chunkBits = 8
 	chunkLen  = 1 << chunkBits
+
+	// spareChunks is how many chunks without an operation a table keeps.
+	spareChunks = 16
 )
 
-// slots is the slot table. It grows by chunks, so that slots never move, and never shrinks.
-type slots struct {
-	chunks []*[chunkLen]slot
-	free   uint32 // first free slot, plus 1; 0: none
-	live   int
+// chunk is slots that are made, and let go, together. What the loop does by itself, such as timers, has chunks of its own:
+// those of the others are searched by closes.
+type chunk struct {
+	slots      [chunkLen]slot
+	n          int    // its place in the table
+	free       uint32 // first free slot in it, plus 1; 0: none
+	live       int
+	kind       int
+	prev, next *chunk // among those of its kind with a free slot
 }
 
-func (t *slots) at(i uint32) *slot { return &t.chunks[i>>chunkBits][i&(chunkLen-1)] }
+const (
+	forBackend = iota
+	ofLoop
+	kinds
+)
+
+// slots is the slot table. It grows and shrinks by chunks, so that slots never move.
+type slots struct {
+	chunks []*chunk      // nil: let go
+	holes  []int         // places of those; beyond the table's end they mean nothing
+	room   [kinds]*chunk // those with a free slot
+	spare  int           // chunks that are empty
+	gen    uint32        // the newest generation of the chunks that were let go: those that come later begin with it
+	live   int
+	mixed  bool // there was no room for another chunk, and some have operations of both kinds
+}
+
+func (t *slots) at(i uint32) *slot { return &t.chunks[i>>chunkBits].slots[i&(chunkLen-1)] }
 
 // take hands out a free slot under a new generation.
 func (t *slots) take(c *Completion) *slot {
-	if t.free == 0 {
-		t.grow()
+	kind := forBackend
+	if c.Op.Code.OfLoop() {
+		kind = ofLoop
 	}
-	i := t.free - 1
-	s := t.at(i)
-	t.free = s.rec.ID.Slot()
+	k := t.room[kind]
+	if k == nil {
+		k = t.grow(kind)
+	}
+	i := k.free - 1
+	s := &k.slots[i]
+	if k.free = s.rec.ID.Slot(); k.free == 0 {
+		t.leave(k)
+	}
+	if k.live++; k.live == 1 {
+		t.spare--
+	}
 	t.live++
 	s.c = c
-	t.renew(s, i)
+	t.renew(s, uint32(k.n)<<chunkBits|i)
 	return s
+}
+
+// enter puts k among those with a free slot, leave takes it out.
+func (t *slots) enter(k *chunk) {
+	k.prev, k.next = nil, t.room[k.kind]
+	if k.next != nil {
+		k.next.prev = k
+	}
+	t.room[k.kind] = k
+}
+
+func (t *slots) leave(k *chunk) {
+	if k.prev == nil {
+		t.room[k.kind] = k.next
+	} else {
+		k.prev.next = k.next
+	}
+	if k.next != nil {
+		k.next.prev = k.prev
+	}
+	k.prev, k.next = nil, nil
+}
+
+func (t *slots) grow(kind int) *chunk {
+	k := &chunk{n: len(t.chunks), kind: kind}
+	for h := len(t.holes) - 1; h >= 0; h-- {
+		hole := t.holes[h]
+		t.holes = t.holes[:h]
+		if hole < len(t.chunks) && t.chunks[hole] == nil {
+			k.n = hole
+			break
+		}
+	}
+	if uint32(k.n)<<chunkBits >= backends.MaxSlots {
+		if k = t.room[1-kind]; k == nil {
+			panic("weir: slot table full") // Loop.limit and Loop.apart together do not exceed MaxSlots
+		}
+		t.mixed = true
+		return k
+	}
+	if k.n == len(t.chunks) {
+		t.chunks = append(t.chunks, k)
+	} else {
+		t.chunks[k.n] = k
+	}
+	for i := chunkLen - 1; i >= 0; i-- {
+		k.slots[i].rec.ID, k.free = backends.MakeID(k.free, t.gen), uint32(i)+1
+	}
+	t.spare++
+	t.enter(k)
+	return k
 }
 
 // renew gives a slot in use a new generation: events of the old one no longer concern it.
@@ -53,7 +145,7 @@ func (t *slots) renew(s *slot, i uint32) {
 // lookup finds the operation that id names, or nil if that is over.
 func (t *slots) lookup(id backends.ID) *slot {
 	i := id.Slot()
-	if int(i>>chunkBits) >= len(t.chunks) {
+	if int(i>>chunkBits) >= len(t.chunks) || t.chunks[i>>chunkBits] == nil {
 		return nil
 	}
 	s := t.at(i)
@@ -66,32 +158,61 @@ func (t *slots) lookup(id backends.ID) *slot {
 // put frees a slot and lets go of everything its operation pointed to.
 func (t *slots) put(s *slot) {
 	i := s.rec.ID.Slot()
-	s.rec.ID = backends.MakeID(t.free, s.rec.ID.Gen())
+	k := t.chunks[i>>chunkBits]
+	s.rec.ID = backends.MakeID(k.free, s.rec.ID.Gen())
 	s.rec.Op = backends.Op{}
 	s.sub = stand{}
 	s.c = nil
-	t.free = i + 1
+	if k.free == 0 {
+		t.enter(k)
+	}
+	k.free = i&(chunkLen-1) + 1
 	t.live--
-}
-
-func (t *slots) grow() {
-	base := uint32(len(t.chunks)) << chunkBits
-	if base >= backends.MaxSlots {
-		panic("weir: slot table full") // Options.MaxInFlight is below MaxSlots
-	}
-	chunk := new([chunkLen]slot)
-	t.chunks = append(t.chunks, chunk)
-	for i := chunkLen - 1; i >= 0; i-- {
-		chunk[i].rec.ID, t.free = backends.MakeID(t.free, 0), base+uint32(i)+1
+	if k.live--; k.live == 0 {
+		if t.spare++; t.spare > spareChunks {
+			t.letGo(k)
+		}
 	}
 }
 
-// each calls f for every operation in flight.
-func (t *slots) each(f func(*slot)) {
-	for _, chunk := range t.chunks {
-		for i := range chunk {
-			if chunk[i].c != nil {
-				f(&chunk[i])
+// letGo frees the memory of an empty chunk.
+func (t *slots) letGo(k *chunk) {
+	for i := range k.slots {
+		t.gen = max(t.gen, k.slots[i].rec.ID.Gen())
+	}
+	t.leave(k)
+	t.spare--
+	t.chunks[k.n] = nil
+	if t.holes = append(t.holes, k.n); k.n < len(t.chunks)-1 {
+		return
+	}
+	for len(t.chunks) > 0 && t.chunks[len(t.chunks)-1] == nil {
+		t.chunks = t.chunks[:len(t.chunks)-1]
+	}
+	if cap(t.chunks) > 4*len(t.chunks)+spareChunks {
+		t.chunks = slices.Clone(t.chunks)
+		beyond := func(n int) bool { return n >= len(t.chunks) }
+		t.holes = slices.Clone(slices.DeleteFunc(t.holes, beyond))
+	}
+}
+
+// each calls f for every operation in flight that a backend has, or may have.
+func (t *slots) each(f func(*slot)) { t.search(f, false) }
+
+// all is each for those that the loop does by itself, too.
+func (t *slots) all(f func(*slot)) { t.search(f, true) }
+
+// search begins with the newest, as far as places tell: a kernel looks for what is to be cancelled
+// among others, from the newest on.
+func (t *slots) search(f func(*slot), all bool) {
+	for _, k := range slices.Backward(t.chunks) {
+		if k == nil || k.live == 0 || k.kind == ofLoop && !all && !t.mixed {
+			continue
+		}
+		for i := range k.slots {
+			s := &k.slots[len(k.slots)-1-i]
+			if c := s.c; c != nil && c != &gone {
+				f(s)
 			}
 		}
 	}

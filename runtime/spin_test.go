@@ -73,39 +73,6 @@ func TestSpin(t *testing.T) {
 	}
 }
 
-// saying is an announcer.
-type saying bool
-
-func (s saying) News() bool { return bool(s) }
-
-// TestNews: whoever asks whether there are news does the work of those who found the lock taken by that.
-func TestNews(t *testing.T) {
-	for _, d := range picked(systemDrives()) {
-		t.Run(d.name, func(t *testing.T) {
-			l := startRuntime(t, d, Options{}).l
-			for _, says := range []bool{true, false} {
-				l.inLoop(func() { l.announcer = saying(says) })
-				if got, want := l.News(), says && d.drive == DriveScheduler; got != want {
-					t.Errorf("the backend says %v: %v, want %v", says, got, want)
-				}
-			}
-			if d.drive != DriveScheduler {
-				return
-			}
-			l.inLoop(func() {
-				l.announcer = saying(true)
-				if l.News() {
-					t.Error("news, while somebody is at work")
-				}
-			})
-			l.sched.more.Store(true)
-			if l.News(); l.sched.more.Load() {
-				t.Error("somebody's work has been left")
-			}
-		})
-	}
-}
-
 // TestAttend: of those who find that the loop has not had a tick for long one runs one.
 func TestAttend(t *testing.T) {
 	const never, limit = 0, 1000

@@ -73,6 +73,7 @@ func (t *tally) flush(to *loopStats) {
 
 // Stats returns the counters of one loop.
 func (l *Loop) Stats() Stats {
+	l.mustBeMade()
 	s := Stats{Ops: map[string]uint64{}}
 	l.addTo(&s)
 	return s
@@ -88,7 +89,7 @@ func (l *Loop) addTo(s *Stats) {
 	for i := range l.stats.direct {
 		s.Direct += l.stats.direct[i].n.Load()
 	}
-	s.InFlight += l.limit.InUse()
+	s.InFlight += l.inFlightCount()
 	s.Enters += c.Enters
 	s.SQEs += c.SQEs
 	s.CQEs += c.CQEs
@@ -104,8 +105,20 @@ func (l *Loop) addTo(s *Stats) {
 // DirectHere is Direct for the goroutine that runs the loop, as SubmitHere is Submit.
 func (l *Loop) DirectHere() { l.started.direct++ }
 
-// Direct counts an operation on descriptor fd that its caller did without the loop.
-func (l *Loop) Direct(fd int) { l.stats.direct[uint(fd)%counters].n.Add(1) }
+// Direct counts an operation on descriptor fd that its caller did without the loop. After every giveWay of
+// them the caller lets other goroutines run: see there.
+func (l *Loop) Direct(fd int) {
+	if l.stats.direct[uint(fd)%counters].n.Add(1)%giveWay == 0 {
+		yield()
+	}
+}
+
+// giveWay is after how many operations a goroutine lets others run. One whose peer is always ready, or whose
+// file is in the page cache, never waits, and keeps the processor until Go's scheduler preempts it, which
+// takes 10 to 20 ms; others that are ready then wait for as many such goroutines as there are. This many
+// operations take about a millisecond. (A goroutine on package net or os holds out as long only in theory:
+// Go takes the processor away from system calls that take more than 20 µs, and one in a few hundred does.)
+const giveWay = 256
 
 // counters is into how many the count of such operations is split: enough for two processors to meet at one rarely.
 const counters = 64

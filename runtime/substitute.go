@@ -19,9 +19,10 @@ type stand struct {
 	gated   bool  // it has passed Loop.gate
 	pooled  bool  // it is with the pool
 	pausing bool  // which only waits a little
+	noRoom  bool  // the last poll for room ended without POLLOUT
 	vain    uint8 // polls in a row after which the system call found nothing
 	plain   bool  // it was refused on registered memory or files: whether for that, the plain form is to show
-	doubt   int16 // the result that was a refusal: whose, the backend's or the system's, the system call is to show
+	doubt   int8  // the result that was a refusal: whose, the backend's or the system's, the system call is to show
 	part    int32 // what the system calls so far have done: see backends.Try
 	res     int32 // the pool's result
 }
@@ -29,7 +30,7 @@ type stand struct {
 // do is the pool's part.
 func (st *stand) do(op *backends.Op) {
 	if st.pausing {
-		time.Sleep(time.Millisecond)
+		time.Sleep(time.Millisecond << min(st.vain-maxVain-1, 4))
 		return
 	}
 	st.res = perform(op)
@@ -65,10 +66,14 @@ func (l *Loop) doubtful(op *backends.Op, errno sys.Errno) bool {
 	case sys.EACCES:
 		return l.canSubstitute(op)
 	case sys.EINVAL:
-		return l.partial && op.Multi && op.Code == backends.OpAccept
+		return l.partial && (op.Multi && op.Code == backends.OpAccept || polled(op))
 	}
 	return false
 }
+
+// polled reports whether the kernel is to poll the device for an operation (RWF_HIPRI). A ring
+// refuses that, unless all that it does is polled for.
+func polled(op *backends.Op) bool { return op.Code.TakesStorageFlags() && op.Flags&rwfHiPri != 0 }
 
 // substitute does the operation of a slot as a system call. What waits for readiness is tried, and tried again after a
 // poll, so that it can be cancelled as ever; the rest goes to the pool, unless it takes no time.
@@ -99,7 +104,7 @@ func (l *Loop) substitute(s *slot) {
 		l.done = append(l.done, outcome{s.c, res, true})
 		s.sub.polls = 1
 		l.pollEnd(s, op.FD, ready) // the others get their turn between two
-	case res > 0 && waitsForAll(op) && int(s.sub.part)+int(res) < size(op):
+	case res > 0 && waitsForAll(op) && int(s.sub.part)+int(res) < op.Size():
 		s.sub.part, s.sub.vain = s.sub.part+res, 0
 		l.waitFor(s, ready)
 	default:
@@ -109,14 +114,12 @@ func (l *Loop) substitute(s *slot) {
 
 // waitFor has the operation tried again when its descriptor is ready.
 func (l *Loop) waitFor(s *slot, ready uint32) {
-	s.sub.vain++
-	switch {
+	switch s.sub.disappoint(); {
 	case s.sub.vain > 1 && onFile(s.rec.Op.Code):
 		// A disk's file is always ready, and what is not in memory takes a thread that may block.
 		l.call(s, false)
 	case s.sub.vain > maxVain:
 		// Ready, and not ready: the kernel is short of memory for sockets, say. It would itself sleep now.
-		s.sub.vain = 0
 		l.call(s, true)
 	default:
 		s.sub.polls = 1
@@ -124,13 +127,22 @@ func (l *Loop) waitFor(s *slot, ready uint32) {
 	}
 }
 
-// maxVain is after how many polls in vain there is a pause.
+// maxVain is after how many polls in vain there is a pause before each further one, of 1 to 16 ms. A socket can be ready
+// for ever and still not take what is to be sent: one that is not connected is ready whatever room there is at the receiver.
+// (Package net waits for news of its own socket then, which are there when the receiver has read what came from there.)
 const maxVain = 4
+
+// disappoint counts a poll after which there was nothing to do.
+func (st *stand) disappoint() {
+	if st.vain < 100 {
+		st.vain++
+	}
+}
 
 // call hands the operation to the pool.
 func (l *Loop) call(s *slot, pause bool) {
 	s.sub.pooled, s.sub.pausing = true, pause
-	l.pool.run(job{s.c, s})
+	l.pool.run(s.c, s)
 }
 
 // called is the end of that.
@@ -142,9 +154,13 @@ func (l *Loop) called(s *slot) {
 		l.settle(s, st.res)
 	case s.c.cause != causeNone:
 		l.finish(s, s.partial(-int32(sys.ECANCELED)))
-	default:
+	case l.lacks[s.c.Op.Code] || st.doubt != 0:
 		st.pausing = false
 		l.again(s)
+	default:
+		st.pausing = false
+		s.c.tries-- // a pause bounds the tries as it is
+		l.wait(s)
 	}
 }
 
@@ -167,18 +183,7 @@ func waitsForAll(op *backends.Op) bool {
 }
 
 func onFile(code backends.Code) bool {
-	return code == backends.OpRead || code == backends.OpReadv || code == backends.OpWrite || code == backends.OpWritev
-}
-
-func size(op *backends.Op) int {
-	if op.Msg == nil {
-		return min(len(op.Buf), backends.MaxTransfer)
-	}
-	n := 0
-	for _, b := range op.Msg.Bufs {
-		n += len(b)
-	}
-	return min(n, backends.MaxTransfer)
+	return code.TakesStorageFlags()
 }
 
 // fallbacks lists the operations that a loop does as system calls, and those it does not do on registered memory and files.

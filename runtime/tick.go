@@ -1,10 +1,10 @@
 package runtime
 
 import (
-	"fmt"
 	"time"
 
 	"github.com/weirgo/weir/backends"
+	"github.com/weirgo/weir/internal/bubble"
 	"github.com/weirgo/weir/internal/sys"
 )
 
@@ -13,8 +13,11 @@ import (
 // the callbacks of timers at its end.
 // deadline says how long it may block when there is nothing to do.
 func (l *Loop) tick(deadline int64) {
+	l.firing = false
+	defer l.catch()
 	l.takeIntake()
 	l.advance()
+	l.feed()
 	l.handOver()
 	if deadline != backends.NoWait {
 		if len(l.done) > 0 || len(l.linked) > 0 || l.finished() {
@@ -22,10 +25,16 @@ func (l *Loop) tick(deadline int64) {
 		} else if next, ok := l.wheel.Next(); ok {
 			deadline = min(deadline, max(next, backends.NoWait+1))
 		}
+		if len(l.batch) > 0 || len(l.cancels) > 0 {
+			deadline = min(deadline, later(l.clock(), breath))
+		}
 	}
 	l.poll(deadline)
 	l.expire()
 	l.advance()
+	if len(l.insist.asked) > 0 {
+		l.unneeded()
+	}
 }
 
 // takeIntake starts what was submitted and applies what was asked of operations in flight.
@@ -34,14 +43,18 @@ func (l *Loop) takeIntake() {
 	if l.closeIt.Load() && !l.closing {
 		l.beginClose()
 	}
-	if l.asked.Load() {
-		l.answer()
+	if l.taken == nil { // else what a tick has left that panicked
+		l.taken = l.intake.Take()
 	}
-	for n := l.intake.Take(); n != nil; {
-		next := n.Next()
+	for n := l.taken; n != nil; n = l.taken {
+		l.taken = n.Next()
 		n.Release()
+		l.at = n.Value
 		l.attend(n.Value)
-		n = next
+	}
+	l.at = nil
+	if l.asked.Load() { // last: what is asked is about what was submitted before, too
+		l.answer()
 	}
 }
 
@@ -75,9 +88,8 @@ func (l *Loop) attendStarted(c *Completion) {
 		if s := l.slots.lookup(c.id); s != nil {
 			l.signalled(s)
 		}
-		return
 	}
-	l.retime(c)
+	l.retime(c) // the same push may be about the deadline of what goes on
 }
 
 // signalled ends what somebody else has done: who notifies, the pool.
@@ -112,7 +124,7 @@ func (l *Loop) start(c *Completion) {
 
 // isOdd reports whether there is more to starting an operation than to give it to the backend.
 func (l *Loop) isOdd(c *Completion) bool {
-	return l.odd[c.Op.Code] || c.Op.Args != nil || c.deadline.Load() != 0 || c.aborted() || l.ending
+	return c.room&roomOwed != 0 || l.odd[c.Op.Code] || c.Op.Args != nil || c.deadline.Load() != 0 || c.aborted() || l.ending
 }
 
 // launch is start of what is not odd. Without Args it does not matter whether it is plain.
@@ -125,6 +137,9 @@ func (l *Loop) launch(c *Completion) {
 // enter gives an operation a slot.
 func (l *Loop) enter(c *Completion) *slot {
 	c.more, c.cause, c.tries = false, causeNone, 0
+	if c.signal.Load() && c.Op.Code != backends.OpAsync { // that of an Async may come before its start
+		c.signal.Store(false)
+	}
 	l.started.add(c.Op.Code)
 	return l.slots.take(c)
 }
@@ -163,9 +178,19 @@ func (l *Loop) startOdd(c *Completion) {
 	if deadline != 0 {
 		l.remind(c, deadline)
 	}
+	if c.room&roomOwed != 0 {
+		l.owes(s)
+	} else {
+		l.begin(s)
+	}
+}
+
+// begin begins the operation of a slot, for which there is room.
+func (l *Loop) begin(s *slot) {
+	c := s.c
 	switch c.Op.Code {
 	case backends.OpTimeout:
-		if deadline == 0 {
+		if c.deadline.Load() == 0 {
 			l.finish(s, 0)
 		}
 	case backends.OpAsync:
@@ -173,7 +198,7 @@ func (l *Loop) startOdd(c *Completion) {
 			l.finish(s, 0)
 		}
 	case backends.OpBlocking:
-		l.pool.run(job{c: c})
+		l.pool.run(c, nil)
 	case backends.OpEventWait:
 		if c.rare.event.enter(c) {
 			l.endWait(s)
@@ -203,6 +228,12 @@ func (l *Loop) stop(c *Completion, why cause) {
 		return
 	}
 	c.cause = why
+	if c.room&roomOwed != 0 { // it has not begun
+		if s := l.slots.lookup(c.id); s != nil {
+			l.finish(s, -int32(sys.ECANCELED))
+		}
+		return
+	}
 	switch c.Op.Code {
 	case backends.OpTimeout, backends.OpAsync:
 		if s := l.slots.lookup(c.id); s != nil {
@@ -231,8 +262,7 @@ func (l *Loop) stop(c *Completion, why cause) {
 		if c.Op.Code == backends.OpOpen && l.leaveQueue(c) {
 			return
 		}
-		l.cancels = append(l.cancels, c.id)
-		l.stats.cancels.Add(1)
+		l.cancel(c.id)
 	}
 }
 
@@ -257,33 +287,63 @@ func (l *Loop) retime(c *Completion) {
 // handOver gives the backend everything that waits for it, entering the kernel as often as its queue is full.
 // Operations come before cancellations, so that a cancellation finds its operation in the kernel, and nothing is
 // ever dropped: what does not fit waits for the next turn.
+//
+// A kernel that has no memory for requests takes nothing for a while. Then what is left waits for the next turn, too.
 func (l *Loop) handOver() {
-	for l.lost == nil {
+	told := 0 // of the cancellations, which move up once, not with each system call
+	defer func() {
+		told = min(told, len(l.cancels)) // a backend that is lost has none
+		l.cancels = l.cancels[:copy(l.cancels, l.cancels[told:])]
+	}()
+	for before := ^uint64(0); l.lost == nil; {
 		if n := l.be.Submit(l.batch); n > 0 {
 			rest := copy(l.batch, l.batch[n:])
 			clear(l.batch[rest:])
 			l.batch = l.batch[:rest]
 		}
 		if len(l.batch) == 0 {
-			n := 0
-			for n < len(l.cancels) && l.be.Cancel(l.cancels[n]) {
-				n++
+			for told < len(l.cancels) && l.be.Cancel(l.cancels[told]) {
+				told++
 			}
-			l.cancels = l.cancels[:copy(l.cancels, l.cancels[n:])]
-			if len(l.cancels) == 0 && l.setAlarm() {
+			if told == len(l.cancels) && l.setAlarm() {
 				return
 			}
 		}
 		l.poll(backends.NoWait) // the queue is full
+		for range drains {
+			if told == 0 || !l.be.Pending() {
+				break
+			}
+			l.poll(backends.NoWait)
+		}
+		now := l.progress()
+		if now == before {
+			return
+		}
+		before = now
 	}
 }
+
+// drains is how many times a loop with many cancellations polls again after it has handed over a
+// queue of them. A ring lets go of the operations that are over at most 20 at a time, and until
+// then searches them for each further cancellation.
+const drains = 64
+
+// progress changes whenever the backend takes something or brings something.
+func (l *Loop) progress() uint64 {
+	c := l.be.Counters()
+	return c.SQEs + c.CQEs
+}
+
+// breath is how long a loop waits, in nanoseconds, before it tries again to hand over what the kernel has no room for.
+const breath = 1e6
 
 // poll enters the backend once and settles what came out of it.
 func (l *Loop) poll(deadline int64) {
 	l.started.flush(&l.stats)
 	if l.lost != nil {
 		if deadline != backends.NoWait {
-			time.Sleep(time.Millisecond) // nothing is left that could wake the loop
+			bubble.Sleep(time.Millisecond) // nothing is left that could wake the loop
 		}
 		return
 	}
@@ -307,7 +367,7 @@ func (l *Loop) absorb(ev *backends.Event) {
 	}
 	c := s.c
 	if c.id != ev.ID {
-		panic(fmt.Sprintf("weir: a Completion was overwritten while its operation (%s on fd %d) was in flight", s.rec.Code, s.rec.FD))
+		panic(overwritten(s))
 	}
 	if ev.More {
 		l.done = append(l.done, outcome{c, ev.Res, true})
@@ -315,16 +375,31 @@ func (l *Loop) absorb(ev *backends.Event) {
 	}
 	if s.sub.polls > 0 { // what became of the poll is not the operation's result
 		switch s.sub.polls--; {
+		case s.rec.Code == backends.OpStatx && c.cause == causeNone:
+			l.looked(s, ev.Res)
 		case c.cause != causeNone:
 			l.finish(s, s.partial(-int32(sys.ECANCELED)))
 		case s.sub.polls > 0: // of a splice: now the other end
-			l.pollEnd(s, c.Op.FD, pollOut)
+			l.pollEnd(s, c.fd(), pollOut)
 		default:
+			s.sub.noRoom = ev.Res&pollOut == 0
+			l.noteEdges(s)
 			l.again(s)
 		}
 		return
 	}
+	if ev.Res <= 0 && s.rec.Code == backends.OpSplice && l.atMark(s, ev.Res) {
+		l.call(s, false)
+		return
+	}
 	l.settle(s, ev.Res)
+}
+
+// atMark reports whether a splice came to nothing because its source is at the urgent mark, which
+// the system call, as backends.Perform makes it, steps over.
+func (l *Loop) atMark(s *slot, res int32) bool {
+	return (res == 0 || res == -int32(sys.EAGAIN)) && l.partial && s.c.cause == causeNone &&
+		s.rec.Args.Len > 0 && sys.AtMark(s.rec.Args.FD)
 }
 
 // settle finishes an operation with a result, unless that means that it is to be tried again.
@@ -359,7 +434,7 @@ func (l *Loop) settleOdd(s *slot, res int32) {
 			l.again(s)
 			return
 		case s.sub.doubt == 0 && l.doubtful(&s.rec.Op, errno):
-			s.sub.doubt = int16(res)
+			s.sub.doubt = int8(res)
 			l.substitute(s)
 			return
 		case errno == sys.EOPNOTSUPP && withCopy(s.rec.Code) != s.rec.Code:
@@ -370,9 +445,12 @@ func (l *Loop) settleOdd(s *slot, res int32) {
 			l.submit(s)
 			return
 		case errno == sys.EAGAIN && pollFirst(&c.Op) != 0:
-			c.tries++
 			l.stats.resubmitted.Add(1)
-			l.wait(s)
+			if s.sub.disappoint(); s.sub.vain > maxVain && l.pauses(s) {
+				l.call(s, true)
+			} else {
+				l.wait(s)
+			}
 			return
 		case errno == 0 && s.rec.Multi:
 			// A multishot ends when the completion queue overflows. Its operation has not failed: go on.
@@ -382,7 +460,7 @@ func (l *Loop) settleOdd(s *slot, res int32) {
 			return
 		}
 	}
-	if s.sub.doubt != 0 && res != int32(s.sub.doubt) {
+	if s.sub.doubt != 0 && res != int32(s.sub.doubt) && !polled(&s.c.Op) {
 		l.fallBack(s.rec.Code)
 	} else if s.sub.plain && s.sub.doubt == 0 {
 		l.keepPlain(s.rec.Code)
@@ -393,6 +471,7 @@ func (l *Loop) settleOdd(s *slot, res int32) {
 // fill copies the operation of a slot there, for the backend.
 func (l *Loop) fill(s *slot) {
 	s.rec.Op = s.c.Op
+	s.rec.FD = s.c.fd()
 	s.rec.Plain = s.sub.plain || l.plain[s.rec.Code]
 }
 
@@ -410,13 +489,18 @@ func (l *Loop) again(s *slot) {
 // its own for as long as it waits, as it does for a splice: that one needs two, one for each end.
 func (l *Loop) wait(s *slot) {
 	op := &s.c.Op
-	if twoEnds(op.Code) {
+	s.c.tries++
+	switch {
+	case l.partial && s.c.tries > 2 && !l.pauses(s): // the last poll was in vain
+		s.c.tries--
+		l.waitForEdge(s)
+	case twoEnds(op.Code):
 		s.sub.polls = 2
 		l.pollEnd(s, op.Args.FD, pollIn)
-		return
+	default:
+		s.sub.polls = 1
+		l.pollEnd(s, s.c.fd(), pollFirst(op))
 	}
-	s.sub.polls = 1
-	l.pollEnd(s, op.FD, pollFirst(op))
 }
 
 func (l *Loop) pollEnd(s *slot, fd int, mask uint32) {
@@ -441,9 +525,14 @@ func twoEnds(code backends.Code) bool { return code == backends.OpSplice || code
 
 const (
 	pollIn      = 1
+	pollPri     = 2
 	pollOut     = 4
+	pollErr     = 8
+	msgOOB      = 1
+	msgErrQueue = 0x2000
 	msgDontWait = sys.MsgDontWait
 	msgWaitAll  = 0x100
+	rwfHiPri    = 1
 	rwfNoWait   = 8
 
 	spliceNonblock = 2
@@ -453,7 +542,13 @@ const (
 func pollFirst(op *backends.Op) uint32 {
 	switch op.Code {
 	case backends.OpRecv, backends.OpRecvMsg:
-		if op.Flags&msgDontWait == 0 {
+		switch {
+		case op.Flags&msgDontWait != 0:
+		case op.Flags&msgErrQueue != 0:
+			return pollErr
+		case op.Flags&msgOOB != 0:
+			return pollPri
+		default:
 			return pollIn
 		}
 	case backends.OpSplice, backends.OpTee:
@@ -487,6 +582,12 @@ func (l *Loop) finish(s *slot, res int32) {
 	if s.sub.gated {
 		l.leaveGate()
 	}
+	if c.room&roomOwed != 0 {
+		l.leaveLine(s)
+	}
+	if len(l.edges) > 0 {
+		l.unwatch(s)
+	}
 	l.slots.put(s)
 	c.id = 0
 	l.conclude(c, res)
@@ -496,117 +597,36 @@ func (l *Loop) finish(s *slot, res int32) {
 // taken, because the kernel may still hold their memory: leaking it is the lesser evil.
 func (l *Loop) lose(err error) {
 	l.lost, l.ending = err, true
-	l.batch, l.cancels, l.gate.queue = nil, nil, nil
-	l.slots.each(func(s *slot) {
-		if c := s.c; c.state() >= stateStarted && c.id == s.rec.ID && c.cause != causeLost {
+	l.batch, l.cancels = nil, nil
+	for l.gate.queue.pop() != nil { // they have slots
+	}
+	l.line = line{}
+	l.limit.Line(false)
+	for s := range l.edges {
+		l.unwatch(s)
+	}
+	l.slots.all(func(s *slot) {
+		c := s.c
+		if c.id != s.rec.ID { // overwritten: there is none to tell, but the room that it took is free
+			s.c = &gone
+			if l.limit.InUse() > 0 { // which of the two it had is forgotten
+				l.limit.Release(1)
+			} else {
+				l.apart.Release(1)
+			}
+			return
+		}
+		if c.state() >= stateStarted && c.id == s.rec.ID && c.cause != causeLost {
 			if (c.Op.Code == backends.OpBlocking || s.sub.pooled) && !l.pool.withdraw(c) {
 				return // it runs, and ends without the backend
 			}
 			if c.Op.Code == backends.OpEventWait && !c.rare.event.withdraw(c) {
 				return // so does what has been let pass
 			}
-			c.cause = causeLost
+			c.cause, s.c = causeLost, &gone
 			l.forget(c)
 			c.id = 0
 			l.conclude(c, -int32(sys.ECANCELED))
 		}
 	})
-}
-
-// expire fires the timers whose time has come.
-func (l *Loop) expire() {
-	if l.wheel.Len() == 0 {
-		return
-	}
-	now := l.clock()
-	for budget := l.wheel.Len(); budget > 0; budget-- { // a callback that arms a timer for now gets its turn next tick
-		n, ok := l.wheel.Pop(now)
-		if !ok {
-			return
-		}
-		if t := n.Owner; t.c != nil {
-			l.expired(t.c)
-		} else {
-			t.fire(now)
-		}
-	}
-}
-
-// expired ends an operation whose deadline has passed.
-func (l *Loop) expired(c *Completion) {
-	if c.Op.Code == backends.OpTimeout && c.cause == causeNone && !c.guarded {
-		if s := l.slots.lookup(c.id); s != nil {
-			l.finish(s, 0)
-		}
-		return
-	}
-	l.stop(c, causeDeadline)
-}
-
-// dispatch resolves outcomes on a thread loop. It keeps its place, so that a callback that panics does not cost
-// the others theirs. What a callback starts again and is over at once waits for the next turn, so that it does not
-// keep the loop from its other work.
-func (l *Loop) dispatch() {
-	ran := uint64(0)
-	defer func() {
-		if ran > 0 {
-			l.resolved.Add(ran)
-		}
-	}()
-	for end := len(l.done); l.donePos < end; {
-		o := l.done[l.donePos]
-		l.done[l.donePos].c = nil
-		l.donePos++
-		if !o.c.park {
-			ran++
-		}
-		if l.resolve(o, stateStarted) {
-			l.start(o.c)
-		}
-	}
-	rest := copy(l.done, l.done[l.donePos:])
-	if rest > 0 {
-		clear(l.done[rest:])
-	}
-	l.done, l.donePos = l.done[:rest], 0
-}
-
-// resolve hands an outcome to the goroutine or the callback it is for. It reports whether the callback wants the
-// operation started again; the Completion is in the given state then.
-func (l *Loop) resolve(o outcome, state uint64) (again bool) {
-	c, tokens := o.c, int64(1)
-	c.res, c.more = o.res, o.more
-	if c.head {
-		tokens = int64(len(c.batch.Load().ops))
-	}
-	if c.park {
-		c.become(stateIdle)
-		l.limit.Release(tokens)
-		l.stats.wakes.Add(1)
-		c.parker.Unpark() // from here on c is its waiter's
-		return false
-	}
-	if o.more {
-		if c.Callback(c) == Disarm {
-			l.Cancel(c)
-		}
-		return false
-	}
-	defer func() {
-		if !again {
-			l.limit.Release(tokens) // also if the callback panics
-		}
-	}()
-	c.become(stateIdle)
-	if c.Callback(c) != Rearm || l.closeIt.Load() {
-		return false
-	}
-	next := uint64(0) // a Cancel that has not been answered yet is for what follows
-	if c.Err() == ErrCanceled {
-		next = 1
-	}
-	if !c.claim(next, state) {
-		panic("weir: Rearm for a Completion that its callback has submitted again")
-	}
-	return true
 }

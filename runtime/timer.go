@@ -2,6 +2,7 @@ package runtime
 
 import (
 	"math"
+	"slices"
 	"time"
 
 	"github.com/weirgo/weir/sched"
@@ -24,6 +25,14 @@ type Timer struct {
 func (t *Timer) Start(l *Loop, d time.Duration, f func(*Timer) Action) {
 	if t.node.Pending() && t.loop != l {
 		panic("weir: Timer started on a second loop while it is armed")
+	}
+	switch {
+	case l == nil || l.be == nil:
+		l.mustBeMade()
+	case f == nil:
+		panic("weir: Timer started without a function")
+	case l.drive == driveScheduler:
+		panic("weir: Timer started on a loop that has no thread: it is for loops made by NewLoop")
 	}
 	t.loop, t.f, t.node.Owner = l, f, t
 	t.Reset(d)
@@ -92,7 +101,32 @@ func (l *Loop) forget(c *Completion) {
 	}
 	l.wheel.Remove(&t.node)
 	t.c, c.alarm = nil, nil
-	l.alarms = append(l.alarms, t)
+	l.spareAlarm(t)
+}
+
+// spareAlarm keeps t for another deadline, unless there are more to spare than are in use. Then there is one less, too.
+func (l *Loop) spareAlarm(t *Timer) {
+	n := len(l.alarms)
+	if n <= l.wheel.Len()+minSpare {
+		l.alarms = append(l.alarms, t)
+		return
+	}
+	l.alarms[n-1] = nil
+	if l.alarms = l.alarms[:n-1]; cap(l.alarms) > 4*n+minSpare {
+		l.alarms = slices.Clone(l.alarms)
+	}
+}
+
+// minSpare is how much of what is used again a loop keeps though it uses less.
+const minSpare = 4096
+
+// emptied is a list without its items, for the next ones, unless it has become so long that it is better let go.
+func emptied[T any](list []T) []T {
+	if cap(list) > minSpare {
+		return nil
+	}
+	clear(list)
+	return list[:0]
 }
 
 func (t *Timer) fire(now int64) {
@@ -100,7 +134,10 @@ func (t *Timer) fire(now int64) {
 	l.timers--
 	l.resolved.Add(1)
 	when := t.node.When()
-	if t.f(t) == Rearm && !t.node.Pending() {
+	l.firing = true
+	again := t.f(t) == Rearm
+	l.firing = false
+	if again && !t.node.Pending() {
 		if when = later(when, t.every); when <= now {
 			when = later(now, t.every)
 		}

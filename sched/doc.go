@@ -9,9 +9,8 @@
 // The package has no I/O, no system call and no clock. Every time in it is an int64 count of
 // nanoseconds that the caller hands in, on whatever clock the caller likes, as long as it is one clock.
 //
-// Nothing here waits for another goroutine except [Parker.Park], [Parker.ParkUntil], and
-// [Limit.Acquire]. Limit and Placement hold a mutex for a few instructions at a time, never while they
-// wait. Nothing allocates in steady state.
+// Nothing here waits for another goroutine except [Parker.Park] and [Parker.ParkUntil]. Placement holds a
+// mutex for a few instructions at a time. Nothing allocates in steady state.
 //
 // The package carries no compatibility promise: it is public so that other loops can be built on it,
 // and it changes when the runtime needs it to.

@@ -1,7 +1,7 @@
 package sched_test
 
 import (
-	"context"
+	"errors"
 	"fmt"
 
 	"github.com/weirgo/weir/sched"
@@ -18,8 +18,8 @@ func Example() {
 
 	// Any goroutine:
 	submit := func(name string) (wake bool, err error) {
-		if err := limit.Acquire(context.Background()); err != nil {
-			return false, err
+		if !limit.TryAcquire() {
+			return false, errors.New("busy")
 		}
 		o := &op{name: name}
 		o.node.Value = o

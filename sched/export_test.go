@@ -2,19 +2,6 @@ package sched
 
 import "fmt"
 
-// Waiting returns the number of Acquires in line.
-func (l *Limit) Waiting() int {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	n := 0
-	if l.waiters.next != nil {
-		for w := l.waiters.next; w != &l.waiters; w = w.next {
-			n++
-		}
-	}
-	return n
-}
-
 // LevelOf returns the level that t is on, or -1 if it is not in a slot.
 func (w *Wheel[T]) LevelOf(t *Timer[T]) int {
 	for n := range w.slots {

@@ -4,6 +4,7 @@ import (
 	"sync"
 	"sync/atomic"
 
+	"github.com/weirgo/weir/internal/bubble"
 	"github.com/weirgo/weir/internal/park"
 )
 
@@ -51,7 +52,7 @@ func (p *Parker) ParkUntil(done <-chan struct{}) bool {
 		return true
 	}
 	if p.c == nil {
-		p.c = make(chan struct{}, 1)
+		p.c = bubble.MakeChan[struct{}](1) // its next owner, and the waker, may be elsewhere
 	}
 	if p.state.CompareAndSwap(parkerIdle, parkerChannel) {
 		select {

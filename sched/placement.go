@@ -47,11 +47,11 @@ func (p *Placement) after(i int) int {
 	return 0
 }
 
-// Leave takes one handle off loop i. It panics if loop i has none: a handle left twice.
+// Leave takes one handle off loop i. It panics if loop i has none: a handle left twice, or no loop.
 func (p *Placement) Leave(i int) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.loads[i] == 0 {
+	if i < 0 || i >= len(p.loads) || p.loads[i] == 0 {
 		panic(fmt.Sprintf("sched: Placement.Leave(%d): no handle there", i))
 	}
 	p.loads[i]--

@@ -15,7 +15,7 @@ import (
 func TestImports(t *testing.T) {
 	allowed := map[string]bool{
 		"context": true, "errors": true, "fmt": true, "math/bits": true, "sync": true, "sync/atomic": true,
-		"github.com/weirgo/weir/internal/park": true,
+		"github.com/weirgo/weir/internal/park": true, "github.com/weirgo/weir/internal/bubble": true,
 	}
 	files, err := filepath.Glob("*.go")
 	if err != nil || len(files) == 0 {

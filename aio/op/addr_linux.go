@@ -14,11 +14,16 @@ const cloexec = syscall.O_CLOEXEC // and SOCK_CLOEXEC, which is the same
 // encode writes addr into sa.
 func encode(sa *backends.Sockaddr, addr net.Addr) error {
 	var ap netip.AddrPort
+	port := 0
 	switch addr := addr.(type) {
 	case *net.TCPAddr:
-		ap = addr.AddrPort()
+		if ap = addr.AddrPort(); addr != nil {
+			port = addr.Port
+		}
 	case *net.UDPAddr:
-		ap = addr.AddrPort()
+		if ap = addr.AddrPort(); addr != nil {
+			port = addr.Port
+		}
 	case *net.UnixAddr:
 		if addr == nil {
 			return syscall.EAFNOSUPPORT
@@ -27,6 +32,9 @@ func encode(sa *backends.Sockaddr, addr net.Addr) error {
 	}
 	if !ap.IsValid() {
 		return syscall.EAFNOSUPPORT
+	}
+	if int(ap.Port()) != port {
+		return syscall.EINVAL
 	}
 	ap = netip.AddrPortFrom(ap.Addr().Unmap(), ap.Port())
 	if ap.Addr().Is4() {

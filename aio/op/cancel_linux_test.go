@@ -18,6 +18,7 @@ import (
 
 	"github.com/weirgo/weir/aio/op"
 	"github.com/weirgo/weir/backends"
+	"github.com/weirgo/weir/internal/sys"
 	aiort "github.com/weirgo/weir/runtime"
 )
 
@@ -283,8 +284,11 @@ func TestAllocs(t *testing.T) {
 			r.ok(all...)
 		}
 		n := testing.AllocsPerRun(200, func() { r.ok(all...) })
-		// Other goroutines of the backend's may allocate now and then, hence less than one.
-		if n >= 1 {
+		limit := 1.0 // less than that: other goroutines of the backend's may allocate now and then
+		if sys.Tested {
+			limit += 2 // for Statx, which tells go test of the file by way of package os
+		}
+		if n >= limit {
 			t.Errorf("%v allocations for %d operations", n, len(all))
 		}
 	})
@@ -376,11 +380,11 @@ func TestClose(t *testing.T) {
 	for _, backend := range backendsHere() {
 		for _, drive := range []string{aiort.DriveThread, aiort.DriveScheduler} {
 			t.Run(backend+"/"+drive, func(t *testing.T) {
-				rt, err := aiort.New(aiort.Options{Backend: backend, Drive: drive, Loops: 1, MaxInFlight: 10})
+				rt, err := aiort.New(aiort.Options{Backend: backend, Drive: drive, Loops: 1, MaxInFlight: 4}) // as many of first need room
 				if err != nil {
 					t.Skip(err)
 				}
-				l, err := rt.Any(0)
+				l, err := rt.AnyWorker(0)
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -400,7 +404,7 @@ func TestClose(t *testing.T) {
 				waiting := make(chan error)
 				go func() { waiting <- op.Do(bg, l, op.Nop(), op.Nop(), op.Nop(), op.Nop()) }()
 				ctx, cancel := context.WithTimeout(bg, short)
-				if err := op.Do(ctx, l, many[:8]...); !errors.Is(err, context.DeadlineExceeded) {
+				if err := op.Do(ctx, l, many[:3]...); !errors.Is(err, context.DeadlineExceeded) {
 					t.Error("waiting for room:", err)
 				}
 				cancel()
@@ -482,7 +486,7 @@ func TestOtherLoops(t *testing.T) {
 			defer rt.Close()
 			var loops []*aiort.Loop
 			for i := range uint32(3) {
-				l, err := rt.Any(i)
+				l, err := rt.AnyWorker(i)
 				if err != nil {
 					t.Fatal(err)
 				}

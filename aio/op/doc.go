@@ -1,13 +1,20 @@
 // Package op has operations as values: they are made one by one, linked into chains if one is to follow the other,
 // submitted together with aio.Do or aio.Start, and hold their results when they are over.
 //
-//	r, w := op.Read(in, buf, off).Link(), op.Write(out, buf, off)
+//	r, w := op.Read(-1, buf, off).On(in).Link(), op.Write(-1, buf, off).On(out)
 //	err := aio.Do(ctx, r, w)
 //	n := w.N
 //
 // All operations of one call are submitted, or none is. Those that are not linked run at the same time. A chain is a
 // row of operations in the list of which each but the last is linked to the next; chains run beside each other and beside
 // what is not linked.
+//
+// # Files and descriptors
+//
+// On puts an operation on an open file, connection or listener of package aio, which it keeps open while
+// it is in flight, and whose Close ends it. The constructors take the number of a descriptor, which is
+// for those that the program has opened itself: it keeps them open until the operation is over. Do not
+// take a number out of a file for that (int(f.Fd())): after Close it may be another file's.
 //
 // # Chains
 //
@@ -34,11 +41,18 @@
 // Recv and RecvMsg with MSG_WAITALL. A Recv without takes what there is; that does not end a chain. A read at the end of a
 // file does.
 //
+// # Storage flags
+//
+// With gives a read or write flags of its own: DSync, Sync, NoWait, Append, NoAppend, Atomic, DontCache
+// and HiPri, which are RWF_* of preadv2(2). What the kernel or the file does not know is
+// errors.ErrUnsupported.
+//
 // # Memory
 //
-// From submission to the end the kernel reads and writes the buffers, and everything else that was handed to the
-// constructors. Names and addresses are copied when the Op is made. All of it is kept alive until then, whatever
-// becomes of the caller.
+// From submission to the end the kernel reads and writes the buffers, and everything else that was
+// handed to the constructors: lists of buffers, a Msg and what it refers to, a Stat, the word of a
+// futex. Names and addresses are copied when the Op is made, the list of operations when it is
+// submitted. All of it is kept alive until then, whatever becomes of the caller.
 //
 // # Registered buffers
 //

@@ -33,6 +33,10 @@ func EventClose(e *Event) *Op { return event(backends.OpEventClose, e) }
 
 func event(code backends.Code, e *Event) *Op {
 	o := of(backends.Op{Code: code})
+	if e == nil {
+		o.invalid = errNil
+		return o
+	}
 	o.c.At(&e.e)
 	return o
 }

@@ -14,20 +14,22 @@ func Read(fd int, p []byte, off int64) *Op {
 	return of(backends.Op{Code: backends.OpRead, FD: fd, Buf: p, Off: off})
 }
 
-// Write is write(2) or, with an offset, pwrite(2). N is the number of bytes, which may be less than len(p). Errors:
-// EBADF, EINVAL, EFBIG, ENOSPC, EDQUOT, EPIPE (and SIGPIPE, which the Go runtime ignores but for descriptors 1 and 2), EIO.
-// io_uring WRITE, Linux 5.6; elsewhere pwritev2(2).
+// Write is write(2) or, with an offset, pwrite(2). N is the number of bytes, which may be less than
+// len(p). Errors: EBADF, EINVAL, EFBIG, ENOSPC, EDQUOT, EPIPE, EIO. It raises no SIGPIPE, on
+// descriptors 1 and 2 neither, where os.File.Write and aio.Write do: a list goes on with what is
+// linked to it. io_uring WRITE, Linux 5.6; elsewhere pwritev2(2).
 func Write(fd int, p []byte, off int64) *Op {
 	return of(backends.Op{Code: backends.OpWrite, FD: fd, Buf: p, Off: off})
 }
 
-// Readv is preadv(2) or, with Stream, readv(2): as Read, into bufs one after the other, 1024 of them at most. Linux 5.1.
+// Readv is preadv(2) or, with Stream, readv(2): as Read, into bufs one after the other. More than 1024 that
+// are not empty are EMSGSIZE, and nothing is submitted: what keeps records apart would lose the rest of one. Linux 5.1.
 func Readv(fd int, bufs [][]byte, off int64) *Op {
 	return of(backends.Op{Code: backends.OpReadv, FD: fd, Bufs: bufs, Off: off})
 }
 
-// Writev is pwritev(2) or, with Stream, writev(2): as Write, from bufs one after the other, 1024 of them at most. Linux
-// 5.1.
+// Writev is pwritev(2) or, with Stream, writev(2): as Write, from bufs one after the other. More than 1024 that
+// are not empty are EMSGSIZE, and nothing is submitted: a datagram would be sent in part. Linux 5.1.
 func Writev(fd int, bufs [][]byte, off int64) *Op {
 	return of(backends.Op{Code: backends.OpWritev, FD: fd, Bufs: bufs, Off: off})
 }
@@ -43,19 +45,19 @@ func Fdatasync(fd int) *Op { return of(backends.Op{Code: backends.OpFdatasync, F
 // SyncFileRange is sync_file_range(2) on n bytes from off, n below 4 GiB, with flags SYNC_FILE_RANGE_*: it starts, or
 // waits for, write-back of pages. It does not make data safe; Fsync does. Errors: EBADF, EINVAL, EIO, ESPIPE. Linux 5.2.
 func SyncFileRange(fd int, off, n int64, flags int) *Op {
-	return of(backends.Op{Code: backends.OpSyncFileRange, FD: fd, Off: off, Flags: uint32(flags), Args: &backends.Args{Len: n}})
+	return of32(backends.Op{Code: backends.OpSyncFileRange, FD: fd, Off: off, Args: &backends.Args{Len: n}}, flags)
 }
 
 // Fallocate is fallocate(2): room for n bytes from off, with mode FALLOC_FL_*. Errors: EBADF, EFBIG, EINVAL (n is not
 // above 0), ENODEV (no regular file), ENOSPC, EOPNOTSUPP (the file system has no such mode). Linux 5.6.
 func Fallocate(fd int, mode int, off, n int64) *Op {
-	return of(backends.Op{Code: backends.OpFallocate, FD: fd, Off: off, Flags: uint32(mode), Args: &backends.Args{Len: n}})
+	return of32(backends.Op{Code: backends.OpFallocate, FD: fd, Off: off, Args: &backends.Args{Len: n}}, mode)
 }
 
 // Fadvise is posix_fadvise(2): what the program is going to do with n bytes from off, 0 for all that follow; advice is
 // FADV_*. Errors: EBADF, EINVAL, ESPIPE. Linux 5.6; n from 4 GiB on: 6.10.
 func Fadvise(fd int, off, n int64, advice int) *Op {
-	return of(backends.Op{Code: backends.OpFadvise, FD: fd, Off: off, Flags: uint32(advice), Args: &backends.Args{Len: n}})
+	return of32(backends.Op{Code: backends.OpFadvise, FD: fd, Off: off, Args: &backends.Args{Len: n}}, advice)
 }
 
 // Ftruncate is ftruncate(2): the file is size bytes long then. Errors: EBADF, EINVAL (size is negative, or fd is not
@@ -75,7 +77,7 @@ func Open(dir int, name string, flags int, mode uint32) *Op { return OpenIn(dir,
 // OpenIn is Open with resolve, RESOLVE_* of openat2(2), which say what name must not lead through. Further errors: EXDEV
 // (it leads out), EINVAL (unknown flags), E2BIG. Linux 5.6.
 func OpenIn(dir int, name string, flags int, mode uint32, resolve uint64) *Op {
-	return named(backends.Op{Code: backends.OpOpen, FD: dir, Flags: uint32(flags) | cloexec}, &backends.Args{Mode: mode, Resolve: resolve}, name)
+	return named(backends.Op{Code: backends.OpOpen, FD: dir, Flags: cloexec}, flags, &backends.Args{Mode: mode, Resolve: resolve}, name)
 }
 
 // Close is close(2). The descriptor is gone also if it fails; nothing else must use it any more. What is in flight on it
@@ -96,35 +98,35 @@ type Stat = backends.Statx
 // Statx is statx(2) of name relative to dir; with an empty name and AT_EMPTY_PATH among flags of dir itself. mask,
 // STATX_*, says what is wanted in st. Errors: EACCES, EBADF, EINVAL, ELOOP, ENAMETOOLONG, ENOENT, ENOTDIR. Linux 5.6.
 func Statx(dir int, name string, flags int, mask uint32, st *Stat) *Op {
-	return named(backends.Op{Code: backends.OpStatx, FD: dir, Flags: uint32(flags)}, &backends.Args{Mode: mask, Stat: st}, name)
+	return named(backends.Op{Code: backends.OpStatx, FD: dir}, flags, &backends.Args{Mode: mask, Stat: st}, name)
 }
 
 // Rename is renameat2(2) with flags RENAME_*: 0 replaces what has the new name, RENAME_NOREPLACE is EEXIST then. Errors:
 // EACCES, EBUSY, EEXIST, EINVAL, EISDIR, ENOENT, ENOTDIR, ENOTEMPTY, EXDEV and others. Linux 5.11.
 func Rename(dir int, name string, newDir int, newName string, flags int) *Op {
-	return named(backends.Op{Code: backends.OpRename, FD: dir, Flags: uint32(flags)}, &backends.Args{FD: newDir}, name, newName)
+	return named(backends.Op{Code: backends.OpRename, FD: dir}, flags, &backends.Args{FD: newDir}, name, newName)
 }
 
 // Hardlink is linkat(2): a second name for a file; flags is 0 or AT_SYMLINK_FOLLOW, AT_EMPTY_PATH. Errors: EEXIST, EMLINK,
 // ENOENT, EPERM (a directory), EXDEV and others. Linux 5.15.
 func Hardlink(dir int, name string, newDir int, newName string, flags int) *Op {
-	return named(backends.Op{Code: backends.OpLink, FD: dir, Flags: uint32(flags)}, &backends.Args{FD: newDir}, name, newName)
+	return named(backends.Op{Code: backends.OpLink, FD: dir}, flags, &backends.Args{FD: newDir}, name, newName)
 }
 
 // Symlink is symlinkat(2): name in dir becomes a symbolic link with the given content. Errors: EEXIST, ENOENT, ENOTDIR and
 // others. Linux 5.15.
 func Symlink(content string, dir int, name string) *Op {
-	return named(backends.Op{Code: backends.OpSymlink, FD: dir}, &backends.Args{}, content, name)
+	return named(backends.Op{Code: backends.OpSymlink, FD: dir}, 0, &backends.Args{}, content, name)
 }
 
 // Unlink is unlinkat(2) of a file. Errors: EACCES, EBUSY, EISDIR, ENOENT, ENOTDIR, EPERM, EROFS. Linux 5.11.
 func Unlink(dir int, name string) *Op {
-	return named(backends.Op{Code: backends.OpUnlink, FD: dir}, &backends.Args{}, name)
+	return named(backends.Op{Code: backends.OpUnlink, FD: dir}, 0, &backends.Args{}, name)
 }
 
 // Rmdir is unlinkat(2) of an empty directory. Errors: EBUSY, ENOENT, ENOTDIR, ENOTEMPTY and others. Linux 5.11.
 func Rmdir(dir int, name string) *Op {
-	return named(backends.Op{Code: backends.OpUnlink, FD: dir, Flags: removeDir}, &backends.Args{}, name)
+	return named(backends.Op{Code: backends.OpUnlink, FD: dir, Flags: removeDir}, 0, &backends.Args{}, name)
 }
 
 const removeDir = 0x200 // AT_REMOVEDIR
@@ -132,13 +134,13 @@ const removeDir = 0x200 // AT_REMOVEDIR
 // Mkdir is mkdirat(2) with the permissions mode, less the umask. Errors: EEXIST, ENOENT, ENOSPC, ENOTDIR and others. Linux
 // 5.15.
 func Mkdir(dir int, name string, mode uint32) *Op {
-	return named(backends.Op{Code: backends.OpMkdir, FD: dir}, &backends.Args{Mode: mode}, name)
+	return named(backends.Op{Code: backends.OpMkdir, FD: dir}, 0, &backends.Args{Mode: mode}, name)
 }
 
 // Getxattr is getxattr(2): the extended attribute attr of the file path. N is its length; with an empty buffer that is
 // all. Errors: ENODATA, ENOENT, EOPNOTSUPP, ERANGE (p is too short). Linux 5.19.
 func Getxattr(path, attr string, p []byte) *Op {
-	return xattr(named(backends.Op{Code: backends.OpGetxattr, Buf: p}, &backends.Args{}, path), attr)
+	return xattr(named(backends.Op{Code: backends.OpGetxattr, Buf: p}, 0, &backends.Args{}, path), attr)
 }
 
 // Fgetxattr is fgetxattr(2), Getxattr of an open file.
@@ -149,12 +151,12 @@ func Fgetxattr(fd int, attr string, p []byte) *Op {
 // Setxattr is setxattr(2) with flags XATTR_*. Errors: EEXIST, ENODATA, ENOENT, ENOSPC, EOPNOTSUPP, EPERM, ERANGE. Linux
 // 5.19.
 func Setxattr(path, attr string, value []byte, flags int) *Op {
-	return xattr(named(backends.Op{Code: backends.OpSetxattr, Buf: value, Flags: uint32(flags)}, &backends.Args{}, path), attr)
+	return xattr(named(backends.Op{Code: backends.OpSetxattr, Buf: value}, flags, &backends.Args{}, path), attr)
 }
 
 // Fsetxattr is fsetxattr(2), Setxattr of an open file.
 func Fsetxattr(fd int, attr string, value []byte, flags int) *Op {
-	return xattr(of(backends.Op{Code: backends.OpSetxattr, FD: fd, Buf: value, Flags: uint32(flags), Args: &backends.Args{}}), attr)
+	return xattr(of32(backends.Op{Code: backends.OpSetxattr, FD: fd, Buf: value, Args: &backends.Args{}}, flags), attr)
 }
 
 func xattr(o *Op, attr string) *Op {
@@ -173,21 +175,21 @@ func xattr(o *Op, attr string) *Op {
 // far end can hold a kernel thread, for as long as its peer does not read. Errors, which may come only when both ends are
 // ready: EBADF, EINVAL, ESPIPE. Linux 5.7.
 func Splice(from int, fromOff int64, to int, toOff int64, n int64, flags int) *Op {
-	return of(backends.Op{
-		Code: backends.OpSplice, FD: to, Off: toOff, Flags: uint32(flags), Args: &backends.Args{FD: from, Off: fromOff, Len: n},
-	})
+	return of32(backends.Op{
+		Code: backends.OpSplice, FD: to, Off: toOff, Args: &backends.Args{FD: from, Off: fromOff, Len: n},
+	}, flags)
 }
 
 // Tee is tee(2): up to n bytes of one pipe appear in another too. It waits as Splice does. Errors: EBADF, EINVAL. Linux
 // 5.8.
 func Tee(from, to int, n int64, flags int) *Op {
-	return of(backends.Op{Code: backends.OpTee, FD: to, Flags: uint32(flags), Args: &backends.Args{FD: from, Len: n}})
+	return of32(backends.Op{Code: backends.OpTee, FD: to, Args: &backends.Args{FD: from, Len: n}}, flags)
 }
 
 // Pipe is pipe2(2) with flags O_NONBLOCK, O_DIRECT; O_CLOEXEC is added. Ends returns the descriptors. Errors: EMFILE,
 // ENFILE, EINVAL. Linux 6.16; elsewhere the plain call.
 func Pipe(flags int) *Op {
-	return of(backends.Op{Code: backends.OpPipe, Flags: uint32(flags) | cloexec, Args: &backends.Args{}})
+	return of32(backends.Op{Code: backends.OpPipe, Flags: cloexec, Args: &backends.Args{}}, flags)
 }
 
 // Ends are the descriptors that a Pipe that succeeded made: the one to read from and the one to write to.
@@ -219,6 +221,10 @@ func LinkTimeout(d time.Duration) *Op {
 // whether it was cancelled or done anyway. ENOENT: it was not in flight.
 func Cancel(target *Op) *Op {
 	o := of(backends.Op{Code: backends.OpCancel})
+	if target == nil {
+		o.invalid = errNil
+		return o
+	}
 	o.c.Aim(&target.c)
 	return o
 }

@@ -1,6 +1,7 @@
 package op
 
 import (
+	"fmt"
 	"sync/atomic"
 
 	"github.com/weirgo/weir/backends"
@@ -54,6 +55,9 @@ func (o *Op) SetRange(from, to int) *Op {
 	o.onlyFixed("SetRange")
 	_, mem, err := fixed.Memory(o.hold.b)
 	if o.invalid = err; err == nil {
+		if from < 0 || from > to || to > len(mem) {
+			panic(fmt.Sprintf("op: SetRange(%d, %d) of a Buffer of %d bytes", from, to, len(mem)))
+		}
 		o.c.Op.Buf = mem[from:to]
 	}
 	return o
@@ -73,10 +77,11 @@ type hold struct {
 	file  *FixedFile // nil: it is on a descriptor
 	on    atomic.Bool
 	keeps bool // the file: while on
+	conn  *conn
 }
 
-func (h *hold) take(held *FixedFile) (err error) {
-	if !h.lent && h.file == held {
+func (h *hold) take(l *aiort.Loop, o *Op, held *FixedFile) (err error) {
+	if !h.lent && h.file == held && h.conn == nil {
 		return nil
 	}
 	if h.on.Swap(true) {
@@ -90,15 +95,24 @@ func (h *hold) take(held *FixedFile) (err error) {
 			fixed.DropFile(h.file)
 		}
 	}
+	if h.conn != nil && err == nil {
+		if err = h.conn.take(l, o); err != nil && h.lent {
+			fixed.Drop(h.b)
+		}
+	}
 	if err != nil {
 		h.on.Store(false)
 	}
 	return err
 }
 
-func (h *hold) drop() {
+// drop lets go of all. Its error is why the operation has been cancelled, if that was for the Close of what it is On.
+func (h *hold) drop() (why error) {
 	if !h.on.Load() || !h.on.Swap(false) {
-		return
+		return nil
+	}
+	if h.conn != nil && h.conn.drop() {
+		why = h.conn.Closed()
 	}
 	if h.keeps {
 		fixed.DropFile(h.file)
@@ -106,4 +120,5 @@ func (h *hold) drop() {
 	if h.lent {
 		fixed.Drop(h.b)
 	}
+	return why
 }

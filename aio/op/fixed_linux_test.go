@@ -133,34 +133,30 @@ func TestFixed(t *testing.T) {
 // TestFixedIsFixed: what a pool that is registered is used for are the kernel's operations on registered memory: where those
 // are denied something else has to be done. On a runtime that the pool is not of, and after its place was vacated, they are plain.
 func TestFixedIsFixed(t *testing.T) {
-	for _, drive := range []string{aiort.DriveThread, aiort.DriveScheduler} {
-		t.Run(drive, func(t *testing.T) {
-			denied := func(thread bool) (backends.Backend, error) {
-				return uring.Open(uring.Config{Thread: thread, Deny: []sys.Opcode{sys.OpReadFixed, sys.OpWriteFixed}})
-			}
-			r := start(t, aiort.Options{OpenBackend: denied, Drive: drive, Loops: 1})
-			other := start(t, aiort.Options{OpenBackend: denied, Drive: drive, Loops: 1})
-			p := r.buffers(1, 4096)
-			if !p.Registered() {
-				t.Skip("cannot be registered here:", p.Reason())
-			}
-			b := r.get(p)
-			defer r.release(b)
-			fd, _ := r.file("text")
-			rd := op.ReadFixed(fd, b, 0)
-			for _, tt := range []struct {
-				*on
-				want string
-			}{{other, "[]"}, {r, "[read_fixed]"}} {
-				clear(b.Bytes())
-				tt.ok(op.ReadFixed(fd, b, 0))
-				if got := fmt.Sprint(tt.rt.Info().Fallbacks); got != tt.want || string(b.Bytes()[:4]) != "text" {
-					t.Errorf("fallbacks %s, want %s; read %q", got, tt.want, b.Bytes()[:4])
-				}
-			}
-			r.ok(rd)
-		})
+	denied := func(bool) (backends.Backend, error) {
+		return uring.Open(uring.Config{Deny: []sys.Opcode{sys.OpReadFixed, sys.OpWriteFixed}})
 	}
+	r := start(t, aiort.Options{OpenBackend: denied, Drive: aiort.DriveThread, Loops: 1})
+	other := start(t, aiort.Options{OpenBackend: denied, Drive: aiort.DriveThread, Loops: 1})
+	p := r.buffers(1, 4096)
+	if !p.Registered() {
+		t.Skip("cannot be registered here:", p.Reason())
+	}
+	b := r.get(p)
+	defer r.release(b)
+	fd, _ := r.file("text")
+	rd := op.ReadFixed(fd, b, 0)
+	for _, tt := range []struct {
+		*on
+		want string
+	}{{other, "[]"}, {r, "[read_fixed]"}} {
+		clear(b.Bytes())
+		tt.ok(op.ReadFixed(fd, b, 0))
+		if got := fmt.Sprint(tt.rt.Info().Fallbacks); got != tt.want || string(b.Bytes()[:4]) != "text" {
+			t.Errorf("fallbacks %s, want %s; read %q", got, tt.want, b.Bytes()[:4])
+		}
+	}
+	r.ok(rd)
 }
 
 // TestFixedMisuse: each wrong use is an error of its own, and harms nothing.
@@ -185,6 +181,17 @@ func TestFixedMisuse(t *testing.T) {
 				t.Errorf("%s: Start: %v", name, s.Wait(bg))
 			}
 		}
+		for _, bad := range [][2]int{{-1, 5}, {5, 4}, {0, 101}, {101, 101}} {
+			func() {
+				defer func() {
+					if text := fmt.Sprint(recover()); !strings.Contains(text, "of a Buffer of 100 bytes") {
+						t.Errorf("SetRange(%d, %d) panics with %q", bad[0], bad[1], text)
+					}
+				}()
+				op.ReadFixed(fd, b, 0).SetRange(bad[0], bad[1])
+			}()
+		}
+		new(op.Runner).Cancel() // which has nothing to end
 		// What was not submitted for another's fault is not held.
 		good := op.ReadFixed(fd, b, 0)
 		if err := r.do(good, op.ReadFixed(fd, stale, 0)); !errors.Is(err, op.ErrReleased) {
@@ -290,7 +297,7 @@ func TestFixedShutdown(t *testing.T) {
 					t.Skip(err)
 				}
 				r := &on{TB: t, rt: rt}
-				if r.l, err = rt.Any(0); err != nil {
+				if r.l, err = rt.AnyWorker(0); err != nil {
 					t.Fatal(err)
 				}
 				p := r.buffers(1, 64)
@@ -343,11 +350,9 @@ func TestFixedPins(t *testing.T) {
 			if !p.Registered() {
 				t.Skip("cannot be registered here:", p.Reason())
 			}
-			if drive == aiort.DriveThread {
-				eventually("one loop", size)
-				if _, err := r.rt.Any(1); err != nil {
-					t.Fatal(err)
-				}
+			eventually("one loop", size)
+			if _, err := r.rt.AnyWorker(1); err != nil {
+				t.Fatal(err)
 			}
 			eventually("two loops", 2*size)
 			q := r.buffers(1, size)

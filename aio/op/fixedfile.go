@@ -20,6 +20,9 @@ func (o *Op) SetFile(f *FixedFile) *Op {
 	if !o.c.Op.TakesFile() {
 		panic("op: SetFile of an operation that cannot be on a registered file: " + o.c.Op.Code.String())
 	}
+	if f == nil {
+		panic("op: SetFile of nil")
+	}
 	o.From(nil).SetFD(f.FD())
 	if o.c.Op.Args == nil {
 		o.c.Op.Args = new(backends.Args)
@@ -32,8 +35,11 @@ func (o *Op) SetFile(f *FixedFile) *Op {
 	return o
 }
 
-// leaveFile undoes SetFile.
+// leaveFile undoes SetFile and On.
 func (o *Op) leaveFile() {
+	if o.hold != nil {
+		o.hold.conn = nil
+	}
 	if o.hold != nil && o.hold.file != nil {
 		o.hold.file, o.c.Op.Args.File = nil, nil
 	}

@@ -163,62 +163,54 @@ func TestFiles(t *testing.T) {
 // TestFilesAreFixed: where a file is registered the kernel is given its place and not a descriptor: where that is denied
 // something else has to be done, on the ring still. On another runtime it is the descriptor.
 func TestFilesAreFixed(t *testing.T) {
-	for _, drive := range []string{aiort.DriveThread, aiort.DriveScheduler} {
-		t.Run(drive, func(t *testing.T) {
-			denied := func(thread bool) (backends.Backend, error) {
-				return uring.Open(uring.Config{Thread: thread, DenyFlags: sys.SQEFixedFile})
-			}
-			r := start(t, aiort.Options{OpenBackend: denied, Drive: drive, Loops: 1})
-			other := start(t, aiort.Options{OpenBackend: denied, Drive: drive, Loops: 1})
-			fd, _ := r.file("text")
-			f := r.register(fd)
-			if !f.Registered() {
-				t.Fatal(f.Reason())
-			}
-			buf := make([]byte, 4)
-			for _, tt := range []struct {
-				*on
-				want string
-			}{{other, "[]"}, {r, "[read_fixed]"}, {r, "[read_fixed]"}} {
-				clear(buf)
-				tt.ok(op.Read(-1, buf, 0).SetFile(f))
-				if got := fmt.Sprint(tt.rt.Info().Fallbacks); got != tt.want || string(buf) != "text" {
-					t.Errorf("fallbacks %s, want %s; read %q", got, tt.want, buf)
-				}
-			}
-			const n = 20
-			before := r.rt.Stats().SQEs
-			for range n {
-				r.ok(op.Read(-1, buf, 0).SetFile(f))
-			}
-			if took := r.rt.Stats().SQEs - before; took > n+n/2 {
-				t.Errorf("%d reads took %d entries: what is denied is tried each time", n, took)
-			}
-			r.ok(op.Write(-1, buf, 0).SetFile(f).Link(), op.Fsync(-1).SetFile(f))
-			if got := fmt.Sprint(r.rt.Info().Fallbacks); got != "[fsync_fixed read_fixed write_fixed]" {
-				t.Errorf("fallbacks %s", got)
-			}
-		})
+	denied := func(bool) (backends.Backend, error) {
+		return uring.Open(uring.Config{DenyFlags: sys.SQEFixedFile})
+	}
+	r := start(t, aiort.Options{OpenBackend: denied, Drive: aiort.DriveThread, Loops: 1})
+	other := start(t, aiort.Options{OpenBackend: denied, Drive: aiort.DriveThread, Loops: 1})
+	fd, _ := r.file("text")
+	f := r.register(fd)
+	if !f.Registered() {
+		t.Fatal(f.Reason())
+	}
+	buf := make([]byte, 4)
+	for _, tt := range []struct {
+		*on
+		want string
+	}{{other, "[]"}, {r, "[read_fixed]"}, {r, "[read_fixed]"}} {
+		clear(buf)
+		tt.ok(op.Read(-1, buf, 0).SetFile(f))
+		if got := fmt.Sprint(tt.rt.Info().Fallbacks); got != tt.want || string(buf) != "text" {
+			t.Errorf("fallbacks %s, want %s; read %q", got, tt.want, buf)
+		}
+	}
+	const n = 20
+	before := r.rt.Stats().SQEs
+	for range n {
+		r.ok(op.Read(-1, buf, 0).SetFile(f))
+	}
+	if took := r.rt.Stats().SQEs - before; took > n+n/2 {
+		t.Errorf("%d reads took %d entries: what is denied is tried each time", n, took)
+	}
+	r.ok(op.Write(-1, buf, 0).SetFile(f).Link(), op.Fsync(-1).SetFile(f))
+	if got := fmt.Sprint(r.rt.Info().Fallbacks); got != "[fsync_fixed read_fixed write_fixed]" {
+		t.Errorf("fallbacks %s", got)
 	}
 }
 
 // TestFilesDenied: a ring that does not register files, or has no room for them, uses descriptors, and says why.
 func TestFilesDenied(t *testing.T) {
-	for _, drive := range []string{aiort.DriveThread, aiort.DriveScheduler} {
-		t.Run(drive, func(t *testing.T) {
-			r := start(t, aiort.Options{Drive: drive, Loops: 1, OpenBackend: func(thread bool) (backends.Backend, error) {
-				return uring.Open(uring.Config{Thread: thread, DenyTables: true})
-			}})
-			fd, _ := r.file("text")
-			f, buf := r.register(fd), make([]byte, 4)
-			if f.Registered() || !errors.Is(f.Reason(), unix.EACCES) {
-				t.Errorf("registered %v: %v", f.Registered(), f.Reason())
-			}
-			r.ok(op.Read(-1, buf, 0).SetFile(f))
-			if got := r.rt.Info().Fallbacks; len(got) != 0 || string(buf) != "text" {
-				t.Errorf("fallbacks %s, read %q", got, buf)
-			}
-		})
+	r := start(t, aiort.Options{Drive: aiort.DriveThread, Loops: 1, OpenBackend: func(bool) (backends.Backend, error) {
+		return uring.Open(uring.Config{DenyTables: true})
+	}})
+	fd, _ := r.file("text")
+	f, buf := r.register(fd), make([]byte, 4)
+	if f.Registered() || !errors.Is(f.Reason(), unix.EACCES) {
+		t.Errorf("registered %v: %v", f.Registered(), f.Reason())
+	}
+	r.ok(op.Read(-1, buf, 0).SetFile(f))
+	if got := r.rt.Info().Fallbacks; len(got) != 0 || string(buf) != "text" {
+		t.Errorf("fallbacks %s, read %q", got, buf)
 	}
 }
 
@@ -259,8 +251,8 @@ func TestFilesMany(t *testing.T) {
 
 // TestFilesLoops: loops that start later know what was registered before, and forget what is closed.
 func TestFilesLoops(t *testing.T) {
-	denied := func(thread bool) (backends.Backend, error) {
-		return uring.Open(uring.Config{Thread: thread, DenyFlags: sys.SQEFixedFile})
+	denied := func(bool) (backends.Backend, error) {
+		return uring.Open(uring.Config{DenyFlags: sys.SQEFixedFile})
 	}
 	r := start(t, aiort.Options{OpenBackend: denied, Drive: aiort.DriveThread, Loops: 2})
 	fd, _ := r.file("text")
@@ -268,7 +260,7 @@ func TestFilesLoops(t *testing.T) {
 	if err := gone.Close(); err != nil {
 		t.Fatal(err)
 	}
-	l, err := r.rt.Any(1)
+	l, err := r.rt.AnyWorker(1)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -452,7 +444,7 @@ func TestFilesShutdown(t *testing.T) {
 					t.Skip(err)
 				}
 				r := &on{TB: t, rt: rt}
-				if r.l, err = rt.Any(0); err != nil {
+				if r.l, err = rt.AnyWorker(0); err != nil {
 					t.Fatal(err)
 				}
 				a, _ := r.pipe()

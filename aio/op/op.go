@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/weirgo/weir/backends"
+	"github.com/weirgo/weir/internal/sys"
 	aiort "github.com/weirgo/weir/runtime"
 )
 
@@ -57,6 +58,17 @@ func of(op backends.Op) *Op {
 	return o
 }
 
+// of32 is of for an operation whose flags, or what else the kernel has 32 bits for, come from the caller: it cannot be
+// submitted if they do not fit.
+func of32(op backends.Op, flags int) *Op {
+	op.Flags |= uint32(flags)
+	o := of(op)
+	if int(uint32(flags)) != flags && int(int32(flags)) != flags {
+		o.invalid = fmt.Errorf("%#x takes more than 32 bits: %w", flags, sys.EINVAL)
+	}
+	return o
+}
+
 // Link makes the next operation in the list wait for this one and start only if it succeeds; otherwise that and all
 // that is linked to it ends with ErrSkipped. A transfer that moves less than it was asked to ends the chain too, with
 // ErrShort; see the package comment. It returns o.
@@ -78,12 +90,15 @@ func (o *Op) link(l aiort.Link) *Op {
 }
 
 // From makes o work on the descriptor that source results in, in place of its own: an Open, Accept or Socket that stands
-// earlier in the same chain, or that is over. If source fails, o fails with EBADF. Nil undoes it. It returns o.
+// earlier in the same chain, or that is over. If source fails, o fails with EBADF. Nil undoes it. It panics if o has no
+// descriptor to replace, or source makes none. It returns o.
 func (o *Op) From(source *Op) *Op {
 	o.mayChange()
-	switch o.c.Op.Code {
-	case backends.OpCancel, backends.OpTimeout, backends.OpLinkTimeout, backends.OpNop:
-		panic("op: From of an operation without a descriptor: " + o.c.Op.Code.String())
+	if !o.c.Op.TakesFD() {
+		panic("op: From of an operation without a descriptor: " + o.String())
+	}
+	if source != nil && !source.c.Op.Code.MakesFD() {
+		panic("op: From an operation that makes no descriptor: " + source.String())
 	}
 	if o.source = source; source == nil {
 		o.c.From(nil)
@@ -139,10 +154,24 @@ func (o *Op) InFlight() bool { return o.c.InFlight() }
 // String names the operation, for messages.
 func (o *Op) String() string { return o.c.Op.Code.String() }
 
+// describe is String and what the operation is on, while it is not in flight.
+func (o *Op) describe() string {
+	op := &o.c.Op
+	switch {
+	case op.Args != nil && len(op.Args.Path) > 1:
+		return fmt.Sprintf("%v %v", o, op.Args.Path)
+	case o.hold != nil && o.hold.conn != nil && o.hold.conn.keeper != nil:
+		return fmt.Sprintf("%v %s", o, o.hold.conn.Name())
+	case op.TakesFD():
+		return fmt.Sprintf("%v on descriptor %d", o, op.FD)
+	}
+	return o.String()
+}
+
 // named makes an operation on one or two names.
-func named(op backends.Op, a *backends.Args, names ...string) *Op {
+func named(op backends.Op, flags int, a *backends.Args, names ...string) *Op {
 	op.Args = a
-	o := of(op)
+	o := of32(op, flags)
 	for i, name := range names {
 		p, err := backends.PathOf(name)
 		if err != nil {
@@ -162,9 +191,25 @@ type Error struct {
 	Index int    // in the list
 	Op    string // its name
 	Err   error
+
+	on string // its name, and what it is on
 }
 
-func (e *Error) Error() string { return fmt.Sprintf("operation %d (%s): %v", e.Index, e.Op, e.Err) }
+func (e *Error) Error() string {
+	if e.Op == "" {
+		return fmt.Sprintf("op: operation %d: %v", e.Index, e.Err)
+	}
+	on := e.on
+	if on == "" {
+		on = e.Op
+	}
+	return fmt.Sprintf("op: operation %d (%s): %v", e.Index, on, e.Err)
+}
+
+// failed is the Error of the i-th operation of a list, which is not in flight.
+func failed(i int, o *Op, err error) *Error {
+	return &Error{Index: i, Op: o.String(), Err: err, on: o.describe()}
+}
 
 // Unwrap returns Err.
 func (e *Error) Unwrap() error { return e.Err }

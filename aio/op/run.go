@@ -3,16 +3,19 @@ package op
 import (
 	"context"
 	"errors"
+	"fmt"
+	"slices"
 	"sync/atomic"
 
 	"github.com/weirgo/weir/backends"
+	"github.com/weirgo/weir/internal/bubble"
 	"github.com/weirgo/weir/internal/sys"
 	aiort "github.com/weirgo/weir/runtime"
 )
 
 // Errors of lists that cannot be submitted.
 var (
-	errNil        = errors.New("is nil")
+	errNil        = fmt.Errorf("nil where there has to be something: %w", sys.EINVAL)
 	errLoose      = errors.New("is linked, and nothing follows")
 	errNoGuarded  = errors.New("has no linked operation before it")
 	errFromBehind = errors.New("takes its descriptor From an operation that is neither over nor earlier in its chain")
@@ -29,8 +32,9 @@ var (
 // for a list that makes no sense, or aiort.ErrBusy for one longer than Options.MaxInFlight; and it is the Err of all ops
 // that are not in flight elsewhere.
 func Do(ctx context.Context, l *aiort.Loop, ops ...*Op) error {
+	mustContext(ctx) // before anything is held
 	b := l.BorrowBatch()
-	err := enlist(b, ops)
+	err := enlist(l, b, ops)
 	if err == nil {
 		err = l.DoBatch(ctx, b)
 	}
@@ -46,9 +50,18 @@ func Do(ctx context.Context, l *aiort.Loop, ops ...*Op) error {
 	return err
 }
 
+func mustContext(ctx context.Context) {
+	if ctx == nil {
+		panic("op: nil context")
+	}
+}
+
 // Refuse says of ops that they were not submitted, because of err, which it returns: that is the Err of those that are
 // not in flight elsewhere. For those who submit operations for others.
 func Refuse(err error, ops ...*Op) error {
+	if m, ok := err.(*aiort.MemberError); ok {
+		err = failed(m.Index, ops[m.Index], m.Err)
+	}
 	for _, o := range ops {
 		if o != nil && !o.c.InFlight() {
 			o.N, o.Err, o.ran = 0, err, false
@@ -72,12 +85,12 @@ func Spread(ops []*Op) uint32 {
 }
 
 // enlist checks ops and fills b with them.
-func enlist(b *aiort.Batch, ops []*Op) error {
+func enlist(l *aiort.Loop, b *aiort.Batch, ops []*Op) error {
 	chain, link := 0, aiort.LinkNone // where it begins; of the one before
 	var held *FixedFile              // by one before, for all that follow and are on it too
 	for i, o := range ops {
 		if o == nil {
-			return &Error{i, "", errNil}
+			return &Error{Index: i, Err: errNil}
 		}
 		linked := link != aiort.LinkNone
 		if link = o.c.Link; !linked {
@@ -91,25 +104,26 @@ func enlist(b *aiort.Batch, ops []*Op) error {
 			return ErrInFlight
 		}
 		if err := o.check(ops[chain:i], linked); err != nil {
-			return &Error{i, o.String(), err}
+			return failed(i, o, err)
 		}
 		if o.hold != nil { // last: what has not been taken cannot be forgotten
-			if err := o.hold.take(held); err != nil {
-				return &Error{i, o.String(), err}
+			if err := o.hold.take(l, o, held); err != nil {
+				return failed(i, o, err)
 			}
 			held = o.hold.file
 		}
 		b.Add(&o.c)
 	}
 	if n := len(ops); link != aiort.LinkNone {
-		return &Error{n - 1, ops[n-1].String(), errLoose}
+		return failed(n-1, ops[n-1], errLoose)
 	}
 	return nil
 }
 
 // plain reports whether there is nothing to check and to make ready.
 func (o *Op) plain() bool {
-	return !sys.RaceEnabled && o.invalid == nil && o.source == nil && o.hold == nil &&
+	return !sys.RaceEnabled && (!sys.Tested || o.c.Op.Args == nil) && o.invalid == nil && o.source == nil &&
+		o.hold == nil &&
 		o.c.Op.Code != backends.OpAccept && o.c.Op.Code != backends.OpLinkTimeout
 }
 
@@ -127,6 +141,8 @@ func (o *Op) check(before []*Op, linked bool) error {
 		op.Addr.Len = uint32(len(op.Addr.Data))
 	case backends.OpWrite, backends.OpSend, backends.OpSendZC:
 		sys.RaceSending(op.Buf)
+	case backends.OpOpen, backends.OpStatx:
+		o.tell()
 	}
 	if o.source != nil && !precedes(o.source, before) {
 		return errFromBehind
@@ -144,16 +160,19 @@ func precedes(source *Op, before []*Op) bool {
 }
 
 // collect stores the results of ops, which are over. Its error is an *Error with the first that failed, or nil.
-func collect(ops []*Op) (failed error) {
+func collect(ops []*Op) (first error) {
 	for i, o := range ops {
 		o.ran = true
+		var closed error
 		if o.hold != nil {
-			o.hold.drop()
+			closed = o.hold.drop()
 		}
 		if res := o.c.Res(); res < 0 {
-			o.N, o.Err = 0, o.c.Err()
-			if failed == nil {
-				failed = &Error{i, o.String(), o.Err}
+			if o.N, o.Err = 0, o.c.Err(); o.Err == ErrCanceled && closed != nil {
+				o.Err = closed
+			}
+			if first == nil {
+				first = failed(i, o, o.Err)
 			}
 			continue
 		} else if o.N = int(res); o.Err != nil {
@@ -167,7 +186,7 @@ func collect(ops []*Op) (failed error) {
 			sys.RaceReceived(op.Buf[:min(o.N, len(op.Buf))])
 		}
 	}
-	return failed
+	return first
 }
 
 // Batch is a list of operations that Start has submitted. Any goroutine may call its methods.
@@ -180,10 +199,10 @@ type Batch struct {
 }
 
 // Start is Do that does not wait. It never blocks: in place of waiting for room it fails with aiort.ErrBusy. If nothing
-// could be submitted the Batch is over at once and Wait says why.
+// could be submitted the Batch is over at once and Wait says why. The slice ops may be used again when Start has returned.
 func Start(l *aiort.Loop, ops ...*Op) *Batch {
-	b := &Batch{b: aiort.NewBatch(), ops: ops, done: make(chan struct{})}
-	err := enlist(b.b, ops)
+	b := &Batch{b: aiort.NewBatch(), ops: slices.Clone(ops), done: bubble.MakeChan[struct{}](0)} // the slice stays the caller's
+	err := enlist(l, b.b, ops)
 	if err == nil && len(ops) > 0 {
 		if err = l.SubmitBatch(b.b, b.end); err == nil {
 			return b // and end may have run
@@ -198,7 +217,7 @@ func Start(l *aiort.Loop, ops ...*Op) *Batch {
 
 // Failed is the Batch of ops that could not be submitted because of err.
 func Failed(err error, ops ...*Op) *Batch {
-	b := &Batch{b: aiort.NewBatch(), err: Refuse(err, ops...), done: make(chan struct{})}
+	b := &Batch{b: aiort.NewBatch(), err: Refuse(err, ops...), done: bubble.MakeChan[struct{}](0)}
 	b.over.Store(true)
 	close(b.done)
 	return b
@@ -218,6 +237,7 @@ func (b *Batch) Done() <-chan struct{} { return b.done }
 // Wait blocks until all operations are over and returns the error that Do would, or until ctx ends, whose cause it
 // returns then: the operations go on, and Cancel is what ends them.
 func (b *Batch) Wait(ctx context.Context) error {
+	mustContext(ctx)
 	select {
 	case <-b.done:
 		return b.err
@@ -266,9 +286,12 @@ func (r *Runner) Start(l *aiort.Loop, over func(error), ops ...*Op) error {
 		return ErrInFlight
 	}
 	if len(ops) == 0 {
-		return &Error{0, "", errNil}
+		return &Error{Err: errNil}
 	}
-	err := enlist(r.b, ops)
+	if over == nil {
+		return Refuse(&Error{Err: errNil}, ops...)
+	}
+	err := enlist(l, r.b, ops)
 	if err == nil {
 		r.ops, r.over = append(r.ops[:0], ops...), over
 		if err = l.SubmitBatchHere(r.b, r.end); err == nil {
@@ -280,5 +303,10 @@ func (r *Runner) Start(l *aiort.Loop, over func(error), ops ...*Op) error {
 	return Refuse(err, ops...)
 }
 
-// Cancel asks for the end of what Start has submitted and is not over. Any goroutine may call it after a Start.
-func (r *Runner) Cancel() { r.b.Cancel() }
+// Cancel asks for the end of what Start has submitted and is not over. Any goroutine may call it
+// after a Start; before one it does nothing.
+func (r *Runner) Cancel() {
+	if r.b != nil {
+		r.b.Cancel()
+	}
+}

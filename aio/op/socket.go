@@ -14,14 +14,14 @@ type Msg = backends.Msg
 // also on a non-blocking socket, but for MSG_DONTWAIT: EAGAIN. With MSG_WAITALL it goes on until p is full. Errors:
 // EBADF, ECONNREFUSED, ECONNRESET, ENOTCONN, ENOTSOCK, ETIMEDOUT. Linux 5.6.
 func Recv(fd int, p []byte, flags int) *Op {
-	return of(backends.Op{Code: backends.OpRecv, FD: fd, Buf: p, Flags: uint32(flags)})
+	return of32(backends.Op{Code: backends.OpRecv, FD: fd, Buf: p}, flags)
 }
 
 // Send is send(2) with flags MSG_*. N is the number of bytes, which may be less than len(p), but with MSG_WAITALL only if
 // it failed or was cancelled on the way. It never raises SIGPIPE. Errors: EBADF, ECONNRESET, EMSGSIZE, ENOBUFS, ENOTCONN,
 // ENOTSOCK, EPIPE. Linux 5.6.
 func Send(fd int, p []byte, flags int) *Op {
-	return of(backends.Op{Code: backends.OpSend, FD: fd, Buf: p, Flags: uint32(flags)})
+	return of32(backends.Op{Code: backends.OpSend, FD: fd, Buf: p}, flags)
 }
 
 // SendZC is Send that does not copy p where the kernel and the socket can do without: it is over when the kernel has let
@@ -29,30 +29,32 @@ func Send(fd int, p []byte, flags int) *Op {
 // Where the socket is of a kind that has no such send (unix sockets), where the ring lacks it, and on other backends, it is
 // Send. Linux 6.0.
 func SendZC(fd int, p []byte, flags int) *Op {
-	return of(backends.Op{Code: backends.OpSendZC, FD: fd, Buf: p, Flags: uint32(flags)})
+	return of32(backends.Op{Code: backends.OpSendZC, FD: fd, Buf: p}, flags)
 }
 
-// RecvMsg is recvmsg(2) with flags MSG_*. It cuts m.Control to what arrived and sets m.Addr.Len and m.Flags: whoever
-// uses m again restores m.Control and m.Addr.Len first. Errors as of Recv. Linux 5.3.
+// RecvMsg is recvmsg(2) with flags MSG_*. It cuts m.Control to what arrived and sets m.Addr.Len and
+// m.Flags: to use m again, restore m.Control and m.Addr.Len first. Errors as of Recv, and
+// EMSGSIZE, with nothing submitted, if more than 1024 of m.Bufs are not empty. Linux 5.3.
 func RecvMsg(fd int, m *Msg, flags int) *Op {
-	return of(backends.Op{Code: backends.OpRecvMsg, FD: fd, Msg: m, Flags: uint32(flags)})
+	return of32(backends.Op{Code: backends.OpRecvMsg, FD: fd, Msg: m}, flags)
 }
 
-// SendMsg is sendmsg(2) with flags MSG_*; it never raises SIGPIPE. Errors as of Send, and EINVAL, EISCONN, EPERM. Linux 5.3.
+// SendMsg is sendmsg(2) with flags MSG_*; it never raises SIGPIPE. Errors as of Send, EINVAL, EISCONN and
+// EPERM, and EMSGSIZE, with nothing submitted, if more than 1024 of m.Bufs are not empty. Linux 5.3.
 func SendMsg(fd int, m *Msg, flags int) *Op {
-	return of(backends.Op{Code: backends.OpSendMsg, FD: fd, Msg: m, Flags: uint32(flags)})
+	return of32(backends.Op{Code: backends.OpSendMsg, FD: fd, Msg: m}, flags)
 }
 
 // SendMsgZC is to SendMsg what SendZC is to Send. Linux 6.1.
 func SendMsgZC(fd int, m *Msg, flags int) *Op {
-	return of(backends.Op{Code: backends.OpSendMsgZC, FD: fd, Msg: m, Flags: uint32(flags)})
+	return of32(backends.Op{Code: backends.OpSendMsgZC, FD: fd, Msg: m}, flags)
 }
 
 // Accept is accept4(2) with flags SOCK_NONBLOCK; SOCK_CLOEXEC is added. N is the new descriptor; if a cancellation comes
 // too late it is there all the same, for the caller to close. Addr says who the peer is. Errors: EBADF, ECONNABORTED,
 // EINVAL (not listening), EMFILE, ENFILE, ENOTSOCK, EOPNOTSUPP. Linux 5.5.
 func Accept(fd int, flags int) *Op {
-	return of(backends.Op{Code: backends.OpAccept, FD: fd, Flags: uint32(flags) | cloexec, Addr: new(backends.Sockaddr)})
+	return of32(backends.Op{Code: backends.OpAccept, FD: fd, Flags: cloexec, Addr: new(backends.Sockaddr)}, flags)
 }
 
 // Addr is the peer's address of an Accept that succeeded, as a *net.TCPAddr or *net.UnixAddr; nil if it has none that
@@ -82,24 +84,24 @@ func addressed(code backends.Code, fd int, addr net.Addr) *Op {
 // Listen is listen(2) with room for backlog connections that wait to be accepted. Errors: EADDRINUSE, EBADF, ENOTSOCK,
 // EOPNOTSUPP. Linux 6.11; elsewhere the plain call.
 func Listen(fd int, backlog int) *Op {
-	return of(backends.Op{Code: backends.OpListen, FD: fd, Flags: uint32(backlog)})
+	return of32(backends.Op{Code: backends.OpListen, FD: fd}, backlog)
 }
 
 // Socket is socket(2): domain AF_*, kind SOCK_* with SOCK_NONBLOCK or not; SOCK_CLOEXEC is added. N is the new
 // descriptor. Errors: EACCES, EAFNOSUPPORT, EINVAL, EMFILE, ENFILE, EPROTONOSUPPORT. Linux 5.19; elsewhere the plain call.
 func Socket(domain, kind, protocol int) *Op {
-	return of(backends.Op{Code: backends.OpSocket, FD: domain, Flags: uint32(kind) | cloexec, Off: int64(protocol)})
+	return of32(backends.Op{Code: backends.OpSocket, FD: domain, Flags: cloexec, Off: int64(protocol)}, kind)
 }
 
 // Shutdown is shutdown(2) with SHUT_*. Errors: EBADF, EINVAL, ENOTCONN, ENOTSOCK. Linux 5.11.
 func Shutdown(fd int, how int) *Op {
-	return of(backends.Op{Code: backends.OpShutdown, FD: fd, Flags: uint32(how)})
+	return of32(backends.Op{Code: backends.OpShutdown, FD: fd}, how)
 }
 
 // Poll waits until one of events, POLLIN and so on, is there. N is the mask of those that are; POLLERR and POLLHUP count
 // always. Errors: EBADF. Linux 5.1.
 func Poll(fd int, events int) *Op {
-	return of(backends.Op{Code: backends.OpPoll, FD: fd, Flags: uint32(events)})
+	return of32(backends.Op{Code: backends.OpPoll, FD: fd}, events)
 }
 
 // WaitChild waits until the process of pidfd, a child, has ended, and reaps it; Child tells how it ended. What os.Process
@@ -114,7 +116,7 @@ const (
 // Waitid is waitid(2) with idType P_* and options W*. With anything but P_PIDFD it holds a thread while it waits, and
 // cannot be cancelled, where the ring lacks it. Errors: ECHILD, EINVAL. Linux 6.7.
 func Waitid(idType, id, options int) *Op {
-	return of(backends.Op{Code: backends.OpWaitid, FD: id, Flags: uint32(options), Args: &backends.Args{Off: int64(idType)}})
+	return of32(backends.Op{Code: backends.OpWaitid, FD: id, Args: &backends.Args{Off: int64(idType)}}, options)
 }
 
 // Child is how a process ended, or what else happened to it.

@@ -49,8 +49,9 @@ func testCancelPending(t *testing.T, env Env) {
 		}
 		sent := 0
 		for o := (*op)(nil); o == nil || o.res != canceled; {
-			if o = r.message(code, wr, 0, 100_000, 20_000); code == backends.OpWritev {
-				o.c.Bufs, o.c.Off, o.c.Msg = o.c.Msg.Bufs, backends.Stream, nil
+			o = r.message(code, wr, 0, 100_000, 20_000)
+			if o.c.Off = backends.Stream; code == backends.OpWritev {
+				o.c.Bufs, o.c.Msg = o.c.Msg.Bufs, nil
 				fill(o.c.Bufs, sent)
 			} else if code == backends.OpSendMsg {
 				fill(o.c.Msg.Bufs, sent)

@@ -67,6 +67,10 @@ type (
 	childEnv interface {
 		Child(t testing.TB) (pidfd int, end func())
 	}
+	// urgentEnv sends an urgent byte (MSG_OOB) through a connection by way of a Listener.
+	urgentEnv interface {
+		SendUrgent(t testing.TB, fd int)
+	}
 	// readableEnv waits up to d until fd is readable.
 	readableEnv interface {
 		Readable(t testing.TB, fd int, d time.Duration) bool
@@ -76,6 +80,7 @@ type (
 // Flags of operations, as they are on Linux, which is also what package sim understands.
 const (
 	pollIn  = 0x1
+	pollPri = 0x2
 	pollOut = 0x4
 	pollErr = 0x8
 	pollHup = 0x10

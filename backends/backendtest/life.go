@@ -1,6 +1,7 @@
 package backendtest
 
 import (
+	"math"
 	"runtime"
 	"sync"
 	"testing"
@@ -217,8 +218,14 @@ func testAlarm(t *testing.T, env Env) {
 	near := after(5 * time.Millisecond)
 	set(near)
 	expect(near)
-	set(after(-time.Second)) // is no error, nor does it disturb the next
-	near = after(5 * time.Millisecond)
-	set(near)
-	expect(near)
+	// Times long past and far away are no errors, nor do they disturb the next.
+	for _, deadline := range []int64{
+		after(-time.Second), 0, -1, -int64(time.Hour), math.MinInt64,
+		after(100 * 365 * 24 * time.Hour), math.MaxInt64 - 1, math.MaxInt64,
+	} {
+		set(deadline)
+		near = after(5 * time.Millisecond)
+		set(near)
+		expect(near)
+	}
 }

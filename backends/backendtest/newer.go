@@ -139,9 +139,10 @@ func testSendZC(t *testing.T, env Env) {
 			r := newRig(t, env, 0, 0)
 			send := func(fd, off, n int) *op {
 				if code == backends.OpSendZC {
-					return r.from(code, fd, seq(off, n), 0, 0)
+					return r.from(code, fd, seq(off, n), backends.Stream, 0)
 				}
 				o := r.message(code, fd, 0, n/2, n-n/2)
+				o.c.Off = backends.Stream
 				fill(o.c.Msg.Bufs, off)
 				return o
 			}

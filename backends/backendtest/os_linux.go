@@ -40,6 +40,7 @@ var (
 	_ flagsEnv    = osEnv{}
 	_ modeEnv     = osEnv{}
 	_ readableEnv = osEnv{}
+	_ urgentEnv   = osEnv{}
 	_ dirEnv      = osEnv{}
 	_ fifoEnv     = osEnv{}
 	_ childEnv    = osEnv{}
@@ -105,6 +106,11 @@ func (osEnv) Socket(t testing.TB) int {
 	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, 0)
 	must(t, "socket", err)
 	return fd
+}
+
+func (osEnv) SendUrgent(t testing.TB, fd int) {
+	t.Helper()
+	must(t, "send", unix.Sendto(fd, []byte("!"), unix.MSG_OOB, nil))
 }
 
 func (osEnv) CloseFD(t testing.TB, fd int) {

@@ -54,6 +54,8 @@ func Run(t *testing.T, env Env) {
 		{"Close", testClose},
 		{"ClosePending", testClosePending},
 		{"PollMasks", testPollMasks},
+		{"PollHalfClosed", testPollHalfClosed},
+		{"PollUrgent", testPollUrgent},
 
 		{"MakeSocket", testMakeSocket},
 		{"BindListen", testBindListen},
@@ -81,9 +83,11 @@ func Run(t *testing.T, env Env) {
 		{"CancelPartial", testCancelPartial},
 
 		{"MultiPoll", testMultiPoll},
+		{"MultiPollHalfClosed", testMultiPollHalfClosed},
 		{"MultiAccept", testMultiAccept},
 		{"Overflow", testOverflow},
 		{"OverflowMultiPoll", testOverflowMultiPoll},
+		{"OverflowPollHalfClosed", testOverflowPollHalfClosed},
 		{"OverflowMultiAccept", testOverflowMultiAccept},
 
 		{"Deadline", testDeadline},
@@ -98,6 +102,7 @@ func Run(t *testing.T, env Env) {
 		{"GarbageCollection", testGarbageCollection},
 		{"CloseThenWake", testCloseThenWake},
 		{"PollFD", testPollFD},
+		{"PollFDHalfClosed", testPollFDHalfClosed},
 		{"Alarm", testAlarm},
 	} {
 		ran := false

@@ -1,6 +1,16 @@
 package epoll
 
-import "golang.org/x/sys/unix"
+import (
+	"math"
+
+	"golang.org/x/sys/unix"
+)
+
+// latestAlarm is the last time that timerfd_settime(2) takes in the form that x/sys has. On 32-bit systems its seconds
+// have 32 bits, so a later one is 68 years after the start of the machine. An alarm that is early is set again.
+const latestAlarm = min(math.MaxInt, math.MaxInt64/second) * second
+
+const second = 1_000_000_000
 
 // alarm is a timerfd in the epoll instance, which makes that readable at a time. It is never read: it is registered
 // edge-triggered, and setting it anew resets it.
@@ -22,7 +32,7 @@ func (a *alarm) want(deadline, now int64) {
 	if due != 0 && due <= deadline && (due == deadline || due > now) {
 		return
 	}
-	a.next = max(deadline, 1) // 0 would disarm it
+	a.next = min(max(deadline, 1), latestAlarm) // 0 would disarm it
 }
 
 // apply makes the system call, if one is needed.

@@ -13,6 +13,7 @@ type entry struct {
 	state state
 	began uint64 // the turn in which it began to wait, or to stand in line
 	done  int    // see backends.Try
+	vain  uint8  // events after which it had to go on waiting
 	ready bool   // the pool has it though it can be waited for: it is ready
 	res   int32  // what the pool brought
 
@@ -77,7 +78,7 @@ func (b *Backend) take(c *backends.Completion) *entry {
 		b.entries[chunk] = new([chunkLen]entry)
 	}
 	e := &b.entries[chunk][i]
-	e.c, e.id, e.state, e.began, e.done, e.ready, e.d = c, c.ID, waiting, b.turn, 0, false, nil
+	e.c, e.id, e.state, e.began, e.done, e.vain, e.ready, e.d = c, c.ID, waiting, b.turn, 0, 0, false, nil
 	return e
 }
 

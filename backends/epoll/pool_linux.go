@@ -5,6 +5,7 @@ import (
 	"sync/atomic"
 
 	"github.com/weirgo/weir/backends"
+	"github.com/weirgo/weir/internal/bubble"
 )
 
 // pool does operations with calls that may block, in the order in which they come, on at most max goroutines at a
@@ -66,7 +67,7 @@ func (p *pool) run(e *entry) {
 	p.todo.push(e)
 	if p.running < p.max {
 		p.running++
-		go p.serve()
+		bubble.Go(p.serve)
 	}
 }
 

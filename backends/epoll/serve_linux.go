@@ -74,7 +74,7 @@ func (b *Backend) cached(e *entry) bool {
 	if op.Code != backends.OpRead && op.Code != backends.OpReadv || op.Flags != 0 || op.Off < 0 {
 		return false
 	}
-	n := size(op)
+	n := op.Size()
 	if n == 0 || n > maxCached {
 		return false
 	}
@@ -90,23 +90,10 @@ func (b *Backend) cached(e *entry) bool {
 	return true
 }
 
-// size is the number of bytes that op is about.
-func size(op *backends.Op) int {
-	n := len(op.Buf)
-	bufs := op.Bufs
-	if op.Msg != nil {
-		bufs = op.Msg.Bufs
-	}
-	for _, buf := range bufs {
-		n += min(len(buf), backends.MaxTransfer)
-	}
-	return min(n, backends.MaxTransfer)
-}
-
 // impatient reports whether op is done at once, whatever comes of it.
 func impatient(op *backends.Op) bool {
 	if isStream(op) {
-		return op.Flags&unix.RWF_NOWAIT != 0 || size(op) == 0
+		return op.Size() == 0
 	}
 	return isMessage(op) && op.Flags&unix.MSG_DONTWAIT != 0
 }
@@ -239,7 +226,7 @@ func (b *Backend) attempt(e *entry) verdict {
 				e.done = 1
 			}
 			return stays
-		case res > 0 && wantsAll(op) && e.done+int(res) < size(op) && isOrdered(op.FD):
+		case res > 0 && wantsAll(op) && e.done+int(res) < op.Size() && isOrdered(op.FD):
 			e.done += int(res)
 			continue
 		case res >= 0 && op.Multi && op.Code == backends.OpAccept:
@@ -313,6 +300,10 @@ func (b *Backend) servePolls(d *desc, events uint32) (helped bool) {
 // the rest.
 const maxAccepts = 32
 
+// maxVain is after how many events in vain a send is given back to the Loop, which pauses. A datagram for
+// a receiver that is full makes an event itself each time it is tried in vain.
+const maxVain = 4
+
 // serveWay tries what waits in one direction, from the first to one that has to go on waiting.
 func (b *Backend) serveWay(d *desc, w way) (helped bool) {
 	q := &d.wait[w]
@@ -320,7 +311,10 @@ func (b *Backend) serveWay(d *desc, w way) (helped bool) {
 		e := q.head
 		switch b.attempt(e) {
 		case stays:
-			return helped
+			if e.vain++; w != wayOut || !isMessage(&e.c.Op) || e.vain < maxVain {
+				return helped
+			}
+			b.finish(e, again)
 		case blocks:
 			e.ready = true
 			b.offload(e)

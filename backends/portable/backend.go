@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/weirgo/weir/backends"
+	"github.com/weirgo/weir/internal/bubble"
 )
 
 // Name is the name by which Options select this backend.
@@ -27,7 +28,7 @@ type Config struct {
 // Backend is a backends.Backend of goroutines. See the package comment.
 type Backend struct {
 	entries int
-	start   time.Time
+	start   time.Time // where there is no sys.Monotonic
 
 	// The owner's: who calls Submit, Cancel and Poll.
 	queue   []*backends.Completion
@@ -79,8 +80,8 @@ func (b *Backend) Name() string { return Name }
 // Detail says what operations on descriptors run on.
 func (b *Backend) Detail() string { return engineDetail }
 
-// Now is the time since Open. Any goroutine may call it.
-func (b *Backend) Now() int64 { return int64(time.Since(b.start)) }
+// Now is a real time, in bubbles of testing/synctest, too. Any goroutine may call it.
+func (b *Backend) Now() int64 { return now(b.start) }
 
 // Bind has nothing to do.
 func (b *Backend) Bind(bool) error { return nil }
@@ -123,11 +124,11 @@ func (b *Backend) block(deadline int64) bool {
 		<-b.news
 		return true
 	}
-	d := deadline - b.Now()
+	d := max(deadline, 0) - b.Now() // which does not overflow
 	if d <= 0 {
 		return false
 	}
-	b.timer.Reset(time.Duration(d))
+	bubble.Reset(b.timer, time.Duration(d))
 	select {
 	case <-b.news:
 		b.timer.Stop()

@@ -6,9 +6,9 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/weirgo/weir/internal/sys"
-
 	"github.com/weirgo/weir/backends"
+	"github.com/weirgo/weir/internal/bubble"
+	"github.com/weirgo/weir/internal/sys"
 )
 
 // bell makes an eventfd readable while there are events, for the scheduler drive. The zero bell is silent. Its
@@ -98,6 +98,6 @@ func (p pollable) Alarm(deadline int64) bool {
 		return true
 	}
 	l.alarm = deadline
-	l.timer.Reset(time.Duration(deadline - now))
+	bubble.Reset(l.timer, time.Duration(deadline-now))
 	return true
 }

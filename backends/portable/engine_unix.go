@@ -9,6 +9,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/weirgo/weir/backends"
+	"github.com/weirgo/weir/internal/bubble"
 	"github.com/weirgo/weir/internal/sys"
 )
 
@@ -171,7 +172,10 @@ func (e *engine) flush() {
 	}
 	if !e.running {
 		e.running = true
-		e.wg.Go(e.poller.run)
+		bubble.GoIn(&e.wg, func() {
+			defer e.wg.Done()
+			e.poller.run()
+		})
 	}
 	e.kick()
 }

@@ -32,11 +32,11 @@ func readiness(op *backends.Op) uint32 {
 	case backends.OpPoll:
 		return op.Flags | unix.POLLERR | unix.POLLHUP
 	case backends.OpRead, backends.OpReadv:
-		if op.Off == backends.Stream {
+		if op.Off == backends.Stream && op.Flags == 0 {
 			return unix.POLLIN
 		}
 	case backends.OpWrite, backends.OpWritev:
-		if op.Off == backends.Stream {
+		if op.Off == backends.Stream && op.Flags == 0 {
 			return unix.POLLOUT
 		}
 	}
@@ -115,6 +115,9 @@ func call(op *backends.Op, done, flags int) int32 {
 }
 
 func once(op *backends.Op, done, flags int) int32 {
+	if op.Code.TakesStorageFlags() && op.Flags != 0 {
+		return -int32(unix.EOPNOTSUPP)
+	}
 	switch op.Code {
 	case backends.OpRead:
 		return read(op.FD, cut(op.Buf), op.Off)

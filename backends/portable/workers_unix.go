@@ -2,7 +2,11 @@
 
 package portable
 
-import "golang.org/x/sys/unix"
+import (
+	"golang.org/x/sys/unix"
+
+	"github.com/weirgo/weir/internal/bubble"
+)
 
 // workers are goroutines that make system calls which block. At most max run; one that finds nothing to do ends.
 // Guarded by the Backend's mu.
@@ -20,8 +24,7 @@ func (e *engine) toWorker(r *record) {
 	w.queue.push(r)
 	if w.running < w.max {
 		w.running++
-		e.wg.Add(1)
-		go w.work()
+		bubble.GoIn(&e.wg, w.work)
 	}
 }
 

@@ -62,7 +62,7 @@ func (e *env) Descriptors() []string {
 // EINTR, EAGAIN and errors out of nowhere would only make it say so.
 func allowed(seed uint64) sim.Faults {
 	f := sim.Swarm(seed)
-	f.EINTR, f.EAGAIN, f.Error, f.UnaskedCancel, f.Stale, f.Duplicate = 0, 0, 0, 0, 0, 0
+	f.EINTR, f.EAGAIN, f.Error, f.UnaskedCancel, f.Stale, f.Duplicate, f.LostCancel = 0, 0, 0, 0, 0, 0, 0
 	return f
 }
 

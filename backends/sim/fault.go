@@ -40,6 +40,9 @@ type Faults struct {
 	// Breaches of the contract, which a loop should survive all the same. The conformance suite runs without.
 	Stale     float64 // an event arrives for an ID that is not in flight
 	Duplicate float64 // a terminal event arrives twice
+
+	// LostCancel: a cancel that finds its operation has no effect, as if a worker had been interrupted at the wrong moment.
+	LostCancel float64
 }
 
 // Swarm draws the probabilities from seed. About half of them are 0, so that over many seeds each fault is seen

@@ -10,6 +10,9 @@ import (
 // has to wait for something to happen to its file.
 func (s *Sim) perform(r *req) (int32, bool) {
 	f := r.f
+	if r.op.Code.TakesStorageFlags() && r.op.Flags != 0 {
+		return fail(syscall.EOPNOTSUPP), true
+	}
 	switch r.op.Code {
 	case backends.OpNop:
 		return 0, true

@@ -150,6 +150,8 @@ func (s *Sim) cancel(id backends.ID) {
 		s.note("cancel", id, "not found", 0, false)
 	case r.f != nil && r.f.kind == regular:
 		s.note("cancel", id, "cannot be stopped", 0, false)
+	case s.chance(s.cfg.Faults.LostCancel):
+		s.note("cancel", id, "lost", 0, false)
 	case s.chance(s.cfg.Faults.LateSuccess):
 		s.note("cancel", id, "found, stops later", 0, false)
 		s.schedule(r, s.delay(), func(r *req) {

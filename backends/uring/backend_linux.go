@@ -6,6 +6,9 @@ import (
 	"runtime"
 	"sync/atomic"
 	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/weirgo/weir/backends"
 	"github.com/weirgo/weir/internal/backoff"
@@ -14,16 +17,16 @@ import (
 
 // Backend is a backends.Backend on one ring.
 type Backend struct {
-	cfg    Config
-	ring   *ring
-	rung   string
-	thread bool
+	cfg  Config
+	ring *ring
+	rung string
 
 	pollFirst bool // the kernel knows IORING_RECVSEND_POLL_FIRST
 
 	scratch []*scratch // by slot
 	lengthy bool       // what is queued may take the kernel a while to submit
 	lacks   [backends.NumCodes]bool
+	polls   polls
 	regions []*backends.Region // by index, what the ring's table of buffers holds; nil: it has none
 	files   []*backends.File   // and its table of files
 
@@ -33,12 +36,6 @@ type Backend struct {
 	// that saves giving the processor up and getting it back, which costs several times the system call.
 	glance backoff.Backoff
 
-	alarm   int64 // deadline of the timeout in the ring, 0: none
-	alarmID uint32
-	alarmTS sys.Timespec
-
-	moved bool // deadlines are given to the kernel as times from now: see sys.MovedClock
-
 	counters struct {
 		others, enters, sqes, cqes, overflows, rearms atomic.Uint64 // others: system calls besides enters
 	}
@@ -46,7 +43,6 @@ type Backend struct {
 
 var (
 	_ backends.Backend       = (*Backend)(nil)
-	_ backends.Pollable      = (*Backend)(nil)
 	_ backends.Registrar     = (*Backend)(nil)
 	_ backends.FileRegistrar = (*Backend)(nil)
 	_ backends.Announcer     = (*Backend)(nil)
@@ -60,7 +56,6 @@ const erestartsys, erestartBlock = 512, 516
 const (
 	slotWake = backends.MaxSlots + iota
 	slotCancel
-	slotAlarm
 	slotProbe
 )
 
@@ -75,9 +70,6 @@ func (b *Backend) Detail() string { return b.rung }
 
 // Features names what the kernel says it has beyond the first io_uring (IORING_FEAT_*).
 func (b *Backend) Features() []string { return featureNames(b.ring.Features()) }
-
-// PollFD is the ring's descriptor: it is readable while completions wait.
-func (b *Backend) PollFD() int { return b.ring.FD() }
 
 // Open sets a ring up: it tries the newest flags first and drops some on EINVAL. The error names what stood in
 // the way and, where there is one, the remedy.
@@ -112,8 +104,8 @@ func Open(cfg Config) (*Backend, error) {
 		return nil, fmt.Errorf("io_uring: this kernel lacks features %#x that weir needs (Linux 5.13): %w", missing, errors.ErrUnsupported)
 	}
 	r.Hide(cfg.Hide)
-	b := &Backend{cfg: cfg, ring: r, rung: name, thread: cfg.Thread, moved: sys.MovedClock()}
-	if b.moved {
+	b := &Backend{cfg: cfg, ring: r, rung: name}
+	if sys.MovedClock() {
 		r.Hide(sys.FeatMinTimeout) // and with it absolute deadlines of waits
 	}
 	b.pollFirst = r.Flags()&(sys.SetupCoopTaskrun|sys.SetupSingleIssuer) != 0 // which are as old, or younger
@@ -125,11 +117,12 @@ func Open(cfg Config) (*Backend, error) {
 	return b, nil
 }
 
-// Bind enables the ring, on a thread loop for the calling thread alone, and checks that it works, since set-up can
-// succeed where a filter denies entering, or what no loop can do without.
+// Bind enables the ring for the calling thread alone, and checks that it works: set-up can succeed
+// where a filter denies entering, or what no loop can do without. With thread false it fails with
+// errors.ErrUnsupported, and changes nothing.
 func (b *Backend) Bind(thread bool) error {
-	if thread != b.thread {
-		return errors.New("uring: Bind does not match Config.Thread")
+	if !thread {
+		return fmt.Errorf("io_uring: a ring needs a thread of its own: %w", errors.ErrUnsupported)
 	}
 	if len(b.cfg.Deny) > 0 || b.cfg.DenyFlags != 0 || b.cfg.DenyTables {
 		if err := b.deny(); err != nil {
@@ -151,6 +144,9 @@ func (b *Backend) Bind(thread bool) error {
 
 // Submit encodes operations until the queue is full.
 func (b *Backend) Submit(batch []*backends.Completion) int {
+	if !b.tend() {
+		return 0
+	}
 	for i, c := range batch {
 		e := b.sqe()
 		if e == nil {
@@ -171,53 +167,29 @@ func (b *Backend) sqe() *sys.SQE {
 
 // Cancel queues an ASYNC_CANCEL for the operation with exactly this user data.
 func (b *Backend) Cancel(id backends.ID) bool {
+	if !b.tend() {
+		return false
+	}
 	e := b.sqe()
 	if e == nil {
 		return false
 	}
 	encodeCancel(e, uint64(id), slotCancel)
+	if o := b.polls.find(id); o != nil {
+		o.cancelled = id
+	}
 	return true
 }
-
-// Alarm queues a TIMEOUT, or moves the one that is set.
-func (b *Backend) Alarm(deadline int64) bool {
-	if b.alarm != 0 && b.alarm <= deadline {
-		if b.alarm == deadline || b.alarm > b.Now() {
-			return true
-		}
-		b.alarm = 0 // it has gone off, or is about to, and Poll has not seen it yet
-	}
-	e := b.sqe()
-	if e == nil {
-		return false
-	}
-	b.alarmTS = sys.Timespec{Sec: deadline / 1e9, Nsec: deadline % 1e9}
-	if b.alarm == 0 {
-		b.alarmID++
-		encodeTimeout(e, &b.alarmTS, b.alarmUserData())
-	} else {
-		encodeTimeoutUpdate(e, &b.alarmTS, b.alarmUserData(), slotCancel)
-	}
-	if b.moved {
-		left := max(deadline-b.Now(), 0)
-		b.alarmTS = sys.Timespec{Sec: left / 1e9, Nsec: left % 1e9}
-		e.OpFlags &^= sys.TimeoutAbs
-	}
-	b.alarm = deadline
-	return true
-}
-
-func (b *Backend) alarmUserData() uint64 { return uint64(backends.MakeID(slotAlarm, b.alarmID)) }
 
 // Pending reports whether another Poll would do something: entries are queued, or completions are ready or known
 // to the kernel. It makes no system call.
 func (b *Backend) Pending() bool {
-	return b.ring.Queued() != 0 || b.ring.CQReady() != 0 || b.ring.SQFlags()&(sys.SQTaskrun|sys.SQCQOverflow) != 0
+	return b.ring.Queued() != 0 || len(b.polls.chores) > 0 || b.ring.CQReady() != 0 || b.ring.SQFlags()&(sys.SQTaskrun|sys.SQCQOverflow) != 0
 }
 
 // News looks at what the kernel and the program share.
 func (b *Backend) News() bool {
-	return b.ring.CQReady() != 0 || b.thread && (b.ring.SQFlags()&sys.SQTaskrun != 0 || b.wake.state.CompareAndSwap(called, idle))
+	return b.ring.CQReady() != 0 || b.ring.SQFlags()&sys.SQTaskrun != 0 || b.wake.state.CompareAndSwap(called, idle)
 }
 
 // Poll enters the ring once, unless there is nothing to hand over and events are ready anyway. Before it blocks it may
@@ -227,7 +199,7 @@ func (b *Backend) Poll(dst []backends.Event, deadline int64) (int, error) {
 	if flags&sys.SQCQOverflow != 0 {
 		b.counters.overflows.Add(1)
 	}
-	ready := b.ring.CQReady() != 0
+	ready := !b.tend() || b.ring.CQReady() != 0
 	// The flag TASKRUN does not keep Poll from waiting: it can stay set with nothing behind it, and a wait begins with
 	// running what there is.
 	wait := deadline != backends.NoWait && !ready && flags&sys.SQCQOverflow == 0 && b.armWake()
@@ -266,7 +238,11 @@ func (b *Backend) submit(wait bool, deadline int64) error {
 	case 0:
 	case syscall.EBUSY: // the completion queue is full: reap first
 	case syscall.EAGAIN, syscall.ENOMEM: // the kernel has no memory for requests now: they stay queued
-		runtime.Gosched()
+		if wait { // there is nothing to do but to try again
+			time.Sleep(time.Millisecond)
+		} else {
+			runtime.Gosched()
+		}
 	default:
 		return fmt.Errorf("io_uring_enter: %w", errno)
 	}
@@ -302,6 +278,14 @@ func (b *Backend) reap(dst []backends.Event) int {
 				}
 				res = b.scratch[slot].writeBack(id, res)
 			}
+			if res&unix.POLLRDHUP != 0 || len(b.polls.watch) > 0 {
+				if o := b.polls.find(id); o != nil {
+					var news bool
+					if res, more, news = b.polls.judge(o, res, more); !news {
+						continue
+					}
+				}
+			}
 			if res <= -erestartsys && res >= -erestartBlock {
 				res = -int32(syscall.EINTR)
 			}
@@ -323,10 +307,6 @@ func (b *Backend) internal(id backends.ID, more bool) {
 	switch id.Slot() {
 	case slotWake:
 		b.wake.armed = more
-	case slotAlarm:
-		if id.Gen() == b.alarmID {
-			b.alarm = 0
-		}
 	case slotCancel, slotProbe: // the operation's own completion tells what became of it
 	}
 }

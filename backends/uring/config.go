@@ -13,9 +13,6 @@ type Config struct {
 	// CQEntries is the size of the completion queue; 0 means 8 times Entries. It is at least Entries and at most
 	// 65536. More completions than that do not get lost, but they end multishot operations and cost system calls.
 	CQEntries uint32
-	// Thread makes a ring for one thread, the one that calls Bind; without it any thread may use the ring, one
-	// at a time.
-	Thread bool
 	// Workers bounds the kernel's worker threads for operations that cannot be polled, of each of its two kinds
 	// (Linux 5.15); 0 means 64. The kernel counts them for each thread that submits, and a thread that has used
 	// another ring before keeps the bound of the first.

@@ -40,39 +40,27 @@ func skipOrFail(t testing.TB, err error) {
 	}
 }
 
-// kinds are the two kinds of rings.
-var kinds = []struct {
-	name   string
-	thread bool
-}{{"Thread", true}, {"Shared", false}}
-
-// Every rung of both ladders passes the suite.
+// Every rung of the ladder passes the suite.
 func TestConformance(t *testing.T) {
 	newRig(t, Config{}) // or skip
-	for _, kind := range kinds {
-		for rung := range Rungs(Config{Thread: kind.thread}) {
-			cfg := Config{Thread: kind.thread, Rung: rung}
-			b := openOrSkip(t, cfg)
-			flags, detail := b.ring.Flags(), b.Detail()
-			b.Close()
-			want := ladder(cfg)[rung]
-			if RingImplementation == "giouring" && want&sys.SetupNoSQArray != 0 {
-				continue // the next rung is what it uses
-			}
-			t.Run(fmt.Sprintf("%s%d", kind.name, rung), func(t *testing.T) {
-				t.Logf("%s ring, %s", RingImplementation, detail)
-				if flags&^always != want {
-					t.Skipf("this kernel does not know %s: it falls to a lower rung", flagNames(want))
-				}
-				if detail != flagNames(want) {
-					t.Errorf("Detail = %q, want %q", detail, flagNames(want))
-				}
-				backendtest.Run(t, backendtest.OS(kind.thread, func(t testing.TB, entries, cqEntries int) backends.Backend {
-					cfg := cfg
-					cfg.Entries, cfg.CQEntries = uint32(entries), uint32(cqEntries)
-					return openOrSkip(t, cfg)
-				}))
-			})
+	for rung, want := range ladder {
+		b := openOrSkip(t, Config{Rung: rung})
+		flags, detail := b.ring.Flags(), b.Detail()
+		b.Close()
+		if RingImplementation == "giouring" && want&sys.SetupNoSQArray != 0 {
+			continue // the next rung is what it uses
 		}
+		t.Run(fmt.Sprintf("Rung%d", rung), func(t *testing.T) {
+			t.Logf("%s ring, %s", RingImplementation, detail)
+			if flags&^always != want {
+				t.Skipf("this kernel does not know %s: it falls to a lower rung", flagNames(want))
+			}
+			if detail != flagNames(want) {
+				t.Errorf("Detail = %q, want %q", detail, flagNames(want))
+			}
+			backendtest.Run(t, backendtest.OS(true, func(t testing.TB, entries, cqEntries int) backends.Backend {
+				return openOrSkip(t, Config{Rung: rung, Entries: uint32(entries), CQEntries: uint32(cqEntries)})
+			}))
+		})
 	}
 }

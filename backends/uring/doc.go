@@ -5,6 +5,9 @@
 // event, and iovecs and message headers through this package's scratch table, which is indexed by the same slot
 // and reused only by the slot's next operation. Nothing here is on a stack.
 //
+// A ring is for one thread, the one that calls Bind: the kernel finishes what a thread has submitted
+// on that thread.
+//
 // It uses the plain subset of io_uring: no SQPOLL, no IOPOLL, no registered files or buffers, no kernel links, no
 // CQE_SKIP, no personalities.
 package uring

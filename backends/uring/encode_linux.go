@@ -46,14 +46,14 @@ func (b *Backend) encode(e *sys.SQE, c *backends.Completion) {
 		}
 		setBuf(e, op.Buf)
 	case backends.OpSend:
-		e.Opcode, e.OpFlags = sys.OpSend, op.Flags|unix.MSG_NOSIGNAL
+		e.Opcode, e.OpFlags = sys.OpSend, sendFlags(op)
 		setBuf(e, op.Buf)
 	case backends.OpRecvMsg, backends.OpSendMsg:
 		s := b.scratchFor(c)
 		s.setMsg(op)
 		e.Opcode, e.OpFlags = sys.OpRecvmsg, op.Flags
 		if op.Code == backends.OpSendMsg {
-			e.Opcode, e.OpFlags = sys.OpSendmsg, op.Flags|unix.MSG_NOSIGNAL
+			e.Opcode, e.OpFlags = sys.OpSendmsg, sendFlags(op)
 		}
 		e.Addr, e.Len = uint64(uintptr(unsafe.Pointer(&s.msg))), 1
 	case backends.OpAccept:
@@ -69,7 +69,7 @@ func (b *Backend) encode(e *sys.SQE, c *backends.Completion) {
 		e.Opcode, e.Off = sys.OpConnect, uint64(op.Addr.Len)
 		e.Addr = uint64(uintptr(unsafe.Pointer(&op.Addr.Data)))
 	case backends.OpPoll:
-		e.Opcode, e.OpFlags = sys.OpPollAdd, pollMask(op.Flags)
+		e.Opcode, e.OpFlags = sys.OpPollAdd, pollMask(b.polls.note(c))
 		if op.Multi {
 			e.Len = sys.PollAddMulti
 		}
@@ -87,6 +87,23 @@ func (b *Backend) encode(e *sys.SQE, c *backends.Completion) {
 	if op.Args != nil {
 		b.fixFile(e, op)
 	}
+}
+
+// sendFlags are the flags of a send. A packet must not wait in the kernel: it takes the bytes out of the iterator before it
+// knows whether there is room for them, and what it sends when there is room is the rest, an empty packet as a rule. So a
+// send of what may be a packet ends with EAGAIN, and the loop waits. With MSG_WAITALL, which means to go on until all of a
+// stream is sent, the loop cannot tell, and the kernel is asked.
+func sendFlags(op *backends.Op) uint32 {
+	flags := op.Flags | unix.MSG_NOSIGNAL
+	if op.Off == backends.Stream {
+		return flags
+	}
+	if flags&unix.MSG_WAITALL != 0 {
+		if t, err := unix.GetsockoptInt(op.FD, unix.SOL_SOCKET, unix.SO_TYPE); err == nil && t == unix.SOCK_STREAM {
+			return flags
+		}
+	}
+	return flags | unix.MSG_DONTWAIT
 }
 
 // lengthy reports whether submitting an operation can take long, because it may be about a file: the kernel copies
@@ -135,17 +152,6 @@ func pollMask(mask uint32) uint32 {
 
 func encodeCancel(e *sys.SQE, target, userData uint64) {
 	e.Opcode, e.Fd, e.Addr, e.UserData = sys.OpAsyncCancel, -1, target, userData
-}
-
-func encodeTimeout(e *sys.SQE, ts *sys.Timespec, userData uint64) {
-	e.Opcode, e.Fd, e.UserData = sys.OpTimeout, -1, userData
-	e.Addr, e.Len, e.OpFlags = uint64(uintptr(unsafe.Pointer(ts))), 1, sys.TimeoutAbs
-}
-
-func encodeTimeoutUpdate(e *sys.SQE, ts *sys.Timespec, target, userData uint64) {
-	e.Opcode, e.Fd, e.UserData = sys.OpTimeoutRemove, -1, userData
-	e.Addr, e.Off = target, uint64(uintptr(unsafe.Pointer(ts)))
-	e.OpFlags = sys.TimeoutUpdate | sys.TimeoutAbs
 }
 
 // scratch is what the kernel reads and writes beside the caller's memory: one slot's iovecs and message header.

@@ -34,14 +34,13 @@ type material struct {
 	bufs [][]byte
 	addr *backends.Sockaddr
 	msg  *backends.Msg
-	ts   *sys.Timespec
 	args *backends.Args
 }
 
 func newMaterial() *material {
 	m := &material{
 		b: new(Backend), buf: make([]byte, 1000), addr: &backends.Sockaddr{Len: 16},
-		bufs: [][]byte{make([]byte, 10), {}, make([]byte, 20)}, ts: new(sys.Timespec),
+		bufs: [][]byte{make([]byte, 10), {}, make([]byte, 20)},
 	}
 	m.msg = &backends.Msg{Bufs: m.bufs, Addr: m.addr, Control: make([]byte, 24)}
 	m.args = &backends.Args{
@@ -97,11 +96,11 @@ func encodings(m *material) []encoding {
 		{"recv", m.op(backends.Op{Code: backends.OpRecv, Buf: m.buf, Flags: unix.MSG_WAITALL}),
 			sys.SQE{Opcode: 27, Fd: fd, Addr: buf, Len: 1000, OpFlags: 0x100, UserData: id}},
 		{"send", m.op(backends.Op{Code: backends.OpSend, Buf: m.buf, Flags: unix.MSG_MORE}),
-			sys.SQE{Opcode: 26, Fd: fd, Addr: buf, Len: 1000, OpFlags: 0x8000 | 0x4000, UserData: id}},
+			sys.SQE{Opcode: 26, Fd: fd, Addr: buf, Len: 1000, OpFlags: 0x8000 | 0x4000 | 0x40, UserData: id}},
 		{"recvmsg", m.op(backends.Op{Code: backends.OpRecvMsg, Msg: m.msg, Flags: unix.MSG_PEEK}),
 			sys.SQE{Opcode: 10, Fd: fd, Addr: msg, Len: 1, OpFlags: 2, UserData: id}},
 		{"sendmsg", m.op(backends.Op{Code: backends.OpSendMsg, Msg: m.msg, Flags: unix.MSG_MORE}),
-			sys.SQE{Opcode: 9, Fd: fd, Addr: msg, Len: 1, OpFlags: 0x8000 | 0x4000, UserData: id}},
+			sys.SQE{Opcode: 9, Fd: fd, Addr: msg, Len: 1, OpFlags: 0x8000 | 0x4000 | 0x40, UserData: id}},
 		{"accept", m.op(backends.Op{Code: backends.OpAccept, Addr: m.addr, Flags: unix.SOCK_CLOEXEC}),
 			sys.SQE{Opcode: 13, Fd: fd, Off: nameLen, Addr: name, OpFlags: 0x80000, UserData: id}},
 		{"accept anonymous", m.op(backends.Op{Code: backends.OpAccept, Flags: unix.SOCK_NONBLOCK}),
@@ -124,10 +123,6 @@ func encodings(m *material) []encoding {
 			sys.SQE{Opcode: 6, Fd: fd, Len: 1, OpFlags: pollMask(1<<31 | 1), UserData: slotWake}},
 		{"cancel", func(e *sys.SQE) { encodeCancel(e, id, slotCancel) },
 			sys.SQE{Opcode: 14, Fd: -1, Addr: id, UserData: slotCancel}},
-		{"alarm", func(e *sys.SQE) { encodeTimeout(e, m.ts, 1<<32|slotAlarm) },
-			sys.SQE{Opcode: 11, Fd: -1, Addr: number(m.ts), Len: 1, OpFlags: 1, UserData: 1<<32 | slotAlarm}},
-		{"alarm update", func(e *sys.SQE) { encodeTimeoutUpdate(e, m.ts, 1<<32|slotAlarm, slotCancel) },
-			sys.SQE{Opcode: 12, Fd: -1, Off: number(m.ts), Addr: 1<<32 | slotAlarm, OpFlags: 2 | 1, UserData: slotCancel}},
 	}...)
 }
 

@@ -23,13 +23,13 @@ func (b *Backend) encodeMore(e *sys.SQE, c *backends.Completion) {
 		e.Opcode, e.Len = sys.OpListen, op.Flags
 	case backends.OpSendZC:
 		b.scratchFor(c).zeroCopy = true
-		e.Opcode, e.OpFlags = sys.OpSendZC, op.Flags|unix.MSG_NOSIGNAL
+		e.Opcode, e.OpFlags = sys.OpSendZC, sendFlags(op)
 		setBuf(e, op.Buf)
 	case backends.OpSendMsgZC:
 		s := b.scratchFor(c)
 		s.setMsg(op)
 		s.zeroCopy = true
-		e.Opcode, e.OpFlags = sys.OpSendmsgZC, op.Flags|unix.MSG_NOSIGNAL
+		e.Opcode, e.OpFlags = sys.OpSendmsgZC, sendFlags(op)
 		e.Addr, e.Len = address(&s.msg), 1
 
 	case backends.OpOpen:

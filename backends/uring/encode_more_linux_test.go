@@ -31,9 +31,9 @@ func moreEncodings(m *material) []encoding {
 		{"bind", op(backends.OpBind, 0, 0), sys.SQE{Opcode: 56, Fd: fd, Addr: addr, Off: 16, UserData: id}},
 		{"listen", op(backends.OpListen, 0, 128), sys.SQE{Opcode: 57, Fd: fd, Len: 128, UserData: id}},
 		{"send_zc", op(backends.OpSendZC, 0, unix.MSG_MORE),
-			sys.SQE{Opcode: 47, Fd: fd, Addr: buf, Len: 1000, OpFlags: 0x8000 | 0x4000, UserData: id}},
+			sys.SQE{Opcode: 47, Fd: fd, Addr: buf, Len: 1000, OpFlags: 0x8000 | 0x4000 | 0x40, UserData: id}},
 		{"sendmsg_zc", m.op(backends.Op{Code: backends.OpSendMsgZC, Msg: m.msg, Flags: unix.MSG_MORE}),
-			sys.SQE{Opcode: 48, Fd: fd, Addr: msg, Len: 1, OpFlags: 0x8000 | 0x4000, UserData: id}},
+			sys.SQE{Opcode: 48, Fd: fd, Addr: msg, Len: 1, OpFlags: 0x8000 | 0x4000 | 0x40, UserData: id}},
 
 		{"open", op(backends.OpOpen, 0, unix.O_CREAT|unix.O_CLOEXEC),
 			sys.SQE{Opcode: 18, Flags: 1 << 4, Fd: fd, Addr: path, Len: 0o640, OpFlags: unix.O_CREAT | 0x80000, UserData: id}},

@@ -15,40 +15,23 @@ const requiredFeatures = sys.FeatSingleMmap | sys.FeatNoDrop | sys.FeatSubmitSta
 
 const always = sys.SetupClamp | sys.SetupCQSize | sys.SetupRDisabled
 
-// The set-up ladders, newest flags first. EINVAL means a flag is unknown: the next rung has fewer.
-//
-// With COOP_TASKRUN on the rings that any thread may use a completion waits until the thread that submitted the operation
-// next enters the kernel, at the latest at its timer interrupt; without it that thread is interrupted for each one, which
-// costs an echo server about 5 % of its CPU. Those rings go without TASKRUN_FLAG: a thread that sees the flag cannot run
-// what another thread has to.
-var (
-	threadLadder = []uint32{
-		sys.SetupSingleIssuer | sys.SetupDeferTaskrun | sys.SetupCoopTaskrun | sys.SetupTaskrunFlag | sys.SetupSubmitAll | sys.SetupNoSQArray, // 6.6
-		sys.SetupSingleIssuer | sys.SetupDeferTaskrun | sys.SetupCoopTaskrun | sys.SetupTaskrunFlag | sys.SetupSubmitAll,                      // 6.1
-		sys.SetupCoopTaskrun | sys.SetupTaskrunFlag | sys.SetupSubmitAll,                                                                      // 5.19
-		0, // 5.13
-	}
-	sharedLadder = []uint32{
-		sys.SetupCoopTaskrun | sys.SetupSubmitAll | sys.SetupNoSQArray, // 6.6
-		sys.SetupCoopTaskrun | sys.SetupSubmitAll,                      // 5.19
-		0, // 5.13
-	}
+const (
+	coop   = sys.SetupCoopTaskrun | sys.SetupTaskrunFlag | sys.SetupSubmitAll
+	single = sys.SetupSingleIssuer | sys.SetupDeferTaskrun | coop
 )
 
-// Rungs is the number of rungs of the ladder that cfg climbs down.
-func Rungs(cfg Config) int { return len(ladder(cfg)) }
-
-func ladder(cfg Config) []uint32 {
-	if cfg.Thread {
-		return threadLadder
-	}
-	return sharedLadder
+// ladder has the set-ups, newest flags first. EINVAL means a flag is unknown: the next rung has
+// fewer.
+var ladder = []uint32{
+	single | sys.SetupNoSQArray, // 6.6
+	single,                      // 6.1
+	coop,                        // 5.19
+	0,                           // 5.13
 }
 
 // setUp makes the best ring of this size that the kernel knows.
 func setUp(cfg Config) (*ring, string, error) {
-	rungs := ladder(cfg)
-	return climb(rungs[min(cfg.Rung, len(rungs)-1):], func(flags uint32) (*ring, error) {
+	return climb(ladder[min(cfg.Rung, len(ladder)-1):], func(flags uint32) (*ring, error) {
 		return newRing(cfg.Entries, cfg.CQEntries, flags)
 	})
 }

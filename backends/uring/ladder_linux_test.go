@@ -61,27 +61,18 @@ func TestExplain(t *testing.T) {
 	}
 }
 
-// The ladders go down: each rung has fewer flags than the one above it, and those that need each other go together.
-func TestLadders(t *testing.T) {
-	for _, kind := range kinds {
-		l := ladder(Config{Thread: kind.thread})
-		if n := Rungs(Config{Thread: kind.thread}); n != len(l) || n < 2 {
-			t.Errorf("%s: %d rungs", kind.name, n)
+// The ladder goes down: each rung has fewer flags than the one above it.
+func TestLadder(t *testing.T) {
+	for i, flags := range ladder {
+		if i > 0 && (flags&^ladder[i-1] != 0 || flags == ladder[i-1]) {
+			t.Errorf("rung %d has %s, rung %d below it %s", i-1, flagNames(ladder[i-1]), i, flagNames(flags))
 		}
-		for i, flags := range l {
-			if i > 0 && (flags&^l[i-1] != 0 || flags == l[i-1]) {
-				t.Errorf("%s: rung %d has %s, rung %d below it %s", kind.name, i-1, flagNames(l[i-1]), i, flagNames(flags))
-			}
-			if flags&always != 0 || flags&(sys.SetupSQPoll|sys.SetupIOPoll) != 0 {
-				t.Errorf("%s: rung %d is %#x", kind.name, i, flags)
-			}
-			if !kind.thread && flags&(sys.SetupSingleIssuer|sys.SetupDeferTaskrun) != 0 {
-				t.Errorf("%s: rung %d, %s, is for one thread", kind.name, i, flagNames(flags))
-			}
+		if flags&always != 0 || flags&(sys.SetupSQPoll|sys.SetupIOPoll) != 0 {
+			t.Errorf("rung %d is %#x", i, flags)
 		}
-		if got := flagNames(l[len(l)-1]); got != "plain" {
-			t.Errorf("%s: the last rung is %s", kind.name, got)
-		}
+	}
+	if got := flagNames(ladder[len(ladder)-1]); got != "plain" {
+		t.Errorf("the last rung is %s", got)
 	}
 }
 
@@ -127,19 +118,16 @@ func TestClimb(t *testing.T) {
 	for _, errno := range []syscall.Errno{syscall.EPERM, syscall.EMFILE, syscall.EINVAL} {
 		t.Run(unix.ErrnoName(errno), func(t *testing.T) {
 			systest.Deny(t, systest.Rule{Call: unix.SYS_IO_URING_SETUP, Errno: errno, If: []systest.Arg{{N: 0, Value: 16}}})
-			for _, kind := range kinds {
-				b, err := Open(Config{Entries: 16, Thread: kind.thread})
-				if !errors.Is(err, errno) || b != nil {
-					t.Errorf("%s: Open: %v, want %v", kind.name, err, errno)
-				}
-				if b, err = Open(Config{Entries: 32, Thread: kind.thread, Rung: 99}); err != nil {
-					t.Errorf("%s: %v", kind.name, err)
-				} else {
-					if b.Detail() != "plain" {
-						t.Errorf("%s: a rung below the last is %s", kind.name, b.Detail())
-					}
-					b.Close()
-				}
+			b, err := Open(Config{Entries: 16})
+			if !errors.Is(err, errno) || b != nil {
+				t.Errorf("Open: %v, want %v", err, errno)
+			}
+			if b, err = Open(Config{Entries: 32, Rung: 99}); err != nil {
+				t.Fatal(err)
+			}
+			defer b.Close()
+			if b.Detail() != "plain" {
+				t.Errorf("a rung below the last is %s", b.Detail())
 			}
 		})
 	}
@@ -184,63 +172,63 @@ func TestFeatureNames(t *testing.T) {
 
 func TestSizes(t *testing.T) {
 	openOrSkip(t, Config{}).Close()
-	forKinds(t, func(t *testing.T, cfg Config) {
-		for _, tt := range []struct{ entries, cqEntries, sq, cq uint32 }{
-			{0, 0, 256, 2048},
-			{1, 0, 2, 16},
-			{1, 1, 2, 2},
-			{2, 0, 2, 16},
-			{3, 5, 4, 8},
-			{100, 100, 128, 128},
-			{64, 3, 64, 64},
-			{32768, 0, 32768, 65536},
-			{32769, 0, 32768, 65536},
-			{1 << 29, 1 << 29, 32768, 65536},
-			{1<<32 - 1, 1<<32 - 1, 32768, 65536},
-		} {
-			t.Run(fmt.Sprint(tt.entries, ",", tt.cqEntries), func(t *testing.T) {
-				cfg := cfg
-				cfg.Entries, cfg.CQEntries = tt.entries, tt.cqEntries
-				r := newRig(t, cfg)
-				if RingImplementation == "giouring" {
-					tt.cq = 2 * tt.sq
+	for _, tt := range []struct{ entries, cqEntries, sq, cq uint32 }{
+		{0, 0, 256, 2048},
+		{1, 0, 2, 16},
+		{1, 1, 2, 2},
+		{2, 0, 2, 16},
+		{3, 5, 4, 8},
+		{100, 100, 128, 128},
+		{64, 3, 64, 64},
+		{32768, 0, 32768, 65536},
+		{32769, 0, 32768, 65536},
+		{1 << 29, 1 << 29, 32768, 65536},
+		{1<<32 - 1, 1<<32 - 1, 32768, 65536},
+	} {
+		t.Run(fmt.Sprint(tt.entries, ",", tt.cqEntries), func(t *testing.T) {
+			r := newRig(t, Config{Entries: tt.entries, CQEntries: tt.cqEntries})
+			if RingImplementation == "giouring" {
+				tt.cq = 2 * tt.sq
+			}
+			if sq, cq := r.ring.SQEntries(), r.ring.CQEntries(); sq != tt.sq || cq != tt.cq {
+				t.Errorf("queues of %d and %d entries, want %d and %d", sq, cq, tt.sq, tt.cq)
+			}
+			for range 3 {
+				nops := r.nops(5)
+				for batch := nops; len(batch) > 0; {
+					batch = batch[r.Submit(batch):]
+					r.poll(backends.NoWait)
 				}
-				if sq, cq := r.ring.SQEntries(), r.ring.CQEntries(); sq != tt.sq || cq != tt.cq {
-					t.Errorf("queues of %d and %d entries, want %d and %d", sq, cq, tt.sq, tt.cq)
-				}
-				for range 3 {
-					nops := r.nops(5)
-					for batch := nops; len(batch) > 0; {
-						batch = batch[r.Submit(batch):]
-						r.poll(backends.NoWait)
-					}
-					r.want(0, nops...)
-					r.woken()
-				}
-			})
-		}
-	})
-}
-
-func TestBind(t *testing.T) {
-	runtime.LockOSThread()
-	defer runtime.UnlockOSThread()
-	for _, kind := range kinds {
-		b := openOrSkip(t, Config{Thread: kind.thread})
-		if err := b.Bind(!kind.thread); err == nil || !strings.Contains(err.Error(), "Config.Thread") {
-			t.Errorf("%s: Bind(%v): %v", kind.name, !kind.thread, err)
-		}
-		if err := b.Bind(kind.thread); err != nil {
-			t.Errorf("%s: Bind(%v): %v", kind.name, kind.thread, err)
-		}
-		b.Close()
+				r.want(0, nops...)
+				r.woken()
+			}
+		})
 	}
 }
 
-// A ring made for one thread belongs to the one that called Bind, wherever it was opened; that another uses it is
-// an error, where the kernel can tell.
+// A ring is for one thread. A Bind for none is refused, and has done nothing.
+func TestBind(t *testing.T) {
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	b := openOrSkip(t, Config{})
+	defer b.Close()
+	calls := b.Counters().Syscalls
+	if err := b.Bind(false); !errors.Is(err, errors.ErrUnsupported) ||
+		!strings.Contains(err.Error(), "thread of its own") {
+		t.Errorf("Bind(false): %v", err)
+	}
+	if n := b.Counters().Syscalls - calls; n != 0 {
+		t.Errorf("Bind(false) made %d system calls", n)
+	}
+	if err := b.Bind(true); err != nil {
+		t.Errorf("Bind(true): %v", err)
+	}
+}
+
+// A ring belongs to the thread that called Bind, wherever it was opened; that another uses it is an
+// error, where the kernel can tell.
 func TestForeignThread(t *testing.T) {
-	b := openOrSkip(t, Config{Thread: true}) // here
+	b := openOrSkip(t, Config{}) // here
 	if b.ring.Flags()&sys.SetupSingleIssuer == 0 {
 		b.Close()
 		t.Skip("this kernel does not tell")
@@ -303,35 +291,30 @@ func TestBlocked(t *testing.T) {
 			systest.Child(t, func() {
 				systest.DenyAll(t, tt.rule)
 				fds := systest.Descriptors(t)
-				for i, kind := range kinds {
-					if tt.least > 0 && i != len(tt.name)%2 {
-						continue // one kind is enough of what takes so long
+				runtime.LockOSThread()
+				start := time.Now()
+				b, err := Open(Config{})
+				if tt.bind {
+					if err != nil {
+						t.Fatalf("Open: %v", err)
 					}
-					runtime.LockOSThread()
-					start := time.Now()
-					b, err := Open(Config{Thread: kind.thread})
-					if tt.bind {
-						if err != nil {
-							t.Fatalf("Open: %v", err)
-						}
-						err = b.Bind(kind.thread)
-						if err := b.Close(); err != nil {
-							t.Errorf("Close after a Bind that failed: %v", err)
-						}
-					} else if b != nil {
-						t.Error("Open returned a backend with its error")
+					err = b.Bind(true)
+					if err := b.Close(); err != nil {
+						t.Errorf("Close after a Bind that failed: %v", err)
 					}
-					took := time.Since(start)
-					t.Logf("%s, after %v: %v", kind.name, took, err)
-					if err == nil || tt.errno != 0 && !errors.Is(err, tt.errno) || !strings.Contains(err.Error(), tt.want) {
-						t.Errorf("%s: %v, want %v and something about %s", kind.name, err, tt.errno, tt.want)
-					}
-					if took < tt.least || took > tt.least+3*time.Second {
-						t.Errorf("%s: that took %v", kind.name, took)
-					}
-					if n := systest.Descriptors(t); n != fds {
-						t.Errorf("%s: %d descriptors are open, %d were", kind.name, n, fds)
-					}
+				} else if b != nil {
+					t.Error("Open returned a backend with its error")
+				}
+				took := time.Since(start)
+				t.Logf("after %v: %v", took, err)
+				if err == nil || tt.errno != 0 && !errors.Is(err, tt.errno) || !strings.Contains(err.Error(), tt.want) {
+					t.Errorf("%v, want %v and something about %s", err, tt.errno, tt.want)
+				}
+				if took < tt.least || took > tt.least+3*time.Second {
+					t.Errorf("that took %v", took)
+				}
+				if n := systest.Descriptors(t); n != fds {
+					t.Errorf("%d descriptors are open, %d were", n, fds)
 				}
 			})
 		})
@@ -385,26 +368,19 @@ func TestNoDescriptors(t *testing.T) {
 
 // Nothing stays open, whatever a backend did.
 func TestDescriptors(t *testing.T) {
-	forKinds(t, func(t *testing.T, cfg Config) {
-		newRig(t, cfg).want(0) // starts what the runtime itself opens
-		fds := systest.Descriptors(t)
-		for i := range 30 {
-			t.Run("", func(t *testing.T) {
-				cfg := cfg
-				cfg.Rung = i % Rungs(cfg)
-				r := newRig(t, cfg)
-				if i%2 == 0 {
-					return
-				}
-				r.want(0, r.submitted(r.nops(10)...)...)
-				r.woken()
-				if !cfg.Thread {
-					r.setAlarm(r.after(time.Hour))
-				}
-			})
-		}
-		if n := systest.Descriptors(t); n != fds {
-			t.Errorf("%d descriptors are open, %d were", n, fds)
-		}
-	})
+	newRig(t, Config{}).want(0) // starts what the runtime itself opens
+	fds := systest.Descriptors(t)
+	for i := range 30 {
+		t.Run("", func(t *testing.T) {
+			r := newRig(t, Config{Rung: i / 2 % len(ladder)})
+			if i%2 == 0 {
+				return
+			}
+			r.want(0, r.submitted(r.nops(10)...)...)
+			r.woken()
+		})
+	}
+	if n := systest.Descriptors(t); n != fds {
+		t.Errorf("%d descriptors are open, %d were", n, fds)
+	}
 }

@@ -3,6 +3,8 @@ package uring
 import (
 	"fmt"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/weirgo/weir/backends"
 	"github.com/weirgo/weir/internal/sys"
 )
@@ -44,7 +46,8 @@ func (b *Backend) Unregister(r *backends.Region) {
 // fix makes a read or write one of registered memory, if this ring knows that the buffer is.
 func (b *Backend) fix(e *sys.SQE, op *backends.Op) {
 	r := op.Args.Region
-	if r == nil || op.Plain || r.Index >= len(b.regions) || b.regions[r.Index] != r || !r.Holds(op.Buf) {
+	if r == nil || op.Plain || op.Flags&unix.RWF_ATOMIC != 0 || // which the kernel takes of plain memory only
+		r.Index >= len(b.regions) || b.regions[r.Index] != r || !r.Holds(op.Buf) {
 		return
 	}
 	e.BufIndex = uint16(r.Index)

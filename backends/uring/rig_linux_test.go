@@ -2,7 +2,6 @@ package uring
 
 import (
 	"fmt"
-	"math"
 	"runtime"
 	"testing"
 	"time"
@@ -25,13 +24,11 @@ type rig struct {
 	dst  []backends.Event
 }
 
-// newRig opens and binds a backend for a test, or skips the test. A thread's backend locks the test to its thread.
+// newRig opens and binds a backend for a test, or skips the test. It locks the test to its thread.
 func newRig(t testing.TB, cfg Config) *rig {
 	t.Helper()
-	if cfg.Thread {
-		runtime.LockOSThread()
-		t.Cleanup(runtime.UnlockOSThread)
-	}
+	runtime.LockOSThread()
+	t.Cleanup(runtime.UnlockOSThread)
 	b := openOrSkip(t, cfg)
 	r := &rig{
 		Backend: b, t: t, live: map[backends.ID]*backends.Completion{}, over: map[backends.ID]int32{},
@@ -45,14 +42,8 @@ func newRig(t testing.TB, cfg Config) *rig {
 			t.Errorf("Close: %v", err)
 		}
 	})
-	skipOrFail(t, b.Bind(cfg.Thread))
+	skipOrFail(t, b.Bind(true))
 	return r
-}
-
-func forKinds(t *testing.T, run func(t *testing.T, cfg Config)) {
-	for _, kind := range kinds {
-		t.Run(kind.name, func(t *testing.T) { run(t, Config{Thread: kind.thread}) })
-	}
 }
 
 // op gives an operation an ID.
@@ -157,21 +148,6 @@ func (r *rig) want(res int32, batch ...*backends.Completion) {
 
 func (r *rig) after(d time.Duration) int64 { return r.Now() + int64(d) }
 
-// readable waits up to d until PollFD is.
-func (r *rig) readable(d time.Duration) bool {
-	r.t.Helper()
-	p := []unix.PollFd{{Fd: int32(r.PollFD()), Events: unix.POLLIN}}
-	for end := time.Now().Add(d); ; {
-		n, err := unix.Poll(p, int(math.Ceil(max(time.Until(end).Seconds(), 0)*1000)))
-		if err != unix.EINTR {
-			if err != nil {
-				r.t.Fatal(err)
-			}
-			return n > 0
-		}
-	}
-}
-
 func pipe(t testing.TB) (rd, wr int) {
 	t.Helper()
 	var p [2]int
@@ -196,5 +172,31 @@ func write(t testing.TB, fd int, data string) {
 	t.Helper()
 	if n, err := unix.Write(fd, []byte(data)); n != len(data) || err != nil {
 		t.Fatalf("write = %d, %v", n, err)
+	}
+}
+
+// end runs f on a thread that ends.
+func end(t *testing.T, f func()) {
+	t.Helper()
+	tid := 0
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		runtime.LockOSThread() // and never unlocks: the thread ends with the goroutine
+		if tid = unix.Gettid(); tid == unix.Getpid() {
+			end(t, f) // the process's first thread only goes to sleep; while it is held here, this is another
+			return
+		}
+		f()
+	}()
+	<-done
+	if t.Failed() {
+		t.FailNow()
+	}
+	pid, limit := unix.Getpid(), time.Now().Add(patience)
+	for ; tid != pid && unix.Tgkill(pid, tid, 0) == nil; time.Sleep(time.Millisecond) {
+		if time.Now().After(limit) {
+			t.Fatal("the thread does not end")
+		}
 	}
 }

@@ -12,10 +12,9 @@ import (
 	"github.com/weirgo/weir/internal/sys"
 )
 
-// selfTest does once what no loop can do without, and for which there is no other way on a ring: a NOP, a poll, a
-// timeout and a cancel. All must come back within a second.
+// selfTest does once what no loop can do without, and for which there is no other way on a ring: a
+// NOP, a poll and a cancel. All must come back within a second.
 func (b *Backend) selfTest() error {
-	past := sys.Timespec{Nsec: 1}
 	essential := []struct {
 		name   string
 		encode func(e *sys.SQE, userData uint64)
@@ -25,10 +24,6 @@ func (b *Backend) selfTest() error {
 		{"POLL_ADD", func(e *sys.SQE, id uint64) {
 			e.Opcode, e.Fd, e.UserData, e.OpFlags = sys.OpPollAdd, int32(b.wake.fd), id, pollMask(unix.POLLOUT)
 		}, unix.POLLOUT},
-		{"TIMEOUT", func(e *sys.SQE, id uint64) { encodeTimeout(e, &past, id) }, -int32(unix.ETIME)},
-		{"TIMEOUT_REMOVE", func(e *sys.SQE, id uint64) {
-			encodeTimeoutUpdate(e, &past, uint64(backends.MakeID(slotProbe, ^uint32(0))), id)
-		}, -int32(unix.ENOENT)},
 		{"ASYNC_CANCEL", func(e *sys.SQE, id uint64) {
 			encodeCancel(e, uint64(backends.MakeID(slotProbe, ^uint32(0))), id)
 		}, -int32(unix.ENOENT)},

@@ -69,47 +69,45 @@ func TestWakeStates(t *testing.T) {
 // A Wake that comes while nobody waits is kept for the next Poll that would, however many Polls with NoWait come
 // between.
 func TestWakeDuringNoWait(t *testing.T) {
-	forKinds(t, func(t *testing.T, cfg Config) {
-		r := newRig(t, cfg)
-		for range 10 {
+	r := newRig(t, Config{})
+	for range 10 {
+		r.Wake()
+		for range 3 {
+			r.poll(backends.NoWait)
+		}
+		r.submit(r.nops(3)...)
+		for i := 0; i < 3; i += len(r.poll(backends.NoWait)) {
+		}
+		r.poll(backends.Forever) // must come back
+	}
+	// and while Polls with NoWait are under way
+	for range 200 {
+		var begun, done atomic.Bool
+		var wg sync.WaitGroup
+		wg.Go(func() {
+			for !begun.Load() {
+				runtime.Gosched()
+			}
 			r.Wake()
-			for range 3 {
-				r.poll(backends.NoWait)
-			}
-			r.submit(r.nops(3)...)
-			for i := 0; i < 3; i += len(r.poll(backends.NoWait)) {
-			}
-			r.poll(backends.Forever) // must come back
-		}
-		// and while Polls with NoWait are under way
-		for range 200 {
-			var begun, done atomic.Bool
-			var wg sync.WaitGroup
-			wg.Go(func() {
-				for !begun.Load() {
-					runtime.Gosched()
-				}
-				r.Wake()
-				done.Store(true)
-			})
-			for i := 0; !done.Load(); i++ {
-				r.poll(backends.NoWait)
-				begun.Store(true)
-				if i%10 == 9 {
-					runtime.Gosched()
-				}
-			}
-			wg.Wait()
-			r.poll(backends.Forever)
-		}
-		// It is used up.
-		if end := r.after(5 * time.Millisecond); len(r.poll(end)) == 0 && r.Now() < end {
-			r.poll(end)
-			if r.Now() < end {
-				t.Error("a Wake ended more than one wait")
+			done.Store(true)
+		})
+		for i := 0; !done.Load(); i++ {
+			r.poll(backends.NoWait)
+			begun.Store(true)
+			if i%10 == 9 {
+				runtime.Gosched()
 			}
 		}
-	})
+		wg.Wait()
+		r.poll(backends.Forever)
+	}
+	// It is used up.
+	if end := r.after(5 * time.Millisecond); len(r.poll(end)) == 0 && r.Now() < end {
+		r.poll(end)
+		if r.Now() < end {
+			t.Error("a Wake ended more than one wait")
+		}
+	}
 }
 
 // A Wake without anybody asleep costs no system call; one that finds Poll asleep costs one, and a storm of them
@@ -168,161 +166,87 @@ func (r *rig) woken() {
 
 // The completion queue overflows and takes the multishot poll behind Wake with it: it is armed again.
 func TestWakeAfterOverflow(t *testing.T) {
-	forKinds(t, func(t *testing.T, cfg Config) {
-		cfg.Entries, cfg.CQEntries = 8, 8
-		runtime.LockOSThread() // the kernel's work for the poll is done by the thread that submitted it
-		defer runtime.UnlockOSThread()
-		r := newRig(t, cfg)
-		for round := range uint64(5) {
-			r.woken()
-			before := r.Counters()
-			for r.ring.CQReady() < r.ring.CQEntries() || r.ring.SQFlags()&sys.SQCQOverflow == 0 {
-				r.submit(r.nops(6)...)
-				r.enter(false, 0)
-			}
-			sys.RingEventfd(r.wake.fd) // news for the poll, for which there is no room
-			for range 3 {
-				r.enter(false, 0)
-			}
-			for len(r.live) > 0 {
-				r.poll(backends.NoWait)
-			}
-			r.flush()
-			if r.wake.armed {
-				t.Fatal("the poll has not ended: this test sees nothing")
-			}
-			r.woken()
-			after := r.Counters()
-			if after.Rearms != round+1 || after.Overflows == before.Overflows {
-				t.Errorf("%d re-arms, want %d; %d overflows", after.Rearms, round+1, after.Overflows-before.Overflows)
-			}
+	r := newRig(t, Config{Entries: 8, CQEntries: 8})
+	for round := range uint64(5) {
+		r.woken()
+		before := r.Counters()
+		for r.ring.CQReady() < r.ring.CQEntries() || r.ring.SQFlags()&sys.SQCQOverflow == 0 {
+			r.submit(r.nops(6)...)
+			r.enter(false, 0)
 		}
-	})
+		sys.RingEventfd(r.wake.fd) // news for the poll, for which there is no room
+		for range 3 {
+			r.enter(false, 0)
+		}
+		for len(r.live) > 0 {
+			r.poll(backends.NoWait)
+		}
+		r.flush()
+		if r.wake.armed {
+			t.Fatal("the poll has not ended: this test sees nothing")
+		}
+		r.woken()
+		after := r.Counters()
+		if after.Rearms != round+1 || after.Overflows == before.Overflows {
+			t.Errorf("%d re-arms, want %d; %d overflows", after.Rearms, round+1, after.Overflows-before.Overflows)
+		}
+	}
 }
 
 // A queue that was filled before the wake source was ever armed goes to the kernel together with it.
 func TestWakeEntryIsKept(t *testing.T) {
-	forKinds(t, func(t *testing.T, cfg Config) {
-		cfg.Entries = 8
-		r := newRig(t, cfg)
-		nops := r.nops(8)
-		if n := r.Submit(nops); n != 7 {
-			t.Errorf("Submit took %d of 8 operations into 8 entries, want 7", n)
-		}
-		if r.Cancel(nops[0].ID) || r.Alarm(1) {
-			t.Error("a cancel or an alarm took the entry")
-		}
-		before := r.Counters()
-		r.poll(backends.Forever)
-		after := r.Counters()
-		if enters, sqes := after.Enters-before.Enters, after.SQEs-before.SQEs; enters != 1 || sqes != 8 {
-			t.Errorf("%d entries went to the kernel in %d calls, want 8 in one", sqes, enters)
-		}
-		r.want(0, append(nops[:7], r.submitted(nops[7])...)...)
-	})
+	r := newRig(t, Config{Entries: 8})
+	nops := r.nops(8)
+	if n := r.Submit(nops); n != 7 {
+		t.Errorf("Submit took %d of 8 operations into 8 entries, want 7", n)
+	}
+	if r.Cancel(nops[0].ID) {
+		t.Error("a cancel took the entry")
+	}
+	before := r.Counters()
+	r.poll(backends.Forever)
+	after := r.Counters()
+	if enters, sqes := after.Enters-before.Enters, after.SQEs-before.SQEs; enters != 1 || sqes != 8 {
+		t.Errorf("%d entries went to the kernel in %d calls, want 8 in one", sqes, enters)
+	}
+	r.want(0, append(nops[:7], r.submitted(nops[7])...)...)
 }
 
 // Poll must not go to sleep while Wake cannot reach it: the entry for the multishot poll may be missing, when the
 // queue was full, the kernel took nothing of it, and the poll ended at the same time.
 func TestWakeWithoutEntry(t *testing.T) {
-	forKinds(t, func(t *testing.T, cfg Config) {
-		cfg.Entries = 8
-		r := newRig(t, cfg)
-		r.woken() // armed
-		r.flush()
-		rd, wr := pipe(t)
-		var reads []*backends.Completion
-		for range 8 {
-			reads = append(reads, r.read(rd, 1))
+	r := newRig(t, Config{Entries: 8})
+	r.woken() // armed
+	r.flush()
+	rd, wr := pipe(t)
+	var reads []*backends.Completion
+	for range 8 {
+		reads = append(reads, r.read(rd, 1))
+	}
+	r.submit(reads...)
+	if r.ring.SQE() != nil {
+		t.Fatal("the queue is not full")
+	}
+	r.internal(slotWake, false) // as after an overflow
+	var wg sync.WaitGroup
+	stop := make(chan struct{})
+	wg.Go(func() {
+		time.Sleep(20 * time.Millisecond)
+		r.Wake()
+		select {
+		case <-stop:
+		case <-time.After(2 * time.Second):
 		}
-		r.submit(reads...)
-		if r.ring.SQE() != nil {
-			t.Fatal("the queue is not full")
-		}
-		r.internal(slotWake, false) // as after an overflow
-		var wg sync.WaitGroup
-		stop := make(chan struct{})
-		wg.Go(func() {
-			time.Sleep(20 * time.Millisecond)
-			r.Wake()
-			select {
-			case <-stop:
-			case <-time.After(2 * time.Second):
-			}
-			unix.Write(wr, []byte("12345678"))
-		})
-		start := time.Now()
-		for range 2 {
-			r.poll(r.after(patience))
-		}
-		if d := time.Since(start); d > time.Second {
-			t.Errorf("a Wake after 20ms ended the wait after %v", d)
-		}
-		close(stop)
-		r.want(1, reads...)
-		wg.Wait()
+		unix.Write(wr, []byte("12345678"))
 	})
-}
-
-// A thread ends while the backend's own entries, which it submitted, are in the kernel. They do not end at once, but
-// from then on they fail when they would succeed, which must not cost a Wake or an alarm.
-func TestThreadDeath(t *testing.T) {
-	for range 5 {
-		r := newRig(t, Config{})
-		var near int64
-		end(t, func() {
-			r.woken()
-			near = r.after(20 * time.Millisecond)
-			r.setAlarm(near)
-		})
-		r.awaitAlarm(near)
-		for range 3 {
-			r.woken()
-		}
-		near = r.after(3 * time.Millisecond)
-		r.setAlarm(near)
-		r.awaitAlarm(near)
-		if r.Counters().Rearms == 0 {
-			t.Error("the poll of a thread that ended was not armed again: this test sees nothing")
-		}
+	start := time.Now()
+	for range 2 {
+		r.poll(r.after(patience))
 	}
-}
-
-// awaitAlarm waits for an alarm, whatever else makes the descriptor readable.
-func (r *rig) awaitAlarm(deadline int64) {
-	r.t.Helper()
-	for r.alarm != 0 {
-		if !r.readable(patience) {
-			r.t.Fatal("no alarm")
-		}
-		r.flush()
+	if d := time.Since(start); d > time.Second {
+		t.Errorf("a Wake after 20ms ended the wait after %v", d)
 	}
-	if now := r.Now(); now < deadline {
-		r.t.Fatalf("the alarm came %v early", time.Duration(deadline-now))
-	}
-}
-
-// end runs f on a thread that ends.
-func end(t *testing.T, f func()) {
-	t.Helper()
-	tid := 0
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		runtime.LockOSThread() // and never unlocks: the thread ends with the goroutine
-		if tid = unix.Gettid(); tid == unix.Getpid() {
-			end(t, f) // the process's first thread only goes to sleep; while it is held here, this is another
-			return
-		}
-		f()
-	}()
-	<-done
-	if t.Failed() {
-		t.FailNow()
-	}
-	for limit := time.Now().Add(patience); tid != unix.Getpid() && unix.Tgkill(unix.Getpid(), tid, 0) == nil; time.Sleep(time.Millisecond) {
-		if time.Now().After(limit) {
-			t.Fatal("the thread does not end")
-		}
-	}
+	close(stop)
+	r.want(1, reads...)
+	wg.Wait()
 }

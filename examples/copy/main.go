@@ -35,8 +35,8 @@ func main() {
 func run(ctx context.Context, args []string, stdout io.Writer) error {
 	var o aio.Options
 	flags := flag.NewFlagSet("copy", flag.ContinueOnError)
-	flags.StringVar(&o.Backend, "backend", "", "force this `backend` instead of the first that works")
-	flags.StringVar(&o.Drive, "drive", "auto", "how loops run: auto, thread or scheduler")
+	flags.StringVar(&o.Backend, "backend", "", "force this `backend` instead of WEIR_BACKEND, or else the first that works")
+	flags.StringVar(&o.Drive, "drive", "", "how loops run: auto, thread or scheduler; empty: WEIR_DRIVE, or else auto")
 	window := flags.Int("window", 16, "chunks in flight at a time")
 	chunk := flags.Int("chunk", 128<<10, "bytes of a chunk")
 	if err := flags.Parse(args); err != nil {

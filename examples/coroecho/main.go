@@ -46,8 +46,8 @@ func main() {
 func run(ctx context.Context, args []string, stdout io.Writer) error {
 	var o aio.Options
 	flags := flag.NewFlagSet("coroecho", flag.ContinueOnError)
-	flags.StringVar(&o.Backend, "backend", "", "force this `backend` instead of the first that works")
-	flags.StringVar(&o.Drive, "drive", "auto", "what goes through the loops: auto, thread or scheduler")
+	flags.StringVar(&o.Backend, "backend", "", "force this `backend` instead of WEIR_BACKEND, or else the first that works")
+	flags.StringVar(&o.Drive, "drive", "", "what goes through the loops: auto, thread or scheduler; empty: WEIR_DRIVE, or else auto")
 	flags.IntVar(&o.Loops, "loops", 0, "number of schedulers, each with a thread (0: from GOMAXPROCS)")
 	reuse := flags.Bool("reuseport", false, "a listener for each scheduler, on the same port (SO_REUSEPORT)")
 	spin := flags.Duration("spin", 40*time.Microsecond, "how long a thread without work looks for some before it sleeps")

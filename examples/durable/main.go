@@ -32,8 +32,8 @@ func main() {
 func run(ctx context.Context, args []string, stdin io.Reader) error {
 	var o aio.Options
 	flags := flag.NewFlagSet("durable", flag.ContinueOnError)
-	flags.StringVar(&o.Backend, "backend", "", "force this `backend` instead of the first that works")
-	flags.StringVar(&o.Drive, "drive", "auto", "how loops run: auto, thread or scheduler")
+	flags.StringVar(&o.Backend, "backend", "", "force this `backend` instead of WEIR_BACKEND, or else the first that works")
+	flags.StringVar(&o.Drive, "drive", "", "how loops run: auto, thread or scheduler; empty: WEIR_DRIVE, or else auto")
 	if err := flags.Parse(args); err != nil {
 		return err
 	}

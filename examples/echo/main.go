@@ -36,8 +36,8 @@ func main() {
 func run(ctx context.Context, args []string, stdout io.Writer) error {
 	var o aio.Options
 	flags := flag.NewFlagSet("echo", flag.ContinueOnError)
-	flags.StringVar(&o.Backend, "backend", "", "force this `backend` instead of the first that works")
-	flags.StringVar(&o.Drive, "drive", "auto", "how loops run: auto, thread or scheduler")
+	flags.StringVar(&o.Backend, "backend", "", "force this `backend` instead of WEIR_BACKEND, or else the first that works")
+	flags.StringVar(&o.Drive, "drive", "", "how loops run: auto, thread or scheduler; empty: WEIR_DRIVE, or else auto")
 	flags.IntVar(&o.Loops, "loops", 0, "number of loops (0: from GOMAXPROCS)")
 	stats := flags.Bool("stats", false, "print the counters at the end")
 	if err := flags.Parse(args); err != nil {

@@ -51,8 +51,8 @@ type tour struct {
 func run(args []string, out io.Writer, s size) error {
 	var o aio.Options
 	flags := flag.NewFlagSet("tour", flag.ContinueOnError)
-	flags.StringVar(&o.Backend, "backend", "", "force this `backend` instead of the first that works")
-	flags.StringVar(&o.Drive, "drive", "auto", "how loops run: auto, thread or scheduler")
+	flags.StringVar(&o.Backend, "backend", "", "force this `backend` instead of WEIR_BACKEND, or else the first that works")
+	flags.StringVar(&o.Drive, "drive", "", "how loops run: auto, thread or scheduler; empty: WEIR_DRIVE, or else auto")
 	if err := flags.Parse(args); err != nil {
 		return err
 	}

@@ -4,12 +4,13 @@ import (
 	"net"
 	"sync/atomic"
 
+	"github.com/weirgo/weir/internal/bubble"
 	"github.com/weirgo/weir/internal/sys"
 )
 
 // File is an open file that the kernel has been told of in advance, where it can be. It has a descriptor of its own, so
 // nothing that happens to the one it was made from matters to it: the file stays open until Close. Any goroutine may call its
-// methods. A File must not be copied.
+// methods. A File must not be copied. The zero value is closed.
 type File struct {
 	reg  sys.File
 	refs atomic.Int64 // operations in flight, plus closingBit
@@ -24,7 +25,7 @@ const closingBit = 1 << 62
 // NewFile makes a File of fd, which is its own from now on, for the place index. When it is closed stop is called to have
 // the operations in flight end, and gone when they are over.
 func NewFile(index, fd int, stop func(*File), gone func(*File) error) *File {
-	f := &File{idle: make(chan struct{})}
+	f := &File{idle: bubble.MakeChan[struct{}](0)}
 	f.reg.Index, f.reg.FD = index, fd
 	f.stop, f.gone = func() { stop(f) }, func() error { return gone(f) }
 	return f
@@ -52,7 +53,7 @@ func (f *File) Reason() error {
 
 // FD is the file's own descriptor, for calls that are not operations; -1 after Close. It is not the caller's to close.
 func (f *File) FD() int {
-	if f.refs.Load()&closingBit != 0 {
+	if f.idle == nil || f.refs.Load()&closingBit != 0 {
 		return -1
 	}
 	return f.reg.FD
@@ -64,6 +65,9 @@ func (f *File) FD() int {
 // not cancel. So it is not for callbacks, nor for coroutines. Errors: net.ErrClosed the second time, which does not wait, and those of
 // close(2), after which the File is as closed as without.
 func (f *File) Close() error {
+	if f.idle == nil {
+		return net.ErrClosed
+	}
 	for {
 		refs := f.refs.Load()
 		if refs&closingBit != 0 {
@@ -82,6 +86,9 @@ func (f *File) Close() error {
 
 // HoldFile keeps f open until DropFile. It fails with net.ErrClosed.
 func HoldFile(f *File) error {
+	if f.idle == nil {
+		return net.ErrClosed
+	}
 	if f.refs.Add(1)&closingBit != 0 {
 		DropFile(f)
 		return net.ErrClosed

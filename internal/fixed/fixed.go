@@ -12,6 +12,7 @@ import (
 	"sync"
 	"sync/atomic"
 
+	"github.com/weirgo/weir/internal/bubble"
 	"github.com/weirgo/weir/internal/sys"
 )
 
@@ -24,7 +25,7 @@ var (
 	ErrInUse = errors.New("weir: in use")
 )
 
-// Pool is memory that is lent in buffers of one size. Any goroutine may call its methods.
+// Pool is memory that is lent in buffers of one size. Any goroutine may call its methods. The zero value is closed.
 type Pool struct {
 	region *sys.Region
 	size   int
@@ -63,7 +64,7 @@ func New(region *sys.Region, size int, gone func()) *Pool {
 	n := len(region.Mem) / size
 	p := &Pool{
 		region: region, size: size, gone: gone,
-		slots: make([]slot, n), free: make(chan *slot, n), closed: make(chan struct{}),
+		slots: make([]slot, n), free: bubble.MakeChan[*slot](n), closed: bubble.MakeChan[struct{}](0),
 	}
 	for i := range p.slots {
 		s := &p.slots[i]
@@ -95,6 +96,12 @@ func (p *Pool) Reason() error {
 // Get lends a buffer, waiting for one to be released if there is none. Its contents are whatever its last user left. Errors:
 // the context's cause, net.ErrClosed after Close. It allocates nothing.
 func (p *Pool) Get(ctx context.Context) (Buffer, error) {
+	switch {
+	case ctx == nil:
+		panic("weir: nil context")
+	case p.closed == nil:
+		return Buffer{}, net.ErrClosed
+	}
 	if ctx.Err() != nil {
 		return Buffer{}, context.Cause(ctx)
 	}
@@ -119,7 +126,7 @@ func (p *Pool) Get(ctx context.Context) (Buffer, error) {
 func (p *Pool) Close() error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.over {
+	if p.over || p.closed == nil {
 		return net.ErrClosed
 	}
 	var all []*slot

@@ -260,3 +260,20 @@ func indexOf(p *Pool, mem []byte) int {
 	}
 	return -1
 }
+
+// TestZeroFixed: a zero Pool and a zero File are closed.
+func TestZeroFixed(t *testing.T) {
+	p, f := new(Pool), new(File)
+	if _, err := p.Get(t.Context()); err != net.ErrClosed {
+		t.Errorf("Get: %v", err)
+	}
+	if err := p.Close(); err != net.ErrClosed {
+		t.Errorf("Close: %v", err)
+	}
+	if fd, err := f.FD(), f.Close(); fd != -1 || err != net.ErrClosed {
+		t.Errorf("descriptor %d, Close: %v", fd, err)
+	}
+	if err := HoldFile(f); err != net.ErrClosed {
+		t.Errorf("HoldFile: %v", err)
+	}
+}

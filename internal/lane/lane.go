@@ -12,6 +12,18 @@ import (
 // Try makes a system call on a descriptor that does not wait. It returns a count, or the negated error number.
 type Try func(fd int, p []byte) (res int)
 
+// View is a view of a coroutine's, as far as others are concerned with it. It does not keep the
+// view: one that is dropped is collected, and with it what it is a view of, unless that is kept
+// otherwise.
+type View interface {
+	// Detach ends the view: what concerns the descriptor no longer reaches it.
+	Detach()
+
+	// Gone reports whether the view has been dropped, or what it is of has been closed, so that
+	// Detach is not needed.
+	Gone() bool
+}
+
 // Lane is how the calls of one coroutine wait. Its methods are for that coroutine alone.
 type Lane interface {
 	// Loop is the loop on whose thread the coroutine runs.
@@ -39,8 +51,8 @@ type Lane interface {
 	Do(ctx context.Context, c *aiort.Completion) error
 
 	// Wait calls arm, and returns when the function it is given has been called, which any goroutine may do, once.
-	// If the coroutine is cancelled first Wait calls disarm, which reports whether it has made sure that the
-	// function will not be called; then the error is the cause, otherwise the wait goes on. With a nil disarm the
-	// wait cannot be cancelled, and the error is nil.
-	Wait(arm func(wake func()), disarm func() bool) error
+	// If the coroutine is cancelled or ctx ends first Wait calls disarm, which reports whether it has made sure that
+	// the function will not be called; then the error is the cause, otherwise the wait goes on. With a nil disarm
+	// neither ends the wait, and the error is nil.
+	Wait(ctx context.Context, arm func(wake func()), disarm func() bool) error
 }

@@ -43,6 +43,9 @@ var samples = []struct {
 	{"layers", "aio/x_test.go", `package aio_test; import ` + weir + `coro"`, "stands above it"},
 	{"layers", "sched/x_test.go", `package sched_test; import aiort ` + weir + `runtime"`, "stands above it"},
 	{"layers", "sched/x_test.go", `package sched_test; import ` + weir + `sched"`, ""},
+	{"layers", "internal/citizen/x_test.go", `package citizen; import (` + weir + `coro"; ` + weir + `aio"; ` + weir + `internal/sys/systest")`, ""},
+	{"layers", "internal/citizen/x.go", `package citizen; import ` + weir + `aio"`, "internal/citizen must not import aio"},
+	{"layers", "aio/x.go", `package aio; import ` + weir + `internal/citizen"`, "is for tests"},
 	// layers: what the table does not know.
 	{"layers", "pool/x.go", `package pool`, "package pool has no layer"},
 	{"layers", "coro/deep/x.go", `package deep`, "package coro/deep has no layer"},
@@ -63,7 +66,7 @@ var samples = []struct {
 	{"dependencies", "backends/uring/x_linux.go", `package uring; import "github.com/pawelgaczynski/giouring"`, "without the build tag giouring"},
 	{"dependencies", "backends/uring/x_linux.go", "//go:build !giouring\n\npackage uring\nimport \"github.com/pawelgaczynski/giouring\"", "without the build tag"},
 	{"dependencies", "backends/uring/x_linux_test.go", `package uring; import "github.com/pawelgaczynski/giouring"`, "without the build tag giouring"},
-	{"dependencies", "backends/uring/x_linux.go", "//go:build giouring\n\npackage uring\nimport \"github.com/pawelgaczynski/giouring\"", ""},
+	{"dependencies", "internal/giouring/x_linux.go", "//go:build giouring\n\npackage giouring\nimport \"github.com/pawelgaczynski/giouring\"", ""},
 	{"dependencies", "runtime/x_linux_test.go", "//go:build giouring\n\npackage runtime\nimport \"github.com/pawelgaczynski/giouring\"", "runtime must not import"},
 
 	{"unsafe", "aio/x.go", `package aio; import "unsafe"`, "package unsafe is for"},
@@ -117,11 +120,19 @@ var samples = []struct {
 	{"constraints", "aio/x_default_linux.go", `package aio`, ""},
 	{"constraints", "aio/x_linux_default.go", "package aio", "no meaning to the _default"},
 	{"constraints", "aio/x_linux.go", "//go:build !linux\n\npackage aio", "no system builds this file"},
+	{"constraints", "aio/x_linux.go", "//go:build !go1.26\n\npackage aio", ""},
+	{"constraints", "aio/x_linux.go", "//go:build !go1.25\n\npackage aio", "no system builds this file"},
 	{"constraints", "aio/x_linux.go", "//go:build giouring && !race\n\npackage aio", ""},
 
 	{"build-tags", "aio/x.go", "//go:build giourring || linux\n\npackage aio", "nobody sets the build tag giourring"},
 	{"build-tags", "aio/x_test.go", "//go:build linux && !weir_nolinkname && go1.25 && (amd64 || cgo)\n\npackage aio", ""},
 	{"build-tags", "aio/x.go", "package aio\n\n//go:build too_late\n", ""},
+
+	{"linknames", "aio/x.go", "package aio\n\n//go:linkname now runtime.nanotime\nfunc now() int64\n", "runtime.nanotime is bound"},
+	{"linknames", "internal/park/x.go", "//go:build !go1.28 && !weir_nopark && !weir_nolinkname\n\npackage park\n\n//go:linkname p runtime.gopark\nfunc p()\n", "with the tag go1.27"},
+	{"linknames", "internal/park/x.go", "//go:build !go1.27 && !weir_nopark\n\npackage park\n\n//go:linkname p runtime.gopark\nfunc p()\n", "with the tag weir_nolinkname"},
+	{"linknames", "internal/park/x.go", "//go:build !go1.27 && !weir_nolinkname\n\npackage park\n\n//go:linkname p runtime.gopark\nfunc p()\n", "with the tag weir_nopark"},
+	{"linknames", "internal/park/x.go", "//go:build !go1.27 && !weir_nopark && !weir_nolinkname\n\npackage park\n\n//go:linkname p runtime.gopark\nfunc p()\n", ""},
 }
 
 // TestSamples shows the rules to work: a rule that reports nothing is worth nothing.

@@ -25,7 +25,7 @@ var dependencies = []struct {
 }{
 	{"golang.org/x/sys/unix", []string{"internal/...", "backends/uring", "backends/epoll", "backends/portable", "backends/backendtest", "aio", "examples/coroecho"}, "", false,
 		"the kernel is touched by internal/, the backends that speak to it, and the facade; all else goes through them, but a program that sets an option of a socket"},
-	{"github.com/pawelgaczynski/giouring", []string{"internal/...", "backends/uring"}, "giouring", true,
+	{"github.com/pawelgaczynski/giouring", []string{"internal/giouring", "backends/uring"}, "giouring", true,
 		"a program that links it needs -ldflags=-checklinkname=0, so nothing that users or plain tests build may import it"},
 }
 
@@ -62,7 +62,7 @@ func checkDependencies(f *file, report reporter) {
 }
 
 // unsafeIn lists the packages that may use unsafe, written like layer.pkg.
-var unsafeIn = []string{"internal/sys/...", "internal/park", "internal/prefetch", "backends/uring"}
+var unsafeIn = []string{"internal/sys/...", "internal/park", "internal/prefetch", "internal/giouring", "backends/uring"}
 
 func checkUnsafe(f *file, report reporter) {
 	for _, im := range f.imports() {

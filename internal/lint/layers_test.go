@@ -14,6 +14,10 @@ var layers = []layer{
 		"the root is the module's landing page: documentation and no code"},
 	{"examples/...", 8, []string{"coro", "aio", "aio/op", "runtime", "backends"},
 		"an example shows what a program outside this module can do, so it uses what such a program would"},
+	{"internal/citizen", 8, nil,
+		"it measures all that users may import, from outside, and is a test and nothing else"},
+	{"internal/misuse", 8, nil,
+		"it calls all that users may import, from outside, and is a test and nothing else"},
 	{"coro", 7, []string{"aio", "aio/op", "runtime", "sched", "backends", "internal/..."},
 		"coroutines stand on the facade's types and on the loop; that nothing below knows them keeps both usable without them"},
 	{"aio", 6, []string{"aio/op", "runtime", "sched", "backends", "internal/..."},
@@ -26,7 +30,7 @@ var layers = []layer{
 		"the one place that knows every backend, because it holds the table of candidates"},
 	{"backends/uring/uringtest", 4, []string{"backends", "backends/uring", "internal/..."},
 		"it changes what uring.Open does, for the tests of all that stands on that"},
-	{"sched", 3, []string{"internal/park"},
+	{"sched", 3, []string{"internal/park", "internal/bubble"},
 		"queues, timers and parkers have no I/O, no syscall and no clock of their own, so they need nothing of this module but how a goroutine waits"},
 	{"backends/*", 3, []string{"backends", "internal/..."},
 		"a backend implements the contract and knows neither its siblings nor the loop that drives it"},
@@ -37,7 +41,8 @@ var layers = []layer{
 }
 
 // testSupport are packages for tests: no program may link them.
-var testSupport = []string{"backends/backendtest", "internal/sys/systest", "internal/sys/systest/confine", "backends/uring/uringtest"}
+var testSupport = []string{"backends/backendtest", "internal/sys/systest", "internal/sys/systest/confine", "internal/giouring", "backends/uring/uringtest",
+	"internal/citizen", "internal/misuse", "internal/model"}
 
 type layer struct {
 	pkg   string   // a directory; name/* stands for those in it, name/... for those in and below it

@@ -32,6 +32,7 @@ var rules = []rule{
 	{"leftovers", checkLeftovers},
 	{"constraints", checkConstraints},
 	{"build-tags", checkBuildTags},
+	{"linknames", checkLinknames},
 }
 
 type rule struct {

@@ -15,8 +15,8 @@ import (
 
 // rawAtomics are the files and directories that may use the functions of sync/atomic on plain variables.
 var rawAtomics = map[string]string{
-	"internal/sys":                          "ring heads, tails and flags are words shared with the kernel",
-	"backends/uring/ring_giouring_linux.go": "so are those of giouring's ring, which hands out plain pointers",
+	"internal/sys":                    "ring heads, tails and flags are words shared with the kernel",
+	"internal/giouring/ring_linux.go": "so are those of giouring's ring, which hands out plain pointers",
 }
 
 var rawAtomic = regexp.MustCompile(`^(Load|Store|Add|Swap|CompareAndSwap|And|Or)[A-Z]`)
@@ -141,6 +141,9 @@ func checkConstraints(f *file, report reporter) {
 var ownTags = map[string]string{
 	"giouring":        "task test:giouring",
 	"weir_nolinkname": "task test:nolinkname",
+	"weir_nohandoff":  "task test:nolinkname",
+	"weir_nopark":     "task test:nolinkname",
+	"weir_noprefetch": "task test:nolinkname",
 	"weir_portable":   "task test:portable",
 	"race":            "go, with -race",
 	"msan":            "go, with -msan",
@@ -209,11 +212,19 @@ func setByGo(tag string) bool {
 	return slices.Contains(knownSystems, tag) || release.MatchString(tag) || slices.Contains([]string{"unix", "cgo", "gc", "gccgo"}, tag)
 }
 
-// matches reports whether go builds the file on system (GOOS/GOARCH) with these tags.
+// oldest is the number of releases of Go up to the one that go.mod asks for: go1.25.
+const oldest = 25
+
+// matches reports whether go builds the file on system (GOOS/GOARCH) with these tags: this release, or the oldest that weir
+// is for.
 func (f *file) matches(system string, tags []string) bool {
+	return f.matchesRelease(system, tags, build.Default.ReleaseTags) || f.matchesRelease(system, tags, build.Default.ReleaseTags[:oldest])
+}
+
+func (f *file) matchesRelease(system string, tags, releases []string) bool {
 	ctx := build.Default
 	ctx.GOOS, ctx.GOARCH, _ = strings.Cut(system, "/")
-	ctx.BuildTags, ctx.ToolTags, ctx.CgoEnabled = tags, nil, true
+	ctx.BuildTags, ctx.ToolTags, ctx.ReleaseTags, ctx.CgoEnabled = tags, nil, releases, true
 	ctx.OpenFile = func(string) (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(f.src)), nil }
 	ok, err := ctx.MatchFile(path.Split(f.path))
 	return ok && err == nil

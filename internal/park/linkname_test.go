@@ -1,4 +1,4 @@
-//go:build gc && !race && !msan && !asan && !weir_nolinkname
+//go:build gc && !race && !msan && !asan && !go1.27 && !weir_nopark && !weir_nolinkname
 
 package park
 

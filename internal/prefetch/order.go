@@ -1,4 +1,4 @@
-//go:build gc && (amd64 || arm64) && !weir_nolinkname
+//go:build gc && (amd64 || arm64) && !go1.27 && !weir_noprefetch && !weir_nolinkname
 
 package prefetch
 

@@ -1,4 +1,4 @@
-//go:build gc && !weir_nolinkname
+//go:build gc && !go1.27 && !weir_noprefetch && !weir_nolinkname
 
 #include "go_asm.h"
 #include "textflag.h"

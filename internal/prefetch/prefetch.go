@@ -52,6 +52,14 @@ func (g *Goroutine) IsCaller() bool {
 	return caller.record == g.record
 }
 
+// Self returns a number of the calling goroutine that no other one has as long as it lives. Where
+// there is no code for that, it is 0.
+func Self() uint64 {
+	var caller Goroutine
+	here(&caller)
+	return uint64(caller.record)
+}
+
 // Fetch has the processor fetch what the goroutine needs.
 func (g *Goroutine) Fetch() {
 	if g.record != 0 {

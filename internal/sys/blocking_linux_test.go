@@ -10,6 +10,7 @@ import (
 	"sync/atomic"
 	"syscall"
 	"testing"
+	"testing/synctest"
 	"time"
 	"unsafe"
 
@@ -124,5 +125,29 @@ func TestMonotonic(t *testing.T) {
 	}
 	if d := time.Duration(slices.Max(ahead)); d > 100*time.Microsecond {
 		t.Errorf("Monotonic is %v ahead of the kernel: waits would end late", d)
+	}
+}
+
+// TestMonotonicInBubble: in a bubble of testing/synctest Monotonic is the kernel's clock all the same, whatever the
+// bubble's says, and so it is outside afterwards.
+func TestMonotonicInBubble(t *testing.T) {
+	for range 3 {
+		before := Monotonic()
+		synctest.Test(t, func(t *testing.T) {
+			for range 3 {
+				for range 10 {
+					if now := Monotonic(); now < before || now-before > int64(time.Minute) {
+						t.Fatalf("it is %v since before the bubble", time.Duration(now-before))
+					}
+				}
+				if !InBubble() {
+					t.Error("a bubble is none")
+				}
+				time.Sleep(100 * 365 * 24 * time.Hour / 7)
+			}
+		})
+		if now := Monotonic(); now < before || now-before > int64(time.Minute) || InBubble() {
+			t.Errorf("it is %v since before the bubble, and another bubble: %v", time.Duration(now-before), InBubble())
+		}
 	}
 }

@@ -9,20 +9,10 @@ import (
 )
 
 // The calls below do what the system call of their name does, once, on the calling thread, and leave EINTR and EAGAIN
-// to the caller, unless they say otherwise. They give up the P as any blocking system call of Go's does, unless they keep it, see keepsP. They cut what they move to MaxTransfer and
+// to the caller, unless they say otherwise. They give up the P as any blocking system call of Go's does,
+// unless keepsP says otherwise. They cut what they move to MaxTransfer and
 // MaxIovecs, and leave out the first skip bytes of their buffers, which an earlier call has moved and which count. They do not tell the
 // race detector anything: whoever hands the result out does.
-
-// keepsP reports whether a system call that does not wait, and moves at most so many bytes, is made with the P kept. To give
-// it up costs little by itself, but wakes sysmon whenever that sleeps, as it does when the program has been idle for a
-// moment: then a thread that naps for 20 microseconds again and again costs a server that waits for each message more
-// than the call. What would take the better part of those 20 microseconds gives the P up.
-func keepsP(nowait bool, bytes, limit int) bool { return nowait && bytes <= limit }
-
-const (
-	copied = 64 << 10 // bytes that the kernel only copies
-	sent   = 16 << 10 // bytes that it sends through its protocols, on the loopback interface as far as to the receiver
-)
 
 // Preadv and Pwritev are preadv2(2) and pwritev2(2), at off or, with off -1, at the file's position, or where the file
 // has none; flags are RWF_*. Without flags they are the older calls, which no filter denies.
@@ -62,7 +52,7 @@ func transfer(trap uintptr, fd int, bufs [][]byte, skip int, off int64, flags ui
 	var n uintptr
 	var errno syscall.Errno
 	// The kernel takes the offset in two halves; on 64-bit systems the first is all of it.
-	if keepsP(flags&unix.RWF_NOWAIT != 0, length(iov), copied) {
+	if keepsP(iov, flags&unix.RWF_NOWAIT != 0, copied) {
 		n, _, errno = syscall.RawSyscall6(trap, uintptr(fd), uintptr(unsafe.Pointer(unsafe.SliceData(iov))), uintptr(len(iov)),
 			uintptr(off), uintptr(uint64(off)>>32), uintptr(flags))
 	} else {
@@ -100,7 +90,7 @@ func move(trap uintptr, fd int, p []byte, flags uint32, limit int) (int, syscall
 	for {
 		var n uintptr
 		var errno syscall.Errno
-		if keepsP(flags&unix.MSG_DONTWAIT != 0, len(p), limit) {
+		if small(p, flags&unix.MSG_DONTWAIT != 0, limit) && watched() {
 			n, _, errno = syscall.RawSyscall6(trap, uintptr(fd), uintptr(unsafe.Pointer(unsafe.SliceData(p))),
 				uintptr(len(p)), uintptr(flags), 0, 0)
 		} else {
@@ -127,7 +117,7 @@ func RecvMsg(fd int, m *Message, skip int, flags uint32) (int, syscall.Errno) {
 	h, pooled := m.header(few[:0], skip)
 	var n uintptr
 	var errno syscall.Errno
-	if keepsP(flags&unix.MSG_DONTWAIT != 0, m.size(), copied) {
+	if keepsP(iovecsOf(&h), flags&unix.MSG_DONTWAIT != 0, copied) {
 		n, _, errno = syscall.RawSyscall(unix.SYS_RECVMSG, uintptr(fd), uintptr(unsafe.Pointer(&h)), uintptr(flags))
 	} else {
 		n, _, errno = syscall.Syscall(unix.SYS_RECVMSG, uintptr(fd), uintptr(unsafe.Pointer(&h)), uintptr(flags))
@@ -149,22 +139,13 @@ func SendMsg(fd int, m *Message, skip int, flags uint32) (int, syscall.Errno) {
 	h, pooled := m.header(few[:0], skip)
 	var n uintptr
 	var errno syscall.Errno
-	if keepsP(flags&unix.MSG_DONTWAIT != 0, m.size(), sent) {
+	if keepsP(iovecsOf(&h), flags&unix.MSG_DONTWAIT != 0, sent) {
 		n, _, errno = syscall.RawSyscall(unix.SYS_SENDMSG, uintptr(fd), uintptr(unsafe.Pointer(&h)), uintptr(flags))
 	} else {
 		n, _, errno = syscall.Syscall(unix.SYS_SENDMSG, uintptr(fd), uintptr(unsafe.Pointer(&h)), uintptr(flags))
 	}
 	putIovecs(pooled)
 	return result(n, errno)
-}
-
-// size is the number of bytes in Bufs.
-func (m *Message) size() int {
-	n := 0
-	for _, buf := range m.Bufs {
-		n += len(buf)
-	}
-	return n
 }
 
 func (m *Message) header(few []unix.Iovec, skip int) (h unix.Msghdr, pooled *[]unix.Iovec) {
@@ -180,6 +161,8 @@ func (m *Message) header(few []unix.Iovec, skip int) (h unix.Msghdr, pooled *[]u
 	}
 	return h, pooled
 }
+
+func iovecsOf(h *unix.Msghdr) []unix.Iovec { return unsafe.Slice(h.Iov, int(h.Iovlen)) }
 
 // fewIovecs are on the stack; more come from a pool, so that no call allocates.
 const fewIovecs = 8
@@ -215,15 +198,6 @@ func fillIovecs(iov []unix.Iovec, bufs [][]byte, skip int) []unix.Iovec {
 		room -= n
 	}
 	return iov
-}
-
-// length is the number of bytes that iov describes: at most MaxTransfer.
-func length(iov []unix.Iovec) int {
-	n := 0
-	for i := range iov {
-		n += int(iov[i].Len)
-	}
-	return n
 }
 
 func putIovecs(pooled *[]unix.Iovec) {

@@ -65,28 +65,3 @@ func TestVectorsNoWait(t *testing.T) {
 		})
 	}
 }
-
-// How much an array of iovecs is about decides whether the P is kept: no more than what is left, and no more than goes.
-func TestLength(t *testing.T) {
-	part := make([]byte, 100)
-	for _, tt := range []struct{ parts, skip, want int }{{0, 0, 0}, {1, 0, 100}, {3, 0, 300}, {3, 100, 200}, {3, 150, 150}, {3, 300, 0}, {3, MaxTransfer - 40, 0}} {
-		bufs := make([][]byte, tt.parts)
-		for i := range bufs {
-			bufs[i] = part
-		}
-		iov, pooled := iovecs(nil, bufs, tt.skip)
-		if got := length(iov); got != tt.want {
-			t.Errorf("%d parts of 100, %d left out: %d, want %d", tt.parts, tt.skip, got, tt.want)
-		}
-		putIovecs(pooled)
-	}
-	for _, tt := range []struct {
-		nowait       bool
-		bytes, limit int
-		want         bool
-	}{{true, 0, 10, true}, {true, 10, 10, true}, {true, 11, 10, false}, {false, 0, 10, false}} {
-		if got := keepsP(tt.nowait, tt.bytes, tt.limit); got != tt.want {
-			t.Errorf("keepsP(%v, %d, %d) = %v", tt.nowait, tt.bytes, tt.limit, got)
-		}
-	}
-}

@@ -23,9 +23,10 @@ type mmsghdr struct {
 	len uint32
 }
 
-// controlSize is room for the control messages of one datagram: its segment size, and what else the socket was told
-// to report.
-const controlSize = 64
+// controlSize is room for the control messages of one datagram: its segment size, and before that
+// in the kernel's order all that a socket can be told to report (200 bytes: timestamps of all
+// kinds, drops, mark, priority), so that the size is not cut off.
+const controlSize = 256
 
 // Use prepares for n datagrams, or as many as one system call takes.
 func (d *Datagrams) Use(n int) {
@@ -81,13 +82,18 @@ func (d *Datagrams) Send(i int, buf []byte, addressed bool, segment int) {
 // aside is what a datagram costs beside its bytes: about as much as so many.
 const aside = 1 << 10
 
-// room is that for what one call may receive.
-func (d *Datagrams) room() int {
-	n := 0
+// receiveKeepsP and sendKeepsP are keepsP for a call that receives into all, and for one that sends those
+// from first up to end, which portion has found to be small or to be one.
+func (d *Datagrams) receiveKeepsP() bool {
+	room := 0
 	for i := range d.n {
-		n += max(int(d.iovecs[i].Len), aside)
+		room += max(int(d.iovecs[i].Len), aside)
 	}
-	return n
+	return room <= 2*copied && keepsP(d.iovecs[:d.n], true, 2*copied) // few datagrams fill their room
+}
+
+func (d *Datagrams) sendKeepsP(first, end int) bool {
+	return d.size(first) <= sent && keepsP(d.iovecs[first:end], true, sent)
 }
 
 // size is what it costs to send the i-th, in bytes.
@@ -116,7 +122,7 @@ func (d *Datagrams) TryRecv(fd int) (int, syscall.Errno) {
 	for {
 		var n uintptr
 		var errno syscall.Errno
-		if keepsP(true, d.room(), 2*copied) { // few datagrams fill their room
+		if d.receiveKeepsP() {
 			n, _, errno = syscall.RawSyscall6(unix.SYS_RECVMMSG, uintptr(fd), uintptr(unsafe.Pointer(&d.headers[0])), uintptr(d.n), unix.MSG_DONTWAIT, 0, 0)
 		} else {
 			n, _, errno = syscall.Syscall6(unix.SYS_RECVMMSG, uintptr(fd), uintptr(unsafe.Pointer(&d.headers[0])), uintptr(d.n), unix.MSG_DONTWAIT, 0, 0)
@@ -135,7 +141,7 @@ func (d *Datagrams) TrySend(fd, first, end int) (int, syscall.Errno) {
 	for {
 		var n uintptr
 		var errno syscall.Errno
-		if keepsP(true, d.size(first), sent) {
+		if d.sendKeepsP(first, end) {
 			n, _, errno = syscall.RawSyscall6(unix.SYS_SENDMMSG, uintptr(fd), uintptr(unsafe.Pointer(&d.headers[first])), uintptr(end-first), unix.MSG_DONTWAIT|unix.MSG_NOSIGNAL, 0, 0)
 		} else {
 			n, _, errno = syscall.Syscall6(unix.SYS_SENDMMSG, uintptr(fd), uintptr(unsafe.Pointer(&d.headers[first])), uintptr(end-first), unix.MSG_DONTWAIT|unix.MSG_NOSIGNAL, 0, 0)
@@ -146,9 +152,9 @@ func (d *Datagrams) TrySend(fd, first, end int) (int, syscall.Errno) {
 	}
 }
 
-// Received tells the bytes of the i-th and, if the kernel joined several datagrams to it, the size of each but the last;
-// and sets the length of its Addr.
-func (d *Datagrams) Received(i int) (n, segment int) {
+// Received tells the bytes of the i-th; if the kernel joined several datagrams to it, the size of
+// each but the last; and MSG_TRUNC, MSG_CTRUNC and the like. It sets the length of its Addr.
+func (d *Datagrams) Received(i int) (n, segment, flags int) {
 	h := &d.headers[i]
 	d.addrs[i].Len = min(h.hdr.Namelen, uint32(len(d.addrs[i].Data)))
 	for rest := d.control[i][:min(int(h.hdr.Controllen), controlSize)]; len(rest) > 0; {
@@ -164,7 +170,7 @@ func (d *Datagrams) Received(i int) (n, segment int) {
 	if segment >= int(h.len) {
 		segment = 0
 	}
-	return int(h.len), segment
+	return int(h.len), segment, int(h.hdr.Flags)
 }
 
 // Forget lets go of the buffers.

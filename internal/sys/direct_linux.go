@@ -76,7 +76,7 @@ func vector(trap uintptr, fd int, p []byte, off int64, flags int) (int, syscall.
 		var n uintptr
 		var errno syscall.Errno
 		// The kernel takes the offset in two halves; on 64-bit systems the first is all of it.
-		if keepsP(flags&unix.RWF_NOWAIT != 0, len(p), copied) {
+		if small(p, flags&unix.RWF_NOWAIT != 0, copied) && watched() {
 			n, _, errno = syscall.RawSyscall6(trap, uintptr(fd), uintptr(unsafe.Pointer(&iov)), 1, uintptr(off), uintptr(uint64(off)>>32), uintptr(flags))
 		} else {
 			n, _, errno = syscall.Syscall6(trap, uintptr(fd), uintptr(unsafe.Pointer(&iov)), 1, uintptr(off), uintptr(uint64(off)>>32), uintptr(flags))

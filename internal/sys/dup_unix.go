@@ -5,7 +5,12 @@ package sys
 import "golang.org/x/sys/unix"
 
 // Dup makes another descriptor of the same open file, which no child inherits. CloseDup closes it.
-func Dup(fd int) (int, error) { return unix.FcntlInt(uintptr(fd), unix.F_DUPFD_CLOEXEC, 0) }
+func Dup(fd int) (int, error) {
+	if int(int32(fd)) != fd { // a kernel would look at 32 bits of it
+		return -1, unix.EBADF
+	}
+	return unix.FcntlInt(uintptr(fd), unix.F_DUPFD_CLOEXEC, 0)
+}
 
 // CloseDup closes what Dup made. The descriptor is gone also if it fails.
 func CloseDup(fd int) error { return unix.Close(fd) }

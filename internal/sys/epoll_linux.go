@@ -24,9 +24,13 @@ type Epoll struct {
 func (e *Epoll) Wait(block bool, deadline int64) (int, syscall.Errno) {
 	defer runtime.KeepAlive(e)
 	trap, timeout := uintptr(unix.SYS_EPOLL_PWAIT), uintptr(0)
+	deadline = max(deadline, 0) // the differences below do not overflow
 	switch {
-	case !block:
+	case !block && watched(): // the call keeps the P
 		n, _, errno := syscall.RawSyscall6(trap, uintptr(e.FD), e.events(), uintptr(len(e.Events)), 0, 0, 0)
+		return ready(n, errno)
+	case !block:
+		n, _, errno := syscall.Syscall6(trap, uintptr(e.FD), e.events(), uintptr(len(e.Events)), 0, 0, 0)
 		return ready(n, errno)
 	case deadline == math.MaxInt64:
 		timeout = ^uintptr(0) // -1: none

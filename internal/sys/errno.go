@@ -16,8 +16,10 @@ const (
 	EINTR     = syscall.EINTR
 	EINVAL    = syscall.EINVAL
 	EMFILE    = syscall.EMFILE
+	EMSGSIZE  = syscall.EMSGSIZE
 	ENOENT    = syscall.ENOENT
 	ENOSYS    = syscall.ENOSYS
+	EPIPE     = syscall.EPIPE
 
 	EOPNOTSUPP = syscall.EOPNOTSUPP
 )

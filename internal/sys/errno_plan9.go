@@ -18,16 +18,18 @@ const (
 	EINTR
 	EINVAL
 	EMFILE
+	EMSGSIZE
 	ENOENT
 	EOPNOTSUPP
 	ENOSYS
+	EPIPE
 )
 
 var errnoTexts = [...]string{
 	EACCES: "permission denied", EAGAIN: "resource temporarily unavailable", EBADF: "bad file descriptor", ECANCELED: "operation canceled",
 	EINTR: "interrupted system call", EINVAL: "invalid argument", EMFILE: "too many open files",
-	ENOENT: "file does not exist", EOPNOTSUPP: "operation not supported",
-	ENOSYS: "function not implemented",
+	EMSGSIZE: "message too long", ENOENT: "file does not exist", EOPNOTSUPP: "operation not supported",
+	ENOSYS: "function not implemented", EPIPE: "broken pipe",
 }
 
 func (e Errno) Error() string {

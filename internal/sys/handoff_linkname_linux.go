@@ -1,4 +1,4 @@
-//go:build !weir_nolinkname
+//go:build !go1.27 && !weir_nohandoff && !weir_nolinkname
 
 package sys
 

@@ -165,9 +165,7 @@ func (r *Ring) Enter(wait bool, deadline int64) (int, syscall.Errno) {
 	return r.enterAs(wait, deadline, false)
 }
 
-// EnterBriefly is Enter without a wait for entries that the kernel does not take long over. The caller keeps its P:
-// were that taken away in the middle, as sysmon does after 20 microseconds, the next submission would come from
-// another thread.
+// EnterBriefly is Enter without a wait for entries that the kernel does not take long over. The caller keeps its P.
 func (r *Ring) EnterBriefly() (int, syscall.Errno) { return r.enterAs(false, 0, true) }
 
 func (r *Ring) enterAs(wait bool, deadline int64, briefly bool) (int, syscall.Errno) {
@@ -189,6 +187,7 @@ func (r *Ring) enterAs(wait bool, deadline int64, briefly bool) (int, syscall.Er
 		}
 		if deadline != math.MaxInt64 {
 			flags |= EnterExtArg
+			deadline = max(deadline, 0)         // the kernel waits for ever for a time before the clock's zero
 			if r.features&FeatMinTimeout != 0 { // Linux 6.12, which has ABS_TIMER too
 				flags |= EnterAbsTimer
 			} else {
@@ -204,7 +203,7 @@ func (r *Ring) enterAs(wait bool, deadline int64, briefly bool) (int, syscall.Er
 	switch {
 	case wait:
 		n, errno = syscallBlocking(unix.SYS_IO_URING_ENTER, uintptr(r.fd), uintptr(queued), minComplete, uintptr(flags), uintptr(arg), argSize)
-	case briefly:
+	case briefly && watched():
 		n, _, errno = syscall.RawSyscall6(unix.SYS_IO_URING_ENTER, uintptr(r.fd), uintptr(queued), 0, uintptr(flags), 0, 0)
 	default:
 		n, _, errno = syscall.Syscall6(unix.SYS_IO_URING_ENTER, uintptr(r.fd), uintptr(queued), 0, uintptr(flags), 0, 0)

@@ -13,7 +13,7 @@ import (
 
 // essential is what a ring cannot do without.
 var essential = map[sys.Opcode]bool{
-	sys.OpNop: true, sys.OpPollAdd: true, sys.OpPollRemove: true, sys.OpTimeout: true, sys.OpTimeoutRemove: true, sys.OpAsyncCancel: true,
+	sys.OpNop: true, sys.OpPollAdd: true, sys.OpPollRemove: true, sys.OpAsyncCancel: true,
 }
 
 // FromEnv applies WEIR_URING to every ring that is opened from now on.

@@ -1,0 +1,216 @@
+//go:build !weir_portable
+
+package aio
+
+import (
+	"context"
+	"os"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/weirgo/weir/backends"
+)
+
+// Sync has the file's data and metadata written to the device: fsync(2). The caller makes the call
+// while few others wait for a device, as with Read: for one alone the kernel's worker threads are a
+// detour.
+func (f *File) Sync() error {
+	if !f.ok() {
+		return os.ErrInvalid
+	}
+	if err := f.h.acquire(); err != nil {
+		return f.pathError("sync", err)
+	}
+	defer f.h.release()
+	if f.h.direct && f.h.lane() == nil {
+		defer f.h.io.files.Add(-1)
+		if f.h.io.files.Add(1) <= fewCallers {
+			f.h.did()
+			return f.pathError("sync", repeat(f.h.fd, unix.Fsync))
+		}
+	}
+	c := f.h.loop.Borrow()
+	defer f.h.loop.Return(c)
+	c.Op = backends.Op{Code: backends.OpFsync, FD: f.h.fd}
+	return f.pathError("sync", f.h.await(context.Background(), c))
+}
+
+// repeat makes a system call again when a signal has interrupted it.
+func repeat(fd int, call func(fd int) error) (err error) {
+	for err = call(fd); err == unix.EINTR; {
+		err = call(fd)
+	}
+	return err
+}
+
+// Stat describes the file: see os.File.Stat.
+func (f *File) Stat() (os.FileInfo, error) {
+	var info os.FileInfo
+	err := f.metadata("stat", func(int) (err error) {
+		info, err = f.h.std(f.name).Stat()
+		return bare(err)
+	})
+	if err != nil {
+		return nil, err
+	}
+	return info, nil
+}
+
+// size is the file's size in bytes, as far as it has one: 0 for pipes, files of /proc, and if it is not known.
+func (f *File) size() int64 {
+	var st unix.Stat_t
+	f.control("stat", func(fd int) error { return unix.Fstat(fd, &st) })
+	return st.Size
+}
+
+// Seek sets the file's position: see io.Seeker. In a regular file it waits for reads and writes at
+// the position that are under way; on a stream its effect on them is open.
+func (f *File) Seek(offset int64, whence int) (pos int64, err error) {
+	if f.ok() && f.regular {
+		s := &f.h.r
+		if err := f.h.begin(context.Background(), s); err != nil {
+			return 0, f.pathError("seek", err)
+		}
+		defer f.h.end(s)
+	}
+	err = f.control("seek", func(fd int) (err error) {
+		if std := f.h.owner(); std != nil && f.dir { // it forgets what it has read ahead of the old position
+			pos, err = std.Seek(offset, whence)
+			return bare(err)
+		}
+		pos, err = unix.Seek(fd, offset, whence)
+		return err
+	})
+	return max(pos, 0), err
+}
+
+// Truncate sets the file's size.
+func (f *File) Truncate(size int64) error {
+	return f.metadata("truncate", func(fd int) error { return unix.Ftruncate(fd, size) })
+}
+
+// Chmod sets the file's mode: see os.File.Chmod.
+func (f *File) Chmod(mode os.FileMode) error {
+	return f.metadata("chmod", func(fd int) error { return unix.Fchmod(fd, sysMode(mode)) })
+}
+
+// Chown sets the file's user and group, -1 to leave one as it is.
+func (f *File) Chown(uid, gid int) error {
+	if f.ok() {
+		if err := checkIDs(f.name, uid, gid); err != nil {
+			return err
+		}
+	}
+	return f.metadata("chown", func(fd int) error { return unix.Fchown(fd, uid, gid) })
+}
+
+// Chdir makes the file, which is a directory, the current directory of the process.
+func (f *File) Chdir() error {
+	return f.control("chdir", func(int) error { return bare(f.h.std(f.name).Chdir()) }) // it tells the cache of go test
+}
+
+// metadata is control for a call that may wait for a disk or a server. A goroutine makes it itself,
+// as in package os; the thread of a coroutine belongs to others too, so for a view the pool makes
+// it.
+func (f *File) metadata(op string, call func(fd int) error) (err error) {
+	if !f.ok() {
+		return os.ErrInvalid
+	}
+	if f.h.lane() == nil {
+		return f.control(op, call)
+	}
+	if err := f.h.enter(); err != nil {
+		return f.pathError(op, err)
+	}
+	if err := f.h.pooled(func() { err = f.control(op, call) }); err != nil {
+		return f.pathError(op, err)
+	}
+	return err
+}
+
+// control runs a system call on the descriptor, which stays open meanwhile.
+func (f *File) control(op string, call func(fd int) error) error {
+	if !f.ok() {
+		return os.ErrInvalid
+	}
+	err := f.h.acquire()
+	if err == nil {
+		err = repeat(f.h.fd, call)
+		f.h.release()
+	}
+	return f.pathError(op, err)
+}
+
+// Close closes the file. Reads and writes that block in it return os.ErrClosed; Close waits until the kernel has let
+// go of their buffers. A second Close is os.ErrClosed.
+func (f *File) Close() error {
+	if !f.ok() {
+		return os.ErrInvalid
+	}
+	return f.pathError("close", f.h.close())
+}
+
+// Detach ends the File and returns its descriptor as an *os.File: see FromFile. Reads and writes
+// that block in it return os.ErrClosed, as at Close, and Detach waits as that does. A file that
+// weir opened is put back into blocking mode, which a process that inherits it expects: so on a
+// pipe or terminal the *os.File has no deadlines. On an error, os.ErrClosed or os.ErrInvalid, there
+// is none.
+func (f *File) Detach() (*os.File, error) {
+	if !f.ok() {
+		return nil, os.ErrInvalid
+	}
+	if err := f.h.shut(true); err != nil {
+		return nil, f.pathError("detach", err)
+	}
+	if f.ours {
+		unix.SetNonblock(f.h.fd, false)
+	}
+	if std := f.h.owner(); std != nil {
+		return std, nil
+	}
+	return os.NewFile(uintptr(f.h.fd), f.name), nil
+}
+
+// Name returns the name given to Open.
+func (f *File) Name() string { return f.name }
+
+// Fd returns the descriptor, which stays weir's: do not close it, do not use it after Close, and
+// leave its mode as it is. ^uintptr(0) if the file is closed.
+func (f *File) Fd() uintptr {
+	if !f.ok() || f.h.closing() {
+		return ^uintptr(0)
+	}
+	return uintptr(f.h.fd)
+}
+
+// SetDeadline sets the deadlines of Read and Write on what can be waited for, a pipe, a terminal, a
+// file like /proc/kmsg, as on a connection; on all else, a disk's file, /dev/null, it is
+// os.ErrNoDeadline.
+func (f *File) SetDeadline(t time.Time) error { return f.deadline(t, true, true) }
+
+// SetReadDeadline sets the deadline of Read: see SetDeadline.
+func (f *File) SetReadDeadline(t time.Time) error { return f.deadline(t, true, false) }
+
+// SetWriteDeadline sets the deadline of Write: see SetDeadline.
+func (f *File) SetWriteDeadline(t time.Time) error { return f.deadline(t, false, true) }
+
+// deadline sets deadlines. Its errors are not wrapped, as those of package os's are not.
+func (f *File) deadline(t time.Time, read, write bool) error {
+	switch {
+	case !f.ok():
+		return os.ErrInvalid
+	case f.h.closing():
+		return os.ErrClosed
+	case !f.polled:
+		return os.ErrNoDeadline
+	}
+	sides := []*side{&f.h.r, &f.h.w}
+	switch {
+	case !write:
+		sides = sides[:1]
+	case !read:
+		sides = sides[1:]
+	}
+	return f.h.setDeadline(loopTime(f.h.loop, t), sides...)
+}

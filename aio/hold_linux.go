@@ -1,0 +1,106 @@
+//go:build !weir_portable
+
+package aio
+
+import (
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/weirgo/weir/internal/bubble"
+)
+
+// Operations of package op that are on a File or connection (op.Op.On) hold its descriptor: it stays open for as long as
+// they are in flight, and Close ends them. Few have any, so that they are not noted in the descriptor.
+var holds struct {
+	n  atomic.Int64
+	mu sync.Mutex
+	of map[*descriptor]map[*held]struct{}
+}
+
+// held is one operation that holds a descriptor.
+type held struct{ end func() }
+
+// hold keeps the descriptor open until release. When it is being closed end is called, again and again until release.
+func (h *handle) hold(end func()) (fd int, release func(), err error) {
+	if err := h.acquire(); err != nil {
+		return 0, nil, err
+	}
+	d, e := h.descriptor, &held{end}
+	holds.mu.Lock()
+	if holds.of == nil {
+		holds.of = map[*descriptor]map[*held]struct{}{}
+	}
+	if holds.of[d] == nil {
+		holds.of[d] = map[*held]struct{}{}
+	}
+	holds.of[d][e] = struct{}{}
+	holds.n.Add(1)
+	holds.mu.Unlock()
+	release = func() {
+		holds.mu.Lock()
+		delete(holds.of[d], e)
+		if len(holds.of[d]) == 0 {
+			delete(holds.of, d)
+		}
+		holds.n.Add(-1)
+		holds.mu.Unlock()
+		h.release()
+	}
+	if h.closing() { // Close may not have seen it
+		release()
+		return 0, nil, h.errClosed()
+	}
+	return h.fd, release, nil
+}
+
+// endHolds ends what holds the descriptor, which is being closed. An operation that is just about to be submitted cannot be
+// ended yet, so it asks again.
+func (d *descriptor) endHolds() {
+	if holds.n.Load() == 0 || !d.endHeld() {
+		return
+	}
+	bubble.Go(func() { // where time does not stand still because Close waits
+		for pause := 100 * time.Microsecond; d.endHeld(); pause = min(2*pause, 10*time.Millisecond) {
+			time.Sleep(pause)
+		}
+	})
+}
+
+// endHeld reports whether there is anything to end.
+func (d *descriptor) endHeld() bool {
+	holds.mu.Lock()
+	var ends []func()
+	for e := range holds.of[d] {
+		ends = append(ends, e.end)
+	}
+	holds.mu.Unlock()
+	for _, end := range ends {
+		end()
+	}
+	return len(ends) > 0
+}
+
+// What package op asks of the syscall.RawConn of a File or connection: see op.Op.On.
+
+func (c rawFile) Hold(end func()) (fd int, release func(), err error) { return c.f.h.hold(end) }
+
+func (c rawFile) Closed() error { return c.f.h.errClosed() }
+
+func (c rawFile) Name() string { return c.f.name }
+
+func (c *rawConn) Hold(end func()) (fd int, release func(), err error) { return c.s.h.hold(end) }
+
+func (c *rawConn) Closed() error { return c.s.h.errClosed() }
+
+func (c *rawConn) Name() string {
+	name := c.s.network.String()
+	if c.s.laddr != nil {
+		name = fmt.Sprintf("%s %v", name, c.s.laddr)
+	}
+	if c.s.raddr != nil {
+		name = fmt.Sprintf("%s->%v", name, c.s.raddr)
+	}
+	return name
+}

@@ -1,0 +1,6 @@
+//go:build !linux || weir_portable
+
+package coro
+
+// threadsKnown: what sys.ThreadID returns tells nothing.
+const threadsKnown = false

@@ -1,0 +1,5 @@
+//go:build !race
+
+package citizen
+
+const raceEnabled = false

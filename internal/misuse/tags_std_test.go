@@ -1,0 +1,5 @@
+//go:build weir_portable
+
+package misuse
+
+var buildTags = []string{"weir_portable"}

@@ -1,0 +1,28 @@
+//go:build giouring
+
+package sys
+
+import "syscall"
+
+// ForeignRing is what package uring needs of a ring, which may be another implementation than Ring.
+type ForeignRing interface {
+	FD() int
+	Flags() uint32
+	Features() uint32
+	Hide(features uint32)
+	SQEntries() uint32
+	CQEntries() uint32
+	SQFlags() uint32
+	Overflow() uint32
+	Queued() uint32
+	CQReady() uint32
+	SQE() *SQE
+	CQE(i uint32) *CQE
+	CQAdvance(n uint32)
+	Enter(wait bool, deadline int64) (int, syscall.Errno)
+	EnterBriefly() (int, syscall.Errno)
+	Close() error
+}
+
+// NewForeignRing makes one. Package giouring sets it.
+var NewForeignRing func(entries, cqEntries, flags uint32) (ForeignRing, error)
