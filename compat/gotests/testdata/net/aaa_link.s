@@ -1,0 +1,1 @@
+// A package with this file may declare functions without bodies.
