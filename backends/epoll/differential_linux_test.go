@@ -8,7 +8,9 @@ import (
 	"runtime"
 	"slices"
 	"strconv"
+	"strings"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -204,7 +206,11 @@ func (s *script) cancel(c *backends.Completion) {
 // events of one step come is no part of the log.
 func (s *script) settle(must *backends.Completion) {
 	var ended []string
+	hangs := time.Now().Add(time.Minute)
 	for quiet := 0; quiet < 2; {
+		if time.Now().After(hangs) {
+			s.Fatalf("%s: what must end does not (pending: %v): %s", s.be.Name(), s.be.Pending(), s.waiting())
+		}
 		n, err := s.be.Poll(s.dst, backends.NoWait)
 		if err != nil {
 			s.Fatal(err)
@@ -247,6 +253,17 @@ func (s *script) busy() bool {
 		n, _ := unix.Poll(p, 0)
 		return n > 0
 	})
+}
+
+// waiting describes what is in flight, and what poll(2) says of it.
+func (s *script) waiting() string {
+	var all []string
+	for _, c := range s.live {
+		p := []unix.PollFd{{Fd: int32(c.FD), Events: int16(backends.Readiness(&c.Op))}}
+		n, err := unix.Poll(p, 0)
+		all = append(all, fmt.Sprintf("%s, poll: %d %#x of %#x %v", s.describe(c, backends.Event{}), n, p[0].Revents, p[0].Events, err))
+	}
+	return strings.Join(all, "\n")
 }
 
 func (s *script) describe(c *backends.Completion, ev backends.Event) string {

@@ -36,6 +36,9 @@ type Backend struct {
 	// that saves giving the processor up and getting it back, which costs several times the system call.
 	glance backoff.Backoff
 
+	// fruitless counts the Polls in a row that ran the kernel's work because TASKRUN was set, and brought nothing.
+	fruitless int
+
 	counters struct {
 		others, enters, sqes, cqes, overflows, rearms atomic.Uint64 // others: system calls besides enters
 	}
@@ -183,9 +186,21 @@ func (b *Backend) Cancel(id backends.ID) bool {
 
 // Pending reports whether another Poll would do something: entries are queued, or completions are ready or known
 // to the kernel. It makes no system call.
+//
+// The kernel puts work into a ring's list before it sets TASKRUN, and clears the flag before it takes the list. When the
+// two meet, the flag stays set with nothing behind it, until there is work again (io_req_local_work_add, Linux 6.1 to 6.18).
+// A loop that polls while something is pending would do so for as long as that lasts.
 func (b *Backend) Pending() bool {
-	return b.ring.Queued() != 0 || len(b.polls.chores) > 0 || b.ring.CQReady() != 0 || b.ring.SQFlags()&(sys.SQTaskrun|sys.SQCQOverflow) != 0
+	flags := b.ring.SQFlags()
+	if b.fruitless > staleAfter {
+		flags &^= sys.SQTaskrun
+	}
+	return b.ring.Queued() != 0 || len(b.polls.chores) > 0 || b.ring.CQReady() != 0 || flags&(sys.SQTaskrun|sys.SQCQOverflow) != 0
 }
+
+// staleAfter is how many Polls in a row may bring nothing before Pending no longer believes the flag TASKRUN. The kernel
+// runs 20 pieces of work in each, and not every piece completes an operation.
+const staleAfter = 1000
 
 // News looks at what the kernel and the program share.
 func (b *Backend) News() bool {
@@ -229,7 +244,13 @@ func (b *Backend) Poll(dst []backends.Event, deadline int64) (int, error) {
 	if deadline != backends.NoWait {
 		b.wake.awake()
 	}
-	return b.reap(dst), nil
+	n := b.reap(dst)
+	if n == 0 && flags&sys.SQTaskrun != 0 && b.ring.SQFlags()&sys.SQTaskrun != 0 {
+		b.fruitless++
+	} else {
+		b.fruitless = 0
+	}
+	return n, nil
 }
 
 // submit enters the ring and tells errors that pass from those that do not.

@@ -167,6 +167,32 @@ func TestManyReady(t *testing.T) {
 	}
 }
 
+// TestStaleTaskrun guards that a flag TASKRUN which the kernel left set, with nothing behind it, does not have a loop poll
+// for ever, and that work which comes later is pending all the same.
+func TestStaleTaskrun(t *testing.T) {
+	r := newRig(t, Config{})
+	rd, wr := pipe(t)
+	read := r.read(rd, 4)
+	r.submit(read)
+	r.flush()
+	r.ring.LeaveTaskrun()
+	polls := 0
+	for ; r.Pending(); polls++ {
+		if polls > 2*staleAfter {
+			t.Fatalf("pending after %d Polls that brought nothing", polls)
+		}
+		r.poll(backends.NoWait)
+	}
+	if r.ring.SQFlags()&sys.SQTaskrun != 0 && polls < staleAfter {
+		t.Errorf("the flag is set and was believed for %d Polls only", polls)
+	}
+	write(t, wr, "data")
+	r.finish(read)
+	if r.ring.Flags()&sys.SetupDeferTaskrun != 0 && r.fruitless != 0 {
+		t.Errorf("%d Polls count as fruitless after one that brought a completion", r.fruitless)
+	}
+}
+
 // Completions for which the queue had no room are pending too, when the queue itself is empty.
 func TestOverflowIsPending(t *testing.T) {
 	r := newRig(t, Config{Entries: 8, CQEntries: 8})

@@ -142,6 +142,9 @@ func (r *Ring) Queued() uint32 { return r.tail - r.head }
 // SQFlags reads the kernel's flags: SQTaskrun, SQCQOverflow.
 func (r *Ring) SQFlags() uint32 { return atomic.LoadUint32(r.sqFlags) }
 
+// LeaveTaskrun sets SQTaskrun as the kernel can leave it, with nothing behind it. It is for tests.
+func (r *Ring) LeaveTaskrun() { atomic.OrUint32(r.sqFlags, SQTaskrun) }
+
 // Overflow counts the completions that the kernel had to drop, which it never does with FeatNoDrop unless it ran
 // out of memory.
 func (r *Ring) Overflow() uint32 { return atomic.LoadUint32(r.cqOverflow) }
