@@ -17,10 +17,15 @@ func TestGroupLinear(t *testing.T) {
 		}
 		r.do(func(task *Task) {
 			for what, sleep := range map[string]time.Duration{"ended": 0, "cancelled": time.Hour * 1e4} {
-				few := min(groupCPU(t, task, most/10, sleep), groupCPU(t, task, most/10, sleep))
-				many := groupCPU(t, task, most, sleep)
-				if ratio := float64(many) / float64(max(few, 10*time.Millisecond)); ratio > 40 { // 100, if the time is a square
-					t.Errorf("%s: %v of CPU for %d tasks, %v for %d", what, few, most/10, many, most)
+				for try := 1; ; try++ {
+					few, many := groupCPU(t, task, most/10, sleep), groupCPU(t, task, most, sleep)
+					if many < 40*max(few, 10*time.Millisecond) { // it takes 100 times as long, if the time is a square
+						break
+					}
+					if try == 5 { // a busy machine makes some times long
+						t.Errorf("%s: %v of CPU for %d tasks, %v for %d", what, few, most/10, many, most)
+						break
+					}
 				}
 			}
 		})

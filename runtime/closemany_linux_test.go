@@ -16,14 +16,18 @@ func TestCloseMany(t *testing.T) {
 			continue
 		}
 		t.Run(backend, func(t *testing.T) {
-			most := 500000
+			most := 200000
 			if raceEnabled || testing.Short() {
 				most = 100000
 			}
-			few := min(closeMany(t, backend, most/10), closeMany(t, backend, most/10))
-			many := closeMany(t, backend, most)
-			if ratio := float64(many) / float64(max(few, 10*time.Millisecond)); ratio > 40 { // 100, if the time is a square
-				t.Errorf("%v of CPU for %d operations, %v for %d", few, most/10, many, most)
+			for try := 1; ; try++ {
+				few, many := closeMany(t, backend, most/10), closeMany(t, backend, most)
+				if many < 40*max(few, 10*time.Millisecond) { // it takes 100 times as long, if the time is a square
+					break
+				}
+				if try == 5 { // a busy machine makes some times long
+					t.Fatalf("%v of CPU for %d operations, %v for %d", few, most/10, many, most)
+				}
 			}
 		})
 	}
