@@ -9,8 +9,8 @@ import (
 	"github.com/weirgo/weir/backends"
 )
 
-// mustNotAllocate checks that f, which does n operations, allocates nothing in steady state. A few objects are
-// forgiven: other goroutines of the process make some now and then.
+// mustNotAllocate checks that f, which does n operations, allocates nothing in steady state. A few
+// objects are forgiven: other goroutines of the process make some now and then.
 func mustNotAllocate(r *rig, what string, n int, f func()) {
 	r.Helper()
 	for range 3 {
@@ -27,8 +27,8 @@ func mustNotAllocate(r *rig, what string, n int, f func()) {
 	r.Errorf("%s: %d objects allocated for %d operations", what, best, n)
 }
 
-// TestNoAllocations guards that in steady state no operation allocates, on either drive: transfers, sleeps, callbacks
-// and timers.
+// TestNoAllocations guards that in steady state no operation allocates, on either drive: transfers,
+// sleeps, callbacks and timers.
 func TestNoAllocations(t *testing.T) {
 	if raceEnabled {
 		t.Skip("the race detector allocates")
@@ -48,7 +48,8 @@ func TestNoAllocations(t *testing.T) {
 			defer cancel()
 			for _, pair := range [][2]backends.Op{
 				{write(wr, make([]byte, 1)), read(rd, make([]byte, 1))},
-				{{Code: backends.OpSend, FD: a, Buf: make([]byte, 1)}, {Code: backends.OpRecv, FD: b, Buf: make([]byte, 1)}},
+				{{Code: backends.OpSend, FD: a, Buf: make([]byte, 1)}, {Code: backends.OpRecv, FD: b,
+					Buf: make([]byte, 1)}},
 			} {
 				out, in := &Completion{Op: pair[0]}, &Completion{Op: pair[1]}
 				mustNotAllocate(r, out.Op.Code.String()+" and "+in.Op.Code.String(), 2*n, func() {

@@ -2,13 +2,14 @@ package runtime
 
 import "github.com/weirgo/weir/backends"
 
-// Async wakes a loop from any goroutine. Wake-ups coalesce: after a Notify the callback runs at least once, after
-// many it may run once only.
+// Async wakes a loop from any goroutine. Wake-ups coalesce: after one or more calls of
+// [Async.Notify] the callback runs at least once.
 type Async struct{ c Completion }
 
-// Start makes l call f on its thread after each Notify, also one that came before Start, for as long as f returns
-// Rearm. While it is started it counts as an operation in flight, so Run(UntilDone) waits for it; Stop or Disarm
-// ends it. Errors are those of Submit.
+// Start makes l call f on its thread after each Notify, including one that came before Start. This
+// goes on for as long as f returns [Rearm]. While started, the Async counts as an operation in
+// flight, so [Loop.Run] with [UntilDone] waits for it; [Async.Stop] or [Disarm] ends it. The errors
+// are those of [Loop.Submit].
 func (a *Async) Start(l *Loop, f func(*Async) Action) error {
 	if a.c.InFlight() {
 		return ErrInFlight
@@ -26,14 +27,15 @@ func (a *Async) Start(l *Loop, f func(*Async) Action) error {
 	return l.Submit(&a.c)
 }
 
-// Notify makes the callback run. Any goroutine may call it, at any time; it does not block.
+// Notify makes the callback run. Any goroutine may call it at any time; it does not block.
 func (a *Async) Notify() {
 	if !a.c.signal.Swap(true) {
 		a.c.nudge()
 	}
 }
 
-// Stop ends it without a further callback, unless one is already due. Any goroutine may call it.
+// Stop ends the Async without a further callback, unless one is already due. Any goroutine may call
+// it.
 func (a *Async) Stop() {
 	if l := a.c.loop.Load(); l != nil {
 		l.Cancel(&a.c)

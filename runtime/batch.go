@@ -10,52 +10,58 @@ import (
 	"github.com/weirgo/weir/internal/sys"
 )
 
-// Link says how the next operation of a Batch depends on this one. Linked operations form a chain; the chains of a
-// batch run beside each other.
+// Link says how the next operation of a [Batch] depends on this one. Linked operations form a
+// chain; the chains of a batch run concurrently.
 //
-// The loop links them, not the kernel: the next one starts when this one is over, on every backend in the same way.
+// The loop links operations, not the kernel: the next one starts when this one is over, in the same
+// way on every backend.
 type Link uint8
 
 const (
 	LinkNone Link = iota // the next one does not wait
-	LinkSoft             // it starts when this one has succeeded, and moved all it was asked to; else the chain ends
-	LinkHard             // it starts when this one is over, however that ended
+	// the next one starts if this one succeeds and moves all it was asked to; otherwise the chain
+	// ends
+	LinkSoft
+	LinkHard // the next one starts when this one is over, whatever its result
 )
 
-// Batch is operations that are submitted together, all or none, and over when the last of them is. Add puts idle
-// Completions into it; they are in flight from its submission to Reset. Their Callbacks are not called.
+// Batch is a list of operations that are submitted together, all or none, and that is over when the
+// last of them is. [Batch.Add] puts idle Completions into it; they are in flight from the
+// submission of the batch to [Batch.Reset]. Their Callbacks are not called.
 //
-// In a Batch, besides what a backend does:
+// In a Batch these operations do more than a backend does:
 //
 //   - OpTimeout ends Off nanoseconds after it started.
-//   - OpLinkTimeout, behind a linked operation, gives that one Off nanoseconds, after which it is cancelled. It fails
-//     with os.ErrDeadlineExceeded if that is what ended the operation, and is transparent otherwise: the chain goes on,
-//     or ends, as without it.
-//   - OpCancel asks for the end of the Completion given to Aim. It fails with ENOENT if that is not in flight.
+//   - OpLinkTimeout, behind a linked operation, gives that operation Off nanoseconds, after which
+//     it is cancelled. OpLinkTimeout fails with os.ErrDeadlineExceeded if the limit ended the
+//     operation. Otherwise it is transparent: the chain goes on, or ends, as without it.
+//   - OpCancel asks for the end of the Completion given to [Completion.Aim]. It fails with ENOENT
+//     if that is not in flight.
 //   - OpClose with Flags CloseAll first ends what this loop has in flight on the descriptor.
 type Batch struct {
 	_ noCopy
 
-	head     Completion // stands for all of them in the intake
-	ops      []*Completion
-	over     func(*Batch)
-	round    atomic.Uint64 // that it is in flight for, which is the activation of its members; 0: none
-	rounds   uint64        // the last one
-	room     int64         // how many operations need room
-	apart    int64         // tokens of Loop.apart that it has while it is in flight
-	left     int           // not over yet: the loop's, as is what follows
-	stopping bool          // Cancel was called
+	head Completion // stands for all members in the intake
+	ops  []*Completion
+	over func(*Batch)
+	// number of the round in flight, which is also the activation of its members; 0: not in flight
+	round    atomic.Uint64
+	rounds   uint64 // the last round number used
+	room     int64  // number of operations that need room
+	apart    int64  // tokens of Loop.apart held while in flight
+	left     int    // members not over yet; this field and those below belong to the loop
+	stopping bool   // Cancel was called
 }
 
-// Rounds have numbers that no other Batch uses, so that a Cancel that comes too late for one does not name another. A
-// Batch takes them in bulk.
+// Round numbers are unique across batches, so that a late Cancel of one batch cannot name another.
+// A Batch takes them in bulk.
 const bulkOfRounds = 1 << 20
 
 var lastRounds atomic.Uint64
 
 func newRounds() uint64 { return lastRounds.Add(bulkOfRounds) }
 
-// BorrowBatch returns an empty Batch from a pool of this loop's.
+// BorrowBatch returns an empty Batch from this loop's pool. [Loop.FreeBatch] gives it back.
 func (l *Loop) BorrowBatch() *Batch {
 	l.mustBeMade()
 	if b, ok := l.spareBatches.Get().(*Batch); ok {
@@ -67,7 +73,7 @@ func (l *Loop) BorrowBatch() *Batch {
 // NewBatch makes an empty Batch, as new does. It belongs to the loop that it is first submitted to.
 func NewBatch() *Batch { return new(Batch) }
 
-// Add puts c at the end. It must not be in flight when the batch is submitted. It panics if c is nil.
+// Add appends c. c must not be in flight when the batch is submitted. Add panics if c is nil.
 func (b *Batch) Add(c *Completion) {
 	if c == nil {
 		panic(errNoCompletion.Error())
@@ -84,8 +90,8 @@ func (b *Batch) Add(c *Completion) {
 	}
 }
 
-// FreeBatch gives back what BorrowBatch returned, and resets it. What is in flight all the same, or
-// is another loop's, is left alone.
+// FreeBatch resets a batch that [Loop.BorrowBatch] returned and gives it back. It leaves alone a
+// batch that is still in flight or that belongs to another loop.
 func (l *Loop) FreeBatch(b *Batch) {
 	if b == nil || b.head.InFlight() {
 		return
@@ -97,7 +103,8 @@ func (l *Loop) FreeBatch(b *Batch) {
 	l.spareBatches.Put(b)
 }
 
-// Reset empties a batch that is over, or was not submitted, and makes its Completions idle. Their results stay.
+// Reset empties a batch that is over, or that was not submitted, and makes its Completions idle.
+// Their results stay.
 func (b *Batch) Reset() {
 	if b.round.Load() != 0 {
 		b.round.Store(0)
@@ -107,18 +114,22 @@ func (b *Batch) Reset() {
 	b.over = nil
 }
 
-// Cancel asks for the end of what is in flight of a batch and keeps the rest from starting: all that has not been done
-// ends with ErrCanceled. Any goroutine may call it, until the batch is freed.
+// Cancel asks for the end of the operations of a batch that are in flight, and keeps the rest from
+// starting. Every operation that has not been done ends with [ErrCanceled]. Any goroutine may call
+// Cancel until the batch is freed.
 func (b *Batch) Cancel() {
 	if l := b.head.loop.Load(); l != nil {
 		l.Cancel(&b.head)
 	}
 }
 
-// DoBatch submits b and blocks until it is over. When ctx ends first the batch is cancelled; the results say what became
-// of each operation. At Options.MaxInFlight each chain of it waits for room, and limits of time count meanwhile. The error
-// says why nothing was submitted: ErrInFlight, ErrClosed, the cause of a context that ended before, ErrBusy for a batch
-// that is larger than MaxInFlight, or a *MemberError for an operation that makes no sense. Not for use in callbacks.
+// DoBatch submits b and blocks until it is over. If ctx ends first, DoBatch cancels the batch; the
+// results say what became of each operation. At [Options].MaxInFlight each chain of the batch waits
+// for room, and time limits count meanwhile.
+//
+// An error means that nothing was submitted: [ErrInFlight], [ErrClosed], the cause of a context
+// that ended before, [ErrBusy] for a batch larger than MaxInFlight, or a [*MemberError] for an
+// invalid operation. Callbacks must not call DoBatch.
 func (l *Loop) DoBatch(ctx context.Context, b *Batch) error {
 	l.mustBeMade()
 	mustContext(ctx)
@@ -159,8 +170,9 @@ func (l *Loop) DoBatch(ctx context.Context, b *Batch) error {
 	return nil
 }
 
-// SubmitBatch is DoBatch that does not block: over is called on the loop's thread when the last operation is over. It
-// fails with ErrBusy in place of waiting for room. Any goroutine may call it, callbacks included.
+// SubmitBatch is [Loop.DoBatch] that does not block: the loop's thread calls over when the last
+// operation is over. It returns [ErrBusy] instead of waiting for room. Any goroutine may call it,
+// including from callbacks.
 func (l *Loop) SubmitBatch(b *Batch, over func(*Batch)) error {
 	if err := l.takeBatch(b, over, false, stateClaimed); err != nil {
 		return err
@@ -174,7 +186,8 @@ func (l *Loop) SubmitBatch(b *Batch, over func(*Batch)) error {
 	return nil
 }
 
-// SubmitBatchHere is SubmitBatch for the goroutine that runs the loop, as SubmitHere is Submit.
+// SubmitBatchHere is [Loop.SubmitBatch] for the goroutine that runs the loop, as [Loop.SubmitHere]
+// is [Loop.Submit].
 func (l *Loop) SubmitBatchHere(b *Batch, over func(*Batch)) error {
 	l.mustBeMade()
 	if l.ofRuntime() {
@@ -212,8 +225,8 @@ func (l *Loop) takeBatch(b *Batch, over func(*Batch), waits bool, state uint64) 
 	return b.claim(l, r, apart, state)
 }
 
-// claim takes the head and all members, or none, which have been admitted. state is what becomes of the head: started only
-// where the caller runs the loop.
+// claim takes the head and all members, which have been admitted, or none of them. state is the new
+// state of the head: stateStarted only if the caller runs the loop.
 func (b *Batch) claim(l *Loop, r room, apart int64, state uint64) error {
 	if !b.head.claim(1, state) {
 		l.withdraw(r, b.room, apart)
@@ -248,7 +261,7 @@ func (b *Batch) claim(l *Loop, r room, apart int64, state uint64) error {
 			err = ErrInFlight
 		}
 		if err != nil {
-			b.round.Store(0) // and those before are idle again
+			b.round.Store(0) // the members claimed so far are idle again
 			b.head.become(stateIdle)
 			l.withdraw(r, b.room, apart)
 			return err
@@ -262,11 +275,12 @@ func (b *Batch) claim(l *Loop, r room, apart int64, state uint64) error {
 	return nil
 }
 
-// Aim names what an OpCancel is to end.
+// Aim names the Completion that an OpCancel is to end.
 func (c *Completion) Aim(target *Completion) { c.other = target }
 
-// From makes an operation of a Batch work on the descriptor that an earlier one of its chain, or one that is over,
-// results in, in place of Op.FD, which it leaves alone. Nil: on Op.FD again.
+// From makes an operation of a Batch work on the descriptor that source results in. source is an
+// earlier operation of the same chain, or one that is over. Op.FD is then ignored and stays
+// unchanged. From(nil) makes the operation work on Op.FD again.
 func (c *Completion) From(source *Completion) {
 	c.other = source
 	if source != nil {
@@ -274,7 +288,7 @@ func (c *Completion) From(source *Completion) {
 	}
 }
 
-// fd is the descriptor that an operation which has started works on.
+// fd returns the descriptor that a started operation works on.
 func (c *Completion) fd() int {
 	if c.other != nil && c.Op.Code != backends.OpCancel {
 		return c.rare.fd
@@ -302,7 +316,7 @@ func (l *Loop) startBatch(b *Batch) {
 	}
 }
 
-// startMember starts an operation whose turn it is.
+// startMember starts a member of b: the first of a chain, or one whose predecessor is over.
 func (l *Loop) startMember(b *Batch, c *Completion) {
 	c.cause, c.guarded, c.id = causeNone, false, 0
 	if b.stopping {
@@ -344,7 +358,8 @@ func (l *Loop) startMember(b *Batch, c *Completion) {
 	}
 	if c.Link != LinkNone && int(c.place)+1 < len(b.ops) {
 		if next := b.ops[c.place+1]; next.Op.Code == backends.OpLinkTimeout {
-			if end := later(l.clock(), max(next.Op.Off, 0)); c.Op.Code != backends.OpTimeout || when != 0 && end < when {
+			if end := later(l.clock(), max(next.Op.Off, 0)); c.Op.Code != backends.OpTimeout || when != 0 &&
+				end < when {
 				when, c.guarded = end, true
 			}
 		}
@@ -353,13 +368,13 @@ func (l *Loop) startMember(b *Batch, c *Completion) {
 		c.deadline.Store(when)
 	}
 	if c.other != nil {
-		l.startOdd(c) // which fills the descriptor in
+		l.startOdd(c) // startOdd fills the descriptor in
 	} else {
 		l.start(c)
 	}
 }
 
-// aim does an OpCancel of target.
+// aim performs an OpCancel of target and returns its result.
 func (l *Loop) aim(b *Batch, target *Completion) int32 {
 	life := target.life.Load()
 	if target.idle(life) {
@@ -371,15 +386,16 @@ func (l *Loop) aim(b *Batch, target *Completion) int32 {
 			l.stop(target, causeCancel)
 		}
 	} else {
-		target.nudgeFrom(l) // its loop may be another, or about to be
+		target.nudgeFrom(l) // its loop may be another, or not set yet
 	}
 	return 0
 }
 
-// attendBatch looks at the operations of a batch that somebody pushed.
+// attendBatch handles a batch that was pushed to the intake again, for a cancellation or a
+// deadline.
 func (l *Loop) attendBatch(b *Batch) {
 	if b.left == 0 {
-		return // over, and not resolved yet
+		return // over, but not resolved yet
 	}
 	if b.head.aborted() {
 		b.stopping = true
@@ -394,7 +410,7 @@ func (l *Loop) attendBatch(b *Batch) {
 	}
 }
 
-// conclude takes note of the result of an operation.
+// conclude records the result of a member of a batch.
 func (l *Loop) conclude(c *Completion, res int32) {
 	b := c.batch.Load()
 	switch {
@@ -404,25 +420,25 @@ func (l *Loop) conclude(c *Completion, res int32) {
 		c.res = res
 		l.passRoom(c, nil)
 		l.memberOver(b)
-	default: // advance starts what waits for it
+	default: // advance starts the operation that is linked to it
 		c.res = res
 		l.linked = append(l.linked, c)
 	}
 }
 
-// memberOver counts down. The last one ends the batch.
+// memberOver counts one member as over. The last one ends the batch.
 func (l *Loop) memberOver(b *Batch) {
 	if b.left--; b.left == 0 {
 		l.done = append(l.done, outcome{c: &b.head})
 	}
 }
 
-// advance goes on in the chains of which an operation is over.
+// advance continues the chains of which an operation is over.
 func (l *Loop) advance() {
 	if len(l.closers) > 0 {
 		l.tryClosers()
 	}
-	for i := 0; i < len(l.linked); i++ { // it grows while what starts is over at once
+	for i := 0; i < len(l.linked); i++ { // the list grows while operations that start are over at once
 		c := l.linked[i]
 		l.linked[i] = nil
 		l.at = c
@@ -432,7 +448,7 @@ func (l *Loop) advance() {
 	l.linked = emptied(l.linked)
 }
 
-// follow starts what is linked to c, which is over, or lets the rest of the chain go.
+// follow starts the operation that is linked to c, which is over, or ends the rest of the chain.
 func (l *Loop) follow(b *Batch, c *Completion) {
 	why := c.breaks()
 	link, i := c.Link, int(c.place)+1
@@ -461,10 +477,10 @@ func (l *Loop) follow(b *Batch, c *Completion) {
 		l.memberOver(b)
 	}
 	l.passRoom(c, nil)
-	l.memberOver(b) // last: the batch may end with it
+	l.memberOver(b) // last, because the batch may end with it
 }
 
-// breaks says why what is linked to c, which is over, does not start: causeNone if it does.
+// breaks says why the operation linked to c, which is over, does not start: causeNone if it does.
 func (c *Completion) breaks() cause {
 	switch {
 	case c.Link != LinkSoft:
@@ -479,9 +495,9 @@ func (c *Completion) breaks() cause {
 	return causeNone
 }
 
-// least is how much an operation has to move for what is softly linked to it to start: everything for those that stop
-// short only at the end of a file, or when they are disturbed. A receive takes what there is, unless MSG_WAITALL asks for
-// more.
+// least is the number of bytes an operation has to move for a softly linked operation to start. It
+// is everything for operations that stop short only at the end of a file or when they are
+// interrupted. For a receive any number will do, unless MSG_WAITALL asks for all.
 func least(op *backends.Op) int64 {
 	const msgWaitAll = 0x100
 	switch op.Code {

@@ -2,8 +2,9 @@ package runtime
 
 import "testing"
 
-// TestMembers guards whose a Completion is that goes from batch to batch, and that lives without one: it is in flight from
-// the submission of a batch that it is in to Reset, whatever becomes of other batches, and of that batch later.
+// TestMembers guards whose a Completion is that goes from batch to batch, and that lives without
+// one: it is in flight from the submission of a batch that it is in to Reset, whatever becomes of
+// other batches, and of that batch later.
 func TestMembers(t *testing.T) {
 	eachLoop(t, Options{}, func(t *testing.T, r *rig) {
 		over := 0

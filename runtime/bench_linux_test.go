@@ -8,8 +8,8 @@ import (
 	"github.com/weirgo/weir/backends"
 )
 
-// BenchmarkZeroCallback is zig-aio's benchmark of files: 4 KiB from /dev/zero, one read after the other, each started by the
-// callback of the one before.
+// BenchmarkZeroCallback is zig-aio's benchmark of files: 4 KiB from /dev/zero, one read after the
+// other, each started by the callback of the one before.
 func BenchmarkZeroCallback(b *testing.B) {
 	for _, d := range picked(systemLoops()) {
 		b.Run(d.name, func(b *testing.B) {

@@ -69,8 +69,8 @@ func report(b *testing.B, r *rig) {
 	}
 }
 
-// Benchmark10MTimers is libuv's million-timers benchmark, of 10 million: every 1,000 timers the timeout is a
-// millisecond longer. The kernel is a simulated one, whose clock does not wait.
+// Benchmark10MTimers is libuv's million-timers benchmark, of 10 million: every 1,000 timers the
+// timeout is a millisecond longer. The kernel is a simulated one, whose clock does not wait.
 func Benchmark10MTimers(b *testing.B) {
 	const n = 10_000_000
 	r := startLoop(b, simLane(""), Options{})
@@ -103,8 +103,8 @@ func Benchmark10MTimers(b *testing.B) {
 	b.ReportMetric(per(insert+fire), "total-ns/timer")
 }
 
-// BenchmarkAsyncPummel is libuv's async-pummel: a goroutine that notifies without a pause, until the callback has run
-// b.N times.
+// BenchmarkAsyncPummel is libuv's async-pummel: a goroutine that notifies without a pause, until
+// the callback has run b.N times.
 func BenchmarkAsyncPummel(b *testing.B) {
 	for _, d := range picked(systemLoops()) {
 		for _, senders := range []int{1, 4} {

@@ -10,8 +10,9 @@ import (
 	"github.com/weirgo/weir/internal/bubble"
 )
 
-// TestLaterInBubble: a kernel that takes nothing is tried again in real time, also if a goroutine in a bubble of
-// testing/synctest has found that: the bubble's clock stands still while the goroutine waits for its operation.
+// TestLaterInBubble: a kernel that takes nothing is tried again in real time, also if a goroutine
+// in a bubble of testing/synctest has found that: the bubble's clock stands still while the
+// goroutine waits for its operation.
 func TestLaterInBubble(t *testing.T) {
 	var refusals atomic.Int32
 	o := withShim(Options{}, func(s *shim) {
@@ -35,7 +36,8 @@ func TestLaterInBubble(t *testing.T) {
 	})
 }
 
-// TestGoexitInBubble: what a callback that ends its goroutine has left is done by a goroutine of no bubble.
+// TestGoexitInBubble: what a callback that ends its goroutine has left is done by a goroutine of no
+// bubble.
 func TestGoexitInBubble(t *testing.T) {
 	eachDrive(t, Options{}, func(t *testing.T, r *rig) {
 		if r.l.drive != driveScheduler {
@@ -47,8 +49,10 @@ func TestGoexitInBubble(t *testing.T) {
 			go func() {
 				defer close(done)
 				b := []*Completion{
-					{Op: backends.Op{Code: backends.OpNop}, Callback: func(*Completion) Action { stdruntime.Goexit(); return Disarm }},
-					{Op: backends.Op{Code: backends.OpNop}, Callback: func(*Completion) Action { in <- bubble.In(); return Disarm }},
+					{Op: backends.Op{Code: backends.OpNop},
+						Callback: func(*Completion) Action { stdruntime.Goexit(); return Disarm }},
+					{Op: backends.Op{Code: backends.OpNop},
+						Callback: func(*Completion) Action { in <- bubble.In(); return Disarm }},
 				}
 				r.l.mu.Lock() // so that both are over in one turn
 				for _, c := range b {

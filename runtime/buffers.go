@@ -9,10 +9,10 @@ import (
 	"github.com/weirgo/weir/internal/sys"
 )
 
-// Buffers is memory that is lent in buffers of one size and that the kernel knows in advance, where it can.
+// Buffers is a pool of buffers of one size. The kernel knows their memory in advance where it can.
 type Buffers = fixed.Pool
 
-// Buffer is one of them, for whom it was lent to.
+// Buffer is one buffer of a [Buffers], and belongs to the goroutine that borrowed it until Release.
 type Buffer = fixed.Buffer
 
 // Errors of buffers.
@@ -24,10 +24,10 @@ var (
 	ErrInUse = fixed.ErrInUse
 )
 
-// maxRegion is how much memory the kernel takes at one place of its table.
+// maxRegion is the largest region, in bytes, that the kernel takes at one index of its table.
 const maxRegion = 1 << 30
 
-// takePool makes a pool and gives it a place in the loops' tables.
+// takePool makes a pool and gives it an index in the loops' tables.
 func (r *Runtime) takePool(n, size int) *Buffers {
 	p, full := r.regions.take(backends.MaxRegions, func(index int) *Buffers {
 		var p *Buffers
@@ -40,13 +40,16 @@ func (r *Runtime) takePool(n, size int) *Buffers {
 	return p
 }
 
-// RegisterBuffers makes n buffers of size bytes each, 1 GiB in all at most, and has every loop register their memory with
-// its backend; a loop that starts later does so when it starts. Where that cannot be done the buffers work all the same:
-// Buffers.Registered tells. It waits for the loops: not for use in callbacks. Errors: ErrClosed, or sizes that make no sense.
+// RegisterBuffers makes n buffers of size bytes each, 1 GiB in all at most. Every loop registers
+// their memory with its backend; a loop that starts later does so when it starts. If a loop cannot
+// register them, the buffers still work: Buffers.Registered tells. RegisterBuffers waits for the
+// loops, so callbacks must not call it. It fails with [ErrClosed], or with an error about sizes
+// that make no sense.
 func (r *Runtime) RegisterBuffers(n, size int) (*Buffers, error) {
 	r.mustBeMade()
 	if n <= 0 || size <= 0 || size > maxRegion/n {
-		return nil, fmt.Errorf("weir: RegisterBuffers of %d times %d bytes: want at least one of each, and 1 GiB in all at most", n, size)
+		return nil, fmt.Errorf("weir: RegisterBuffers of %d times %d bytes: want at least one of each, and 1 GiB in "+
+			"all at most", n, size)
 	}
 	if r.Closed() {
 		return nil, ErrClosed
@@ -66,7 +69,7 @@ func (r *Runtime) RegisterBuffers(n, size int) (*Buffers, error) {
 	return p, nil
 }
 
-// unregister is the end of a pool: nobody has a buffer of it.
+// unregister ends a pool. All its buffers have been released.
 func (r *Runtime) unregister(p *Buffers) {
 	region := fixed.Region(p)
 	if region.Index == backends.MaxRegions {
@@ -82,10 +85,10 @@ func (r *Runtime) unregister(p *Buffers) {
 			})
 		}
 	}
-	r.regions.vacate(region.Index) // when no loop has it any more
+	r.regions.vacate(region.Index) // no loop has it any more
 }
 
-// register has the loop know the memory of p, or notes why it cannot.
+// register makes the loop register the memory of p, or records why it cannot.
 func (l *Loop) register(p *Buffers) {
 	if !l.inLoop(func() { l.registerHere(p) }) {
 		fixed.Fail(p, ErrClosed)

@@ -10,7 +10,8 @@ import (
 	"github.com/weirgo/weir/backends"
 )
 
-// TestRegisterAtTheEnd: a loop that has ended, or ends meanwhile, registers nothing and says so, and nobody waits for it.
+// TestRegisterAtTheEnd: a loop that has ended, or ends meanwhile, registers nothing and says so,
+// and nobody waits for it.
 func TestRegisterAtTheEnd(t *testing.T) {
 	for _, drive := range []string{DriveThread, DriveScheduler} {
 		t.Run(drive, func(t *testing.T) {

@@ -12,8 +12,8 @@ import (
 	"github.com/weirgo/weir/backends"
 )
 
-// duel is one reader of a pipe and somebody who both fills the pipe and stops the reader. The bytes are numbered, so
-// that each one lost, doubled or out of order shows.
+// duel is one reader of a pipe and somebody who both fills the pipe and stops the reader. The bytes
+// are numbered, so that each one lost, doubled or out of order shows.
 type duel struct {
 	r        *rig
 	rd, wr   int
@@ -103,7 +103,8 @@ func (d *duel) drain() {
 func background() (context.Context, context.CancelFunc) { return context.Background(), func() {} }
 
 // runDuels runs several duels at once. antagonist is called until the reader is through.
-func runDuels(r *rig, pairs, rounds int, ctx func(*duel) (context.Context, context.CancelFunc), stop error, antagonist func(*duel, *rand.Rand)) {
+func runDuels(r *rig, pairs, rounds int, ctx func(*duel) (context.Context, context.CancelFunc), stop error,
+	antagonist func(*duel, *rand.Rand)) {
 	r.Helper()
 	duels := make([]*duel, pairs)
 	var wg sync.WaitGroup
@@ -141,8 +142,8 @@ func runDuels(r *rig, pairs, rounds int, ctx func(*duel) (context.Context, conte
 	}
 }
 
-// TestCancelRace guards: one completion per operation, and no byte lost or doubled, whichever of data and cancel
-// comes first.
+// TestCancelRace guards: one completion per operation, and no byte lost or doubled, whichever of
+// data and cancel comes first.
 func TestCancelRace(t *testing.T) {
 	eachDrive(t, Options{}, func(t *testing.T, r *rig) {
 		none := func(*duel) (context.Context, context.CancelFunc) { return background() }
@@ -163,8 +164,8 @@ func TestCancelRace(t *testing.T) {
 	})
 }
 
-// TestContextRace guards the same for a context that ends while data arrives, and that the error is the context's
-// cause.
+// TestContextRace guards the same for a context that ends while data arrives, and that the error is
+// the context's cause.
 func TestContextRace(t *testing.T) {
 	eachDrive(t, Options{}, func(t *testing.T, r *rig) {
 		cause := errors.New("enough")
@@ -243,8 +244,8 @@ func TestContextBeforeSubmit(t *testing.T) {
 	})
 }
 
-// TestNoLateWake guards that the wake-ups of one operation do not leak into the next one, across ways to use a
-// Completion: with Do, and with a callback.
+// TestNoLateWake guards that the wake-ups of one operation do not leak into the next one, across
+// ways to use a Completion: with Do, and with a callback.
 func TestNoLateWake(t *testing.T) {
 	eachDrive(t, Options{}, func(t *testing.T, r *rig) {
 		rd, wr := r.pipe()
@@ -299,8 +300,8 @@ func TestNoLateWake(t *testing.T) {
 	})
 }
 
-// TestCancelReportsOutcome guards that a cancel tells "stopped" from "done anyway": the bytes of a write that went
-// through in part are counted, with a nil error.
+// TestCancelReportsOutcome guards that a cancel tells "stopped" from "done anyway": the bytes of a
+// write that went through in part are counted, with a nil error.
 func TestCancelReportsOutcome(t *testing.T) {
 	eachDrive(t, Options{}, func(t *testing.T, r *rig) {
 		const waitAll = 0x100 // MSG_WAITALL: the operation goes on after it has moved some

@@ -10,12 +10,13 @@ import (
 	"github.com/weirgo/weir/backends"
 )
 
-// candidate is a backend that may be chosen, in the order of the table candidates.
+// candidate is a backend that may be chosen. The table candidates lists them in order of
+// preference.
 type candidate struct {
 	name string
 	open func(o *Options, thread bool) (backends.Backend, error)
 
-	// onThread says that what a thread submits is finished on that thread, so that the backend is for loops
+	// onThread: an operation completes on the thread that submitted it, so the backend needs loops
 	// with a thread of their own.
 	onThread bool
 }
@@ -23,9 +24,9 @@ type candidate struct {
 // knownBackends are the names that Options.Backend and WEIR_BACKEND may give, on any system.
 var knownBackends = []string{"io_uring", "epoll", "portable"}
 
-// choose opens and starts the first backend that works among those that o allows, and says why that one. A backend
-// works when start says so: setting up can succeed where using it is denied. When start fails it has closed the
-// backend.
+// choose opens and starts the first of the backends that o allows that works, and says why it took
+// that one. A backend works when start returns nil: set-up can succeed although use is denied. When
+// start fails it has closed the backend.
 func choose(o *Options, thread bool, start func(backends.Backend) error) (name, why string, err error) {
 	if o.OpenBackend != nil {
 		be, err := o.OpenBackend(thread)
@@ -57,20 +58,21 @@ func choose(o *Options, thread bool, start func(backends.Backend) error) (name, 
 	switch {
 	case errs == nil:
 		goos, goarch := osArch()
-		return "", "", fmt.Errorf("weir: backend %s is not available on %s/%s: %w", allowed, goos, goarch, errors.ErrUnsupported)
+		return "", "", fmt.Errorf("weir: backend %s is not available on %s/%s: %w", allowed, goos, goarch,
+			errors.ErrUnsupported)
 	case len(allowed.only) == 1:
 		return "", "", fmt.Errorf("weir: backend %s cannot start: %w", allowed, errs)
 	}
 	return "", "", fmt.Errorf("weir: no backend can start: %w", errs)
 }
 
-// needsThread reports whether be is of a candidate that is for loops with a thread.
+// needsThread reports whether be is one of the candidates that need a thread.
 func needsThread(be backends.Backend) bool {
 	return slices.ContainsFunc(candidates, func(c candidate) bool { return c.onThread && c.name == be.Name() })
 }
 
-// ofReadiness is the part of a list of backends, as Options.Backend has it, that is not bound to threads:
-// all such backends if there is none in the list.
+// ofReadiness returns the part of a list of backends, in the form of Options.Backend, that is not
+// bound to threads. If the list names none of those, it returns all of them.
 func ofReadiness(list string) (string, error) {
 	a, err := parseBackends(list)
 	if err != nil {
@@ -94,7 +96,8 @@ func ofReadiness(list string) (string, error) {
 	return strings.Join(names, ","), nil
 }
 
-// allowed is what Options.Backend allows: only these, in this order, or, if there are none, all but those.
+// allowed is what Options.Backend allows: only those in only, in that order, or, if only is empty,
+// all except those in not.
 type allowed struct{ only, not []string }
 
 func parseBackends(list string) (allowed, error) {
@@ -114,12 +117,13 @@ func parseBackends(list string) (allowed, error) {
 		*to = append(*to, name)
 	}
 	if len(a.only) > 0 && len(a.not) > 0 {
-		return a, fmt.Errorf("weir: backends %q: either name those that may be taken or, with a minus sign each, those that may not", list)
+		return a, fmt.Errorf("weir: backends %q: either name those that may be taken or, with a minus sign each, "+
+			"those that may not", list)
 	}
 	return a, nil
 }
 
-// order returns what may be tried of all, in order.
+// order returns the candidates of all that may be tried, in order.
 func (a allowed) order(all []candidate) []candidate {
 	var list []candidate
 	for _, name := range a.only {
@@ -167,11 +171,11 @@ func (a allowed) reason(passed []string) string {
 	return firstChoice
 }
 
-// proven holds the names of backends that have started on a thread in this process.
+// proven holds the names of the backends that have started on a thread in this process.
 var proven sync.Map
 
-// prove finds out whether a backend that has been opened for a thread works there, without starting it: it tries
-// another one on a thread of its own. On failure it closes be.
+// prove finds out whether a backend that has been opened for a thread works there, without starting
+// it: it opens and starts another one on a thread of its own. On failure it closes be.
 func prove(o *Options, be backends.Backend) error {
 	if _, ok := proven.Load(be.Name()); ok || o.OpenBackend != nil {
 		return nil
@@ -179,11 +183,11 @@ func prove(o *Options, be backends.Backend) error {
 	return tryOut(o, be)
 }
 
-// tryOut is prove without regard to what has been proven: a filter may have been put in place since.
+// tryOut is prove that ignores earlier results: a seccomp filter may have been installed since.
 func tryOut(o *Options, be backends.Backend) error {
 	failed := make(chan error)
 	go func() {
-		lockThread() // and never unlocked: the thread goes with the goroutine, for a ring leaves traces on it
+		lockThread() // never unlocked, so the thread ends with the goroutine: a ring leaves state on it
 		failed <- func() error {
 			i := slices.IndexFunc(candidates, func(c candidate) bool { return c.name == be.Name() })
 			trial, err := candidates[i].open(o, true)

@@ -9,7 +9,7 @@ import (
 	"github.com/weirgo/weir/backends/uring"
 )
 
-// candidates in order of preference.
+// candidates are the backends, in order of preference.
 var candidates = []candidate{
 	{name: "io_uring", open: openURing, onThread: true},
 	{name: "epoll", open: openEpoll},
@@ -41,6 +41,6 @@ func openEpoll(o *Options, _ bool) (backends.Backend, error) {
 
 var errAndroid = fmt.Errorf("io_uring: not tried, because Android ends programs that do: %w", errors.ErrUnsupported)
 
-// mayProbe reports whether io_uring_setup(2) can be called to see whether it works. Android's seccomp filter answers
-// with SIGSYS, which nobody survives.
+// mayProbe reports whether io_uring_setup(2) may be called to see whether it works. Android's
+// seccomp filter answers the call with SIGSYS, which ends the process.
 func mayProbe(goos string) bool { return goos != "android" }

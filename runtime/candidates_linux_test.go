@@ -6,8 +6,8 @@ import (
 	"testing"
 )
 
-// TestAndroid guards that io_uring is never tried on Android, where trying it ends the program, and that what is left
-// is built there.
+// TestAndroid guards that io_uring is never tried on Android, where trying it ends the program, and
+// that what is left is built there.
 func TestAndroid(t *testing.T) {
 	if mayProbe("android") || !mayProbe("linux") {
 		t.Error("android may probe, or linux may not")

@@ -2,5 +2,6 @@
 
 package runtime
 
-// candidates in order of preference. Backends for kqueue and iocp would take their places before portable.
+// candidates are the backends, in order of preference. Backends for kqueue and IOCP would come
+// before portable.
 var candidates = []candidate{{name: "portable", open: openPortable}}

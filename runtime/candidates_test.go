@@ -61,7 +61,8 @@ func (w *machine) among(t *testing.T, names ...string) {
 
 var errBroken = errors.New("broken on purpose")
 
-// TestChoice guards which backend is taken, of which system and which environment, and what is said about it.
+// TestChoice guards which backend is taken, of which system and which environment, and what is said
+// about it.
 func TestChoice(t *testing.T) {
 	both := []string{"io_uring", "epoll", "portable"}
 	for _, tt := range []struct {
@@ -78,31 +79,41 @@ func TestChoice(t *testing.T) {
 		{name: "list", ask: "portable,epoll", have: both, want: "portable", says: "forced"},
 		{name: "forbidden", ask: "-io_uring", have: both, want: "epoll", says: "first that is allowed"},
 		{name: "two forbidden", ask: "-io_uring,-epoll", have: both, want: "portable", says: "first that is allowed"},
-		{name: "cannot open", have: both, open: map[string]error{"io_uring": syscall.ENOSYS}, want: "epoll", says: "fallback: " + syscall.ENOSYS.Error(), warns: true},
-		{name: "cannot start", have: both, bind: map[string]error{"io_uring": errBroken}, want: "epoll", says: "fallback: broken on purpose", warns: true},
-		{name: "third", have: both, open: map[string]error{"io_uring": syscall.EPERM}, bind: map[string]error{"epoll": errBroken},
+		{name: "cannot open", have: both, open: map[string]error{"io_uring": syscall.ENOSYS}, want: "epoll",
+			says: "fallback: " + syscall.ENOSYS.Error(), warns: true},
+		{name: "cannot start", have: both, bind: map[string]error{"io_uring": errBroken}, want: "epoll",
+			says: "fallback: broken on purpose", warns: true},
+		{name: "third", have: both, open: map[string]error{"io_uring": syscall.EPERM},
+			bind: map[string]error{"epoll": errBroken},
 			want: "portable", says: "fallback: " + syscall.EPERM.Error() + "; broken on purpose", warns: true},
-		{name: "list falls back", ask: "io_uring,portable", have: both, open: map[string]error{"io_uring": syscall.EPERM}, want: "portable",
+		{name: "list falls back", ask: "io_uring,portable", have: both,
+			open: map[string]error{"io_uring": syscall.EPERM}, want: "portable",
 			says: "fallback: " + syscall.EPERM.Error(), warns: true},
 		{name: "forced cannot open", ask: "io_uring", have: both, open: map[string]error{"io_uring": syscall.EPERM},
 			says: "backend io_uring cannot start: " + syscall.EPERM.Error(), is: syscall.EPERM},
 		{name: "forced cannot start", ask: "io_uring", have: both, bind: map[string]error{"io_uring": errBroken},
 			says: "backend io_uring cannot start: broken on purpose", is: errBroken},
-		{name: "none", have: []string{"portable"}, bind: map[string]error{"portable": errBroken}, says: "no backend can start", is: errBroken},
-		{name: "not here", ask: "portable", have: both[:2], says: "backend portable is not available on", is: errors.ErrUnsupported},
+		{name: "none", have: []string{"portable"}, bind: map[string]error{"portable": errBroken},
+			says: "no backend can start", is: errBroken},
+		{name: "not here", ask: "portable", have: both[:2], says: "backend portable is not available on",
+			is: errors.ErrUnsupported},
 		{name: "nothing here", have: nil, says: "is not available on", is: errors.ErrUnsupported},
 		{name: "unknown", ask: "select", have: both, says: `no backend is called "select"`},
-		{name: "not there at all", ask: "kqueue", have: both, says: `no backend is called "kqueue": there are io_uring, epoll, portable`},
-		{name: "misspelt", ask: "uring", have: both, says: `no backend is called "uring": did you mean io_uring? There are io_uring, epoll, portable`},
+		{name: "not there at all", ask: "kqueue", have: both,
+			says: `no backend is called "kqueue": there are io_uring, epoll, portable`},
+		{name: "misspelt", ask: "uring", have: both,
+			says: `no backend is called "uring": did you mean io_uring? There are io_uring, epoll, portable`},
 		{name: "mixed", ask: "epoll,-io_uring", have: both, says: "either name those"},
 		{name: "trailing comma", ask: "epoll,", have: both, says: `no backend is called ""`},
-		{name: "all forbidden", ask: "-portable", have: []string{"portable"}, says: "is not available on", is: errors.ErrUnsupported},
+		{name: "all forbidden", ask: "-portable", have: []string{"portable"}, says: "is not available on",
+			is: errors.ErrUnsupported},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			w := machine{open: tt.open, bind: tt.bind}
 			w.among(t, tt.have...)
 			var log bytes.Buffer
-			o := Options{Backend: tt.ask, Drive: DriveThread, Loops: 2, Logger: slog.New(slog.NewTextHandler(&log, nil))}
+			o := Options{Backend: tt.ask, Drive: DriveThread, Loops: 2,
+				Logger: slog.New(slog.NewTextHandler(&log, nil))}
 			r, err := New(o)
 			if tt.want == "" {
 				if err == nil || !strings.Contains(err.Error(), tt.says) || tt.is != nil && !errors.Is(err, tt.is) {
@@ -158,7 +169,8 @@ func TestChoice(t *testing.T) {
 	}
 }
 
-// TestProvenOnce guards that a backend is tried out once in a process, and again after it has failed.
+// TestProvenOnce guards that a backend is tried out once in a process, and again after it has
+// failed.
 func TestProvenOnce(t *testing.T) {
 	w := machine{bind: map[string]error{"epoll": errBroken}}
 	w.among(t, "epoll")

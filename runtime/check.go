@@ -9,8 +9,8 @@ import (
 	"github.com/weirgo/weir/internal/sys"
 )
 
-// What is wrong with an operation is found out by the goroutine that submits it. A tick may run on another goroutine, and
-// has no way to tell.
+// The goroutine that submits an operation checks it. A tick may run on another goroutine, and has
+// no way to report an error to the submitter.
 
 var (
 	errNoCompletion = fmt.Errorf("weir: nil Completion: %w", sys.EINVAL)
@@ -20,21 +20,21 @@ var (
 	errMulti        = errors.New("weir: Op.Multi is set: this operation reports more than once")
 )
 
-// mustBeMade refuses a Loop that neither NewLoop nor a Runtime has made.
+// mustBeMade panics for a Loop that neither [NewLoop] nor a [Runtime] made.
 func (l *Loop) mustBeMade() {
 	if l == nil || l.be == nil {
 		panic("weir: use of a Loop that is nil or zero: NewLoop makes one")
 	}
 }
 
-// mustBeMade refuses a Runtime that New has not made.
+// mustBeMade panics for a Runtime that [New] did not make.
 func (r *Runtime) mustBeMade() {
 	if r == nil || r.place == nil {
 		panic("weir: use of a Runtime that is nil or zero: New makes one")
 	}
 }
 
-// mustContext refuses a nil context.
+// mustContext panics for a nil context.
 func mustContext(ctx context.Context) {
 	if ctx == nil {
 		panic("weir: nil context")
@@ -47,7 +47,7 @@ func (c *Completion) check() error {
 	if err == nil && c.Op.Code.OfLoop() {
 		err = c.checkOfLoop(false)
 	}
-	if err == nil || err == sys.EBADF { // which a kernel would say, too
+	if err == nil || err == sys.EBADF { // a kernel reports it as well
 		return err
 	}
 	return fmt.Errorf("weir: %s: %w", c.Op.Code, err)
@@ -66,7 +66,7 @@ func (c *Completion) checkMember() error {
 	return nil
 }
 
-// checkOfLoop is check of what no backend sees.
+// checkOfLoop checks what no backend sees.
 func (c *Completion) checkOfLoop(member bool) error {
 	var rare rare
 	if c.rare != nil {
@@ -82,7 +82,8 @@ func (c *Completion) checkOfLoop(member bool) error {
 		why = "no function: see Block"
 	case code == backends.OpEventWait && rare.event == nil:
 		why = "no Event: see At"
-	case code == backends.OpTimeout, code == backends.OpAsync, code == backends.OpBlocking, code == backends.OpEventWait:
+	case code == backends.OpTimeout, code == backends.OpAsync, code == backends.OpBlocking,
+		code == backends.OpEventWait:
 		return nil
 	case !member:
 		why = "it is for a Batch"
@@ -98,7 +99,7 @@ func (c *Completion) checkOfLoop(member bool) error {
 	return fmt.Errorf("%s: %w", why, sys.EINVAL)
 }
 
-// MemberError says which operation of a Batch cannot be submitted. Nothing of the Batch was.
+// MemberError says which operation of a [Batch] is invalid. Nothing of the Batch was submitted.
 type MemberError struct {
 	Index int
 	Err   error

@@ -8,10 +8,10 @@ import (
 	"github.com/weirgo/weir/sched"
 )
 
-// beginClose cancels everything in flight. What is submitted from now on ends at once.
+// beginClose cancels everything in flight. Operations submitted from now on end at once.
 func (l *Loop) beginClose() {
 	l.closing, l.ending = true, true
-	for { // callback timers just stop; deadlines have nothing to add any more
+	for { // callback timers are dropped; deadlines no longer matter
 		n, ok := l.wheel.Pop(math.MaxInt64)
 		if !ok {
 			break
@@ -21,22 +21,24 @@ func (l *Loop) beginClose() {
 		}
 	}
 	l.timers = 0
-	l.wheel = sched.NewWheel[Timer](l.be.Now()) // the old one is at the end of time
+	l.wheel = sched.NewWheel[Timer](l.be.Now()) // the old wheel is at the end of time
 	if len(l.insist.asked) > 0 {
 		l.insistIn(firstPause)
 	}
 	l.slots.all(func(s *slot) { l.stop(s.c, causeClose) })
 }
 
-// finished reports whether a closed loop has nothing in flight. No submitter is left behind: see inFlightCount.
+// finished reports whether a closed loop has nothing in flight. inFlightCount includes operations
+// that are still on their way into the intake.
 func (l *Loop) finished() bool { return l.closing && l.inFlightCount() == 0 }
 
-// askClose stops the intake and has everything in flight cancelled. It does not wait.
+// askClose closes the intake and asks for the cancellation of everything in flight. It does not
+// wait.
 func (l *Loop) askClose() {
 	if l.refuse.Swap(true) {
 		return
 	}
-	l.limit.Close() // before a tick may find that nothing is in flight and end the loop
+	l.limit.Close() // before a tick can find that nothing is in flight and end the loop
 	l.apart.Close()
 	l.closeIt.Store(true)
 	if l.drive == driveScheduler {
@@ -46,7 +48,7 @@ func (l *Loop) askClose() {
 	l.be.Wake()
 }
 
-// awaitEnd waits until the loop has ended, or says what it still waits for when ctx ends.
+// awaitEnd waits until the loop has ended. If ctx ends first it returns a *StuckError.
 func (l *Loop) awaitEnd(ctx context.Context) error {
 	select {
 	case <-l.ended:
@@ -77,9 +79,10 @@ func (l *Loop) inFlight() []StuckOp {
 	return ops
 }
 
-// Close ends a loop made by NewLoop: it cancels everything in flight, runs callbacks until all of it has come
-// back, and frees the backend. Only the goroutine that runs the loop may call it, or anybody if nobody ever did;
-// not from a callback (use Stop). A second Close is ErrClosed.
+// Close ends a loop made by [NewLoop]: it cancels everything in flight, runs callbacks until all
+// operations have come back, and closes the backend. The goroutine that runs the loop calls it; if
+// [Loop.Run] was never called, any goroutine may. Callbacks must use [Loop.Stop] instead. A second
+// Close returns [ErrClosed].
 func (l *Loop) Close() error {
 	if !l.thread.running.CompareAndSwap(false, true) {
 		return ErrRunning

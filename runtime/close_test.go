@@ -17,7 +17,8 @@ import (
 
 func timeout() backends.Op { return backends.Op{Code: backends.OpTimeout} }
 
-// TestCloseEverything guards that Close ends what is in flight, whatever it is, and returns when all of it is over.
+// TestCloseEverything guards that Close ends what is in flight, whatever it is, and returns when
+// all of it is over.
 func TestCloseEverything(t *testing.T) {
 	eachDrive(t, Options{}, func(t *testing.T, r *rig) {
 		const n = 20
@@ -46,12 +47,14 @@ func TestCloseEverything(t *testing.T) {
 		}
 		var asyncs [n]Async
 		for i := range asyncs {
-			if err := asyncs[i].Start(r.l, func(*Async) Action { t.Error("nobody called Notify"); return Rearm }); err != nil {
+			unexpected := func(*Async) Action { t.Error("the callback ran without a Notify"); return Rearm }
+			if err := asyncs[i].Start(r.l, unexpected); err != nil {
 				t.Fatal(err)
 			}
 		}
 		var multis [2]Completion
-		multis[0].Op, multis[1].Op = poll(rd, pollIn, true), backends.Op{Code: backends.OpAccept, FD: ln, Flags: cloexec, Multi: true}
+		multis[0].Op, multis[1].Op = poll(rd, pollIn, true), backends.Op{Code: backends.OpAccept, FD: ln,
+			Flags: cloexec, Multi: true}
 		for i := range multis {
 			wg.Add(1)
 			multis[i].Callback = func(c *Completion) Action {
@@ -181,8 +184,8 @@ func TestCloseLoop(t *testing.T) {
 	})
 }
 
-// TestShutdownStuck guards that a Shutdown whose context ends first says what it waits for, and that it can be waited
-// for again.
+// TestShutdownStuck guards that a Shutdown whose context ends first says what it waits for, and
+// that it can be waited for again.
 func TestShutdownStuck(t *testing.T) {
 	var deaf atomic.Bool // to cancels
 	o := withShim(Options{}, func(s *shim) {
@@ -263,8 +266,8 @@ func TestShutdownStuck(t *testing.T) {
 	})
 }
 
-// TestCloseRacesSubmit guards that nobody hangs and nothing is lost when many goroutines submit while the runtime
-// closes, and that each gets its result or ErrClosed.
+// TestCloseRacesSubmit guards that nobody hangs and nothing is lost when many goroutines submit
+// while the runtime closes, and that each gets its result or ErrClosed.
 func TestCloseRacesSubmit(t *testing.T) {
 	for _, d := range drives() {
 		t.Run(d.name, func(t *testing.T) {
@@ -282,7 +285,8 @@ func TestCloseRacesSubmit(t *testing.T) {
 							case 0, 1:
 								_, err = r.do(context.Background(), nop())
 							case 2:
-								ctx, cancel := context.WithTimeout(context.Background(), time.Duration(rng.IntN(100))*time.Microsecond)
+								ctx, cancel := context.WithTimeout(context.Background(),
+									time.Duration(rng.IntN(100))*time.Microsecond)
 								_, err = r.do(ctx, read(rd, make([]byte, 1)))
 								cancel()
 								if err == context.DeadlineExceeded {
@@ -293,7 +297,8 @@ func TestCloseRacesSubmit(t *testing.T) {
 								c.SetDeadline(r.l.Now() + rng.Int64N(100_000))
 								err = r.l.Do(context.Background(), c)
 							case 4:
-								c := &Completion{Op: nop(), Callback: func(*Completion) Action { callbacks.Add(1); return Disarm }}
+								c := &Completion{Op: nop(),
+									Callback: func(*Completion) Action { callbacks.Add(1); return Disarm }}
 								if err = r.l.Submit(c); err == nil {
 									submitted.Add(1)
 								} else if err == ErrBusy {

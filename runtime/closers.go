@@ -8,16 +8,18 @@ import (
 	"github.com/weirgo/weir/internal/sys"
 )
 
-// closer is an OpClose with CloseAll that waits for what was in flight on its descriptor, or one of another loop that does.
+// closer is an OpClose with CloseAll that waits for the operations in flight on its descriptor, or
+// a loop's part of such a close on another loop.
 type closer struct {
 	s     *slot         // nil: the close is on another loop
-	over  func()        // which is told then
-	ids   []backends.ID // on this loop
-	peers *atomic.Int32 // how many other loops still have something; nil: they are not asked
+	over  func()        // called when the operations on this loop are over, if s is nil
+	ids   []backends.ID // operations on this loop to wait for
+	peers *atomic.Int32 // number of other loops that still have operations in flight; nil: they are not asked
 }
 
-// closeAll ends what is in flight on the descriptor of s, which is an OpClose, on all loops of the Runtime, and has it
-// wait for that. Without it a pending operation would go on, on a file that has no descriptor any more, and keep it open.
+// closeAll ends the operations in flight on the descriptor of s, which is an OpClose, on all loops
+// of the Runtime, and makes s wait for that. Otherwise a pending operation would go on and keep
+// open a file that has no descriptor any more.
 func (l *Loop) closeAll(s *slot) {
 	w := closer{s: s, ids: l.endOn(s.rec.FD, s)}
 	if l.peers != nil {
@@ -32,7 +34,7 @@ func (l *Loop) closeAll(s *slot) {
 	l.closers = append(l.closers, w)
 }
 
-// endOn asks for the end of what is in flight on fd, but for but, and returns what that is.
+// endOn asks for the end of all operations in flight on fd except but, and returns their IDs.
 func (l *Loop) endOn(fd int, but *slot) (ids []backends.ID) {
 	l.slots.each(func(o *slot) {
 		if o != but && o.c.id == o.rec.ID && uses(o.c, fd) {
@@ -43,25 +45,25 @@ func (l *Loop) endOn(fd int, but *slot) (ids []backends.ID) {
 	return ids
 }
 
-// sweep does on a peer what a close on another loop needs: it ends what is in flight on fd, and tells when it is over. It
-// needs no room in the peer: one that is full is swept, too.
+// sweep ends the operations in flight on fd on a peer loop, for a close on another loop, and
+// decrements left when they are over. It takes no room in the peer, so it works on a full one too.
 func (l *Loop) sweep(closing *Completion, fd int, left *atomic.Int32) {
 	asked := l.inLoop(func() {
 		if l.drive == driveScheduler {
-			l.takeIntake() // what was submitted before the close is to be found
+			l.takeIntake() // operations submitted before the close must be found
 		}
 		l.closers = append(l.closers, closer{ids: l.endOn(fd, nil), over: func() {
 			left.Add(-1)
 			closing.nudgeFrom(l)
 		}})
 	})
-	if !asked { // it has ended, and all that was in flight with it
+	if !asked { // the peer has ended, and with it all its operations
 		left.Add(-1)
 		closing.nudge()
 	}
 }
 
-// tryClosers goes on with the closes that have nothing to wait for any more.
+// tryClosers continues the closes that have nothing left to wait for.
 func (l *Loop) tryClosers() {
 	kept := l.closers[:0]
 	for _, w := range l.closers {
@@ -73,7 +75,7 @@ func (l *Loop) tryClosers() {
 			kept = append(kept, w)
 		case w.s == nil:
 			w.over()
-		case l.lost != nil: // it has been told
+		case l.lost != nil: // lose has ended the operation
 		case w.s.c.cause != causeNone:
 			l.finish(w.s, -int32(sys.ECANCELED))
 		default:
@@ -84,7 +86,7 @@ func (l *Loop) tryClosers() {
 	l.closers = kept
 }
 
-// uses reports whether an operation works on a descriptor, and is not about to close it.
+// uses reports whether an operation works on a descriptor and is not a close of it.
 func uses(c *Completion, fd int) bool {
 	switch op := &c.Op; op.Code {
 	case backends.OpRead, backends.OpWrite, backends.OpReadv, backends.OpWritev, backends.OpRecv, backends.OpSend,

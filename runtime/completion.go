@@ -12,68 +12,73 @@ import (
 	"github.com/weirgo/weir/sched"
 )
 
-// Action is what a callback wants done with its Completion or Timer.
+// Action is what a callback wants done with its [Completion] or [Timer].
 type Action int
 
 const (
-	// Disarm: leave it. The Completion is idle and may be submitted again. On an operation with Op.Multi that
-	// is still in flight Disarm cancels it; the callback runs once more, with the terminal result.
+	// Disarm leaves the Completion idle; it may be submitted again. On an operation with Op.Multi
+	// that is still in flight Disarm cancels it, and the callback runs once more with the terminal
+	// result.
 	Disarm Action = iota
-	// Rearm: submit the same operation again, unchanged; on an operation with Op.Multi that is still in
-	// flight: go on.
+	// Rearm submits the same operation again, unchanged. On an operation with Op.Multi that is
+	// still in flight it means: go on.
 	Rearm
 )
 
-// Completion is one operation and, once it is submitted, its record in flight. The zero value with Op filled in
-// is ready. It must stay where it is (not be copied) and be left alone from Submit until it is idle again;
-// submitting it earlier is ErrInFlight, and overwriting it is found out when the operation ends: the loop panics
-// rather than guess. It may be used again and again, on the loop it was first submitted to.
+// Completion is one operation and, once submitted, its record in flight. The zero value with Op
+// filled in is ready. It must not be copied. Its owner must not touch it between [Loop.Submit] and
+// the time when it is idle again. To submit it earlier fails with [ErrInFlight]. If it is
+// overwritten in flight, the loop notices when the operation ends, and panics rather than guess. A
+// Completion may be used any number of times, on the loop it was first submitted to.
 //
-// Methods other than SetDeadline and Retire are for its owner while it is idle, which includes the callback.
+// Methods other than [Completion.SetDeadline] and [Completion.Retire] are for the owner while the
+// Completion is idle, which includes the callback.
 type Completion struct {
 	_ noCopy
 
-	// Op says what to do. The loop takes a copy when the operation starts.
+	// Op says what to do. The loop copies it when the operation starts.
 	Op backends.Op
 
-	// Callback runs on the loop's thread when the operation ends, and for each event of one with Op.Multi. The
-	// Completion is idle then, unless More says otherwise, and may be submitted again. Do ignores Callback.
+	// Callback runs on the loop's thread when the operation ends, and for each event of one with
+	// Op.Multi. At that time the Completion is idle, unless More reports true, and may be submitted
+	// again. [Loop.Do] ignores Callback.
 	Callback func(*Completion) Action
 
-	// Link says how the next operation of a Batch depends on this one.
+	// Link says how the next operation of a [Batch] depends on this one.
 	Link Link
 
 	more    bool
 	cause   cause // why the loop asked for cancellation; the loop's until the Completion is idle
-	tries   uint8 // times this activation was handed to the kernel again
-	guarded bool  // the deadline is that of an OpLinkTimeout
-	park    bool  // a goroutine waits, in Do; else Callback is to be called
-	head    bool  // it stands for its batch
-	passed  bool  // an OpEventWait got a notification: guarded by event.mu while it waits
-	room    room  // what it takes of the room there is; of a member of a Batch that waits for room: what its chain takes
+	tries   uint8 // how often this activation has been submitted again
+	guarded bool  // the deadline comes from an OpLinkTimeout
+	park    bool  // a goroutine waits in Do; otherwise Callback is to be called
+	head    bool  // it is the head of its batch
+	passed  bool  // an OpEventWait got a notification; guarded by event.mu while it waits
+	room    room  // the room it takes; for a member of a Batch that waits for room: the room its chain takes
 	res     int32
-	place   int32       // in the batch
-	signal  atomic.Bool // a Notify, the pool or an Event has ended, or begun, something: of this activation only
+	place   int32       // index in the batch
+	signal  atomic.Bool // a Notify, the pool or an Event has a result for this activation
 
-	life     atomic.Uint64 // counts activations, above stateBits, and holds the state, below
-	abort    atomic.Uint64 // the activation that Cancel wants ended
-	id       backends.ID   // while an event is due: guarded as the loop's fields are
+	life     atomic.Uint64 // the activation number, above stateBits, and the state, below
+	abort    atomic.Uint64 // the activation that Cancel is to end
+	id       backends.ID   // the operation's ID while an event is due; guarded as the loop's fields are
 	deadline atomic.Int64
 	loop     atomic.Pointer[Loop]
 	node     sched.Node[Completion]
-	alarm    *Timer                // while the deadline of what is in flight is in the wheel: guarded as id is
-	parker   sched.Parker          // what Do waits on
-	batch    atomic.Pointer[Batch] // that it is a member of, or the head
+	alarm    *Timer                // the deadline of the operation in flight while it is in the wheel; guarded as id is
+	parker   sched.Parker          // Do waits on it
+	batch    atomic.Pointer[Batch] // the batch of which this is a member or the head
 	other    *Completion           // see Aim and From
-	rare     *rare                 // what few operations need: nil until the first of them
+	rare     *rare                 // fields that few operations need; nil until the first use
 }
 
-// rare is what few operations need. There may be very many Completions, most of them of reads that wait.
+// rare holds the fields that few operations need. There may be very many Completions, most of them
+// of reads that wait.
 type rare struct {
-	fd    int    // what From has found
+	fd    int    // the descriptor that From has found
 	event *Event // see At
-	work  func() // of an OpBlocking
-	call  *slot  // whose operation the pool is to do, in place of work
+	work  func() // the function of an OpBlocking
+	call  *slot  // the pool is to perform this slot's operation instead of work
 	at    standing
 }
 
@@ -84,13 +89,14 @@ func (c *Completion) rarely() *rare {
 	return c.rare
 }
 
-// The states of a Completion. Submit makes idle claimed, which begins an activation, and, when all is set, queued; the
-// tick that takes it from the intake makes it started. Its terminal event takes its id: from then on the loop leaves it
-// alone, whoever still pushes it. Resolving it makes it idle. Rearm makes it started again, on the scheduler drive by
-// way of claimed and queued, and belongs to the same activation unless a Cancel has ended that.
+// The states of a Completion. Submit changes idle to claimed, which begins an activation, and then
+// to queued when all fields are set. The tick that takes it from the intake changes it to started.
+// Its terminal event clears its id; from then on the loop ignores it, even if it is pushed again.
+// Resolving it makes it idle. Rearm makes it started again, on the scheduler drive by way of
+// claimed and queued. That is the same activation, unless a Cancel has ended it.
 //
-// A member of a Batch has none of that: its activation has the number of the batch's round, and it is idle again when
-// that round is over, without being touched.
+// A member of a Batch has no such states: its activation has the number of the batch's round, and
+// it is idle again when that round is over, without being touched.
 const (
 	stateIdle uint64 = iota
 	stateClaimed
@@ -109,7 +115,7 @@ func (c *Completion) state() uint64 {
 	return stateIdle
 }
 
-// idle reports whether c, of which life has just been read, is.
+// idle reports whether c is idle. life is the value just read from c.life.
 func (c *Completion) idle(life uint64) bool {
 	switch life & stateMask {
 	case stateIdle:
@@ -121,10 +127,11 @@ func (c *Completion) idle(life uint64) bool {
 	return false
 }
 
-// become changes the state of a Completion that is not idle: whoever has brought it there is the only one to do so.
+// become changes the state of a Completion that is not idle. Only the goroutine that brought it
+// into its present state does so.
 func (c *Completion) become(state uint64) { c.life.Store(c.life.Load()&^stateMask | state) }
 
-// claim takes an idle Completion, as activation number next, counted from the one that is over.
+// claim takes an idle Completion as the activation that is next steps after the last one.
 func (c *Completion) claim(next, state uint64) bool {
 	old := c.life.Load()
 	if old&stateMask == stateIdle {
@@ -141,7 +148,8 @@ func (c *Completion) claim(next, state uint64) bool {
 	return true
 }
 
-// join takes an idle Completion for a round of b. Whoever finds it a member finds the batch of that round, too.
+// join takes an idle Completion for a round of b. A goroutine that finds it to be a member also
+// finds the batch of that round.
 func (c *Completion) join(b *Batch, round uint64) bool {
 	old := c.life.Load()
 	if !c.idle(old) {
@@ -158,7 +166,7 @@ func (c *Completion) join(b *Batch, round uint64) bool {
 	return true
 }
 
-// aborted reports whether Cancel wants this activation ended.
+// aborted reports whether Cancel has asked for the end of this activation.
 func (c *Completion) aborted() bool { return c.abort.Load() == c.life.Load()>>stateBits }
 
 type cause uint8
@@ -174,16 +182,17 @@ const (
 	causeShort
 )
 
-// retired is the deadline that nothing moves.
+// retired is a deadline that nothing moves.
 const retired = math.MinInt64
 
-// maxTries bounds how often an activation is submitted again because of EINTR, or a cancellation that nobody
-// asked for, before its error is reported.
+// maxTries bounds how often an activation is submitted again after EINTR, or after a cancellation
+// that was not asked for, before its error is reported.
 const maxTries = 100
 
-// SetDeadline moves the time at which the operation, the one in flight and every later one, is cancelled:
-// nanoseconds of the loop's clock (Loop.Now), 0 for none. A time in the past ends it at once. Any goroutine may
-// call it at any time. What the operation has done by then counts: see Err.
+// SetDeadline sets the time at which the operation in flight, and every later one, is cancelled:
+// nanoseconds of the loop's clock ([Loop.Now]), 0 for none. A time in the past ends the operation
+// at once. Any goroutine may call it at any time. What the operation has done by then counts: see
+// [Completion.Err].
 func (c *Completion) SetDeadline(when int64) {
 	for {
 		old := c.deadline.Load()
@@ -197,11 +206,11 @@ func (c *Completion) SetDeadline(when int64) {
 	c.nudge()
 }
 
-// Deadline returns what SetDeadline set.
+// Deadline returns the time that [Completion.SetDeadline] set.
 func (c *Completion) Deadline() int64 { return c.deadline.Load() }
 
-// Retire ends the operation in flight, and every later one at its start, with ErrClosed. It cannot be undone. Any
-// goroutine may call it at any time.
+// Retire ends the operation in flight, and every later one at its start, with [ErrClosed]. It
+// cannot be undone. Any goroutine may call it at any time.
 func (c *Completion) Retire() {
 	c.deadline.Store(retired)
 	c.nudge()
@@ -209,8 +218,9 @@ func (c *Completion) Retire() {
 
 // nudge makes the loop look at a Completion in flight.
 //
-// A change that comes before Submit has stored stateQueued is seen by the tick that starts the operation, since that
-// reads after it; one that comes later finds the state changed and gets past the check. Either way it is seen.
+// The tick that starts the operation reads the deadline after Submit stores stateQueued. So that
+// tick sees a change made before the store. A change made later finds the new state and is pushed
+// here. Either way it is seen.
 func (c *Completion) nudge() {
 	if h := c.stands(); h != nil {
 		if l := h.loop.Load(); l.intake.Push(&h.node) {
@@ -219,7 +229,7 @@ func (c *Completion) nudge() {
 	}
 }
 
-// nudgeFrom is nudge for the middle of a tick of a loop, where no other tick must begin.
+// nudgeFrom is nudge for use in the middle of a tick, where no other tick may begin.
 func (c *Completion) nudgeFrom(here *Loop) {
 	h := c.stands()
 	if h == nil {
@@ -239,8 +249,8 @@ func (c *Completion) nudgeFrom(here *Loop) {
 	}
 }
 
-// stands returns what stands for c in the intake: the head of its batch, or c itself. It is nil if that is not in
-// flight.
+// stands returns the Completion that represents c in the intake: the head of its batch, or c
+// itself. It returns nil if that is not in flight.
 func (c *Completion) stands() *Completion {
 	inFlight := func(c *Completion) bool { s := c.state(); return s != stateIdle && s != stateClaimed }
 	if !inFlight(c) {
@@ -254,19 +264,20 @@ func (c *Completion) stands() *Completion {
 	return c
 }
 
-// N is the number of bytes transferred, the descriptor, the ready mask: the result of an operation that
-// succeeded, or 0.
+// N returns the result of an operation that succeeded: the number of bytes transferred, the
+// descriptor or the ready mask. Otherwise it returns 0.
 func (c *Completion) N() int { return int(max(c.res, 0)) }
 
-// Res is the raw result: N, or -errno.
+// Res returns the raw result: N, or -errno.
 func (c *Completion) Res() int32 { return c.res }
 
-// More reports, in a callback of an operation with Op.Multi, that it is still in flight.
+// More reports, in a callback of an operation with Op.Multi, that the operation is still in flight.
 func (c *Completion) More() bool { return c.more }
 
-// Err is nil if the operation succeeded, even if it was asked to stop: what was done is never taken back. If it was
-// stopped before it did anything it is ErrCanceled, os.ErrDeadlineExceeded or ErrClosed, according to who asked;
-// otherwise it is the syscall.Errno.
+// Err returns nil if the operation succeeded, even if it was asked to stop: what was done is never
+// taken back. If it was stopped before it did anything, the error is [ErrCanceled],
+// os.ErrDeadlineExceeded or [ErrClosed], depending on what stopped it. Otherwise it is the
+// syscall.Errno.
 func (c *Completion) Err() error {
 	if c.res >= 0 {
 		return nil

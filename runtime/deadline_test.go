@@ -28,8 +28,8 @@ func TestDeadlineRace(t *testing.T) {
 	})
 }
 
-// TestSetDeadlineFromMany guards that deadlines may be moved by anybody while the operation is in flight, and that
-// the last setting wins.
+// TestSetDeadlineFromMany guards that deadlines may be moved by anybody while the operation is in
+// flight, and that the last setting wins.
 func TestSetDeadlineFromMany(t *testing.T) {
 	eachDrive(t, Options{}, func(t *testing.T, r *rig) {
 		ctx := func(*duel) (context.Context, context.CancelFunc) { return background() }
@@ -83,9 +83,10 @@ func TestSetDeadlineFromMany(t *testing.T) {
 	})
 }
 
-// TestSetDeadlineDuringSubmit guards that anybody may call SetDeadline, Cancel and Retire at any time, that is
-// also while the operation is being submitted, for the first time or again, and when it is just over; that a Cancel
-// which has been answered does not hit the operation that follows; and that no deadline outlives its operation.
+// TestSetDeadlineDuringSubmit guards that anybody may call SetDeadline, Cancel and Retire at any
+// time, that is also while the operation is being submitted, for the first time or again, and when
+// it is just over; that a Cancel which has been answered does not hit the operation that follows;
+// and that no deadline outlives its operation.
 func TestSetDeadlineDuringSubmit(t *testing.T) {
 	eachDrive(t, Options{}, func(t *testing.T, r *rig) {
 		const workers = 8
@@ -123,8 +124,8 @@ func TestSetDeadlineDuringSubmit(t *testing.T) {
 	})
 }
 
-// TestDeadlineAfterTheEnd guards against a deadline that is set when the operation is over and its waiter has yet to
-// be told: it must not stay behind and end a later operation.
+// TestDeadlineAfterTheEnd guards against a deadline that is set when the operation is over and its
+// waiter has yet to be told: it must not stay behind and end a later operation.
 func TestDeadlineAfterTheEnd(t *testing.T) {
 	for _, d := range picked(systemDrives()) {
 		if d.drive != DriveScheduler {
@@ -232,14 +233,17 @@ func TestDeadlines(t *testing.T) {
 	})
 }
 
-// TestMovedDeadlines guards that the deadline of an operation in flight can be moved forward, back, and away.
+// TestMovedDeadlines guards that the deadline of an operation in flight can be moved forward, back,
+// and away.
 func TestMovedDeadlines(t *testing.T) {
 	eachLoop(t, Options{}, func(t *testing.T, r *rig) {
 		const ms = int64(time.Millisecond)
 		rd, _ := r.pipe()
-		for _, moves := range [][]int64{{2}, {1000, 2}, {1, 5}, {1, 0}, {1, 1000}, {1, 0, 5}, {3, 1, 1000, 4, 2}, {1, 0, 1000, 0}} {
+		for _, moves := range [][]int64{{2}, {1000, 2}, {1, 5}, {1, 0}, {1, 1000}, {1, 0, 5}, {3, 1, 1000, 4, 2},
+			{1, 0, 1000, 0}} {
 			var ended int64
-			c := &Completion{Op: read(rd, make([]byte, 1)), Callback: func(*Completion) Action { ended = r.l.Now(); return Disarm }}
+			c := &Completion{Op: read(rd, make([]byte, 1)),
+				Callback: func(*Completion) Action { ended = r.l.Now(); return Disarm }}
 			begin, last := r.l.Now(), int64(0)
 			for i, m := range moves {
 				if last = m; m != 0 {

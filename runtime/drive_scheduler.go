@@ -13,23 +13,23 @@ import (
 	"github.com/weirgo/weir/internal/sys"
 )
 
-// schedDrive is how a loop runs without a thread of its own. Whoever finds the intake empty and puts something
-// into it runs a tick himself, under the loop's lock; what completes later makes the backend's descriptor
-// readable, Go's netpoller readies the reaper goroutine, and that runs a tick.
+// schedDrive runs a loop without a thread of its own. A goroutine that pushes to an empty intake
+// runs a tick itself, under the loop's lock. Operations that complete later make the backend's
+// descriptor readable; Go's netpoller readies the reaper goroutine, which runs a tick.
 //
-// The descriptor is watched edge-triggered. No news is missed: a tick goes on until the backend has nothing
-// pending, and what arrives after that makes a new edge.
+// The descriptor is watched edge-triggered. No event is missed: ticks go on until the backend has
+// nothing pending, and an event that arrives later makes a new edge.
 type schedDrive struct {
 	pollable backends.Pollable
 	file     *os.File // a duplicate of the backend's descriptor, registered with the netpoller
-	over     bool     // under mu: the reaper has been told to end
+	over     bool     // guarded by mu: the reaper has been told to end
 	more     atomic.Bool
-	trying   atomic.Bool  // a turn is to run in a moment: see tryLater
-	turned   atomic.Int64 // when somebody ran a tick last
+	trying   atomic.Bool  // a turn is to run soon: see tryLater
+	turned   atomic.Int64 // when a tick last ran
 	spare    atomic.Pointer[outcomes]
 }
 
-// outcomes is a list that changes hands under the lock and is worked off outside.
+// outcomes is a list that changes hands under the lock and is resolved without it.
 type outcomes struct{ list []outcome }
 
 var errNotPollable = errors.New("the Go runtime cannot poll the backend's descriptor")
@@ -61,7 +61,8 @@ func (l *Loop) startScheduler() error {
 	return nil
 }
 
-// reap runs a turn whenever the backend has news, until the loop is over; then it closes the backend.
+// reap runs a turn whenever the backend has events, until the loop is over. Then it closes the
+// backend.
 func (l *Loop) reap(conn syscall.RawConn) {
 	returned := false
 	defer func() {
@@ -79,9 +80,10 @@ func (l *Loop) reap(conn syscall.RawConn) {
 	close(l.ended)
 }
 
-// Attend runs a tick if nobody has for the given number of nanoseconds; now is the time on the loop's clock. It is for goroutines
-// that are ready to run again and again, and so keep Go's scheduler from looking for events: of many who call it one does the work.
-// On the thread drive it does nothing and reports false.
+// Attend runs a tick if none has run for limit nanoseconds; now is the time on the loop's clock. It
+// is for goroutines that are ready to run again and again, and so keep Go's scheduler from looking
+// for events. If several call it at once, one runs the tick. On the thread drive it does nothing
+// and reports false.
 func (l *Loop) Attend(now, limit int64) bool {
 	if l.drive != driveScheduler {
 		return false
@@ -92,9 +94,9 @@ func (l *Loop) Attend(now, limit int64) bool {
 	return true
 }
 
-// turn runs ticks until there is nothing left to do, then resolves what they brought, which may give it more to do.
-// If somebody else is at it, turn leaves the work to him and returns at once: he finds more set after he has let go of
-// the lock. It reports whether the loop is over.
+// turn runs ticks until there is nothing left to do, then resolves their outcomes, which may give
+// it more to do. If another goroutine is running ticks, turn sets more and returns at once: that
+// goroutine checks more after it releases the lock. turn reports whether the loop is over.
 func (l *Loop) turn() (over bool) {
 	for round := 0; ; round++ {
 		if !l.mu.TryLock() {
@@ -111,13 +113,14 @@ func (l *Loop) turn() (over bool) {
 			return over
 		}
 		if round == maxRounds {
-			bubble.Go(func() { l.turn() }) // the caller has done enough for the others
+			bubble.Go(func() { l.turn() }) // the caller has done enough work for other goroutines
 			return false
 		}
 	}
 }
 
-// turnLocked is what turn does with the lock, which it gives back. What is to be resolved is in buf.
+// turnLocked does the part of turn that needs the lock, and releases the lock. buf holds the
+// outcomes to resolve.
 func (l *Loop) turnLocked() (over bool, buf *outcomes) {
 	defer l.mu.Unlock()
 	over = l.tickAll()
@@ -128,11 +131,11 @@ func (l *Loop) turnLocked() (over bool, buf *outcomes) {
 	return over, buf
 }
 
-// maxRounds bounds how long a caller who came to submit one operation works for everybody.
+// maxRounds bounds how long a goroutine that came to submit one operation works for all the others.
 const maxRounds = 4
 
-// tickAll runs ticks until the backend has nothing pending, or until there is something to resolve: then turn comes
-// back for the rest. The caller holds mu. It reports whether the loop is over.
+// tickAll runs ticks until the backend has nothing pending, or until there is something to resolve;
+// then turn calls it again for the rest. The caller holds mu. It reports whether the loop is over.
 func (l *Loop) tickAll() (over bool) {
 	if l.sched.over {
 		return true
@@ -140,7 +143,7 @@ func (l *Loop) tickAll() (over bool) {
 	l.sched.turned.Store(l.be.Now())
 	for before := ^uint64(0); ; {
 		l.tick(backends.NoWait)
-		l.setAlarm() // what the tick reaped may have been the alarm itself; if the queue is full it is pending
+		l.setAlarm() // the tick may have reaped the alarm itself; if the queue is full it is pending
 		if len(l.batch) == 0 && len(l.cancels) == 0 && (l.lost != nil || !l.be.Pending()) {
 			break
 		}
@@ -149,7 +152,7 @@ func (l *Loop) tickAll() (over bool) {
 			break
 		}
 		now := l.progress()
-		if now == before { // nothing is gained by trying at once, and others want the lock
+		if now == before { // trying again at once gains nothing, and other goroutines want the lock
 			l.tryLater()
 			break
 		}
@@ -162,7 +165,7 @@ func (l *Loop) tickAll() (over bool) {
 	return l.sched.over
 }
 
-// tryLater has a turn run in a moment.
+// tryLater runs a turn after a short pause, on another goroutine.
 func (l *Loop) tryLater() {
 	if !l.sched.trying.Swap(true) {
 		bubble.Do(func() { // whose clock stands still while a goroutine waits here
@@ -174,8 +177,9 @@ func (l *Loop) tryLater() {
 	}
 }
 
-// resolveAll resolves outcomes outside the lock, so that callbacks may submit. It reports whether another turn is
-// needed. A callback that panics is reported, and does not cost the others theirs.
+// resolveAll resolves outcomes without the lock, so that callbacks may submit. It reports whether
+// another turn is needed. If a callback panics, that is reported and the remaining callbacks still
+// run.
 func (l *Loop) resolveAll(done []outcome) (again bool) {
 	for next := 0; next < len(done); {
 		l.resolveFrom(done, &next, &again)
@@ -191,7 +195,7 @@ func (l *Loop) resolveFrom(done []outcome, next *int, again *bool) {
 				l.report(v)
 				return
 			}
-			rest := slices.Clone(done[*next:]) // runtime.Goexit, which nothing stops
+			rest := slices.Clone(done[*next:]) // runtime.Goexit, which cannot be stopped
 			bubble.Go(func() {
 				l.resolveAll(rest)
 				l.turn()
@@ -213,8 +217,8 @@ func (l *Loop) resolveFrom(done []outcome, next *int, again *bool) {
 	finished = true
 }
 
-// setAlarm makes the backend's descriptor readable when the next timer is due: on the scheduler drive nobody
-// blocks until then. It reports false when the backend's queue is full.
+// setAlarm makes the backend's descriptor readable when the next timer is due: on the scheduler
+// drive no thread blocks until then. It reports false if the backend's queue is full.
 func (l *Loop) setAlarm() bool {
 	if l.drive != driveScheduler {
 		return true

@@ -11,10 +11,11 @@ import (
 type threadDrive struct {
 	running atomic.Bool
 	stop    atomic.Bool
-	id      int // the thread that called Run first; 0: nobody yet
+	id      int // the thread that called Run first; 0: none yet
 }
 
-// serve is the goroutine of a loop that belongs to a Runtime. It reports on ready whether the backend works.
+// serve is the goroutine of a loop that belongs to a Runtime. It reports on ready whether the
+// backend works.
 func (l *Loop) serve(ready chan<- error) {
 	lockThread()
 	defer unlockThread()
@@ -45,8 +46,9 @@ func (l *Loop) serve(ready chan<- error) {
 	ended = true
 }
 
-// drain runs until the loop has been closed and everything in flight has come back, then closes the backend.
-// Until then the thread must not end: its operations would end with it.
+// drain runs turns until the loop has been closed and everything in flight has come back, then
+// closes the backend. The thread must not end before that, because its operations would end with
+// it.
 func (l *Loop) drain() {
 	for !l.finished() {
 		l.surviveTurn()
@@ -55,13 +57,14 @@ func (l *Loop) drain() {
 	close(l.ended)
 }
 
-// surviveTurn is turnThread. On a loop of a Runtime a callback that panics is reported, and the next turn goes on behind it.
+// surviveTurn is turnThread. On a loop of a Runtime a callback that panics is reported, and the
+// next turn continues after it.
 func (l *Loop) surviveTurn() {
 	defer l.survive()
 	l.turnThread(backends.Forever)
 }
 
-// turnThread is a tick and what follows from it.
+// turnThread runs one tick and resolves its outcomes.
 func (l *Loop) turnThread(deadline int64) {
 	if len(l.done) > 0 { // left by a callback that panicked, or started again and over at once
 		l.dispatch()
@@ -85,11 +88,13 @@ const (
 	UntilDone                // until nothing is left to wait for: no operation in flight, no timer armed
 )
 
-// Run drives a loop made by NewLoop. The first call locks the calling goroutine to its thread, for good: from then
-// on the loop belongs to that goroutine, which must Close it before it ends. Run returns nil when mode is
-// fulfilled, or after Stop or Close; it fails with ErrRunning when the loop runs already (callbacks cannot nest
-// Run), with ErrWrongThread on another goroutine and for a loop of a Runtime, with ErrClosed after Close, or when the
-// backend fails.
+// Run drives a loop made by [NewLoop]. The first call locks the calling goroutine to its thread for
+// good. From then on the loop belongs to that goroutine, which must [Loop.Close] it before it ends.
+// Run returns nil when mode is fulfilled, or after [Loop.Stop] or Close.
+//
+// It fails with [ErrRunning] if the loop is running already (callbacks cannot nest Run), with
+// [ErrWrongThread] on another goroutine and for a loop of a Runtime, with [ErrClosed] after Close,
+// or with the error with which the backend failed.
 func (l *Loop) Run(mode RunMode) error {
 	if !l.thread.running.CompareAndSwap(false, true) {
 		return ErrRunning
@@ -118,7 +123,7 @@ func (l *Loop) Run(mode RunMode) error {
 	}
 }
 
-// own makes sure that the caller is the loop's thread, making it so the first time.
+// own makes sure that the caller is the loop's thread. The first call makes it so.
 func (l *Loop) own() error {
 	l.mustBeMade()
 	select {
@@ -132,7 +137,7 @@ func (l *Loop) own() error {
 	if l.thread.id == 0 {
 		lockThread()
 		if err := l.bind(); err != nil {
-			l.lose(err) // which Run reports; Close has something to close
+			l.lose(err) // Run reports it; Close still has something to close
 		}
 	}
 	if l.thread.id != sys.ThreadID() {
@@ -147,7 +152,7 @@ func (l *Loop) ofRuntime() bool { return l.peers != nil }
 // active reports whether there is anything to wait for.
 func (l *Loop) active() bool { return l.inFlightCount() > 0 || l.timers > 0 }
 
-// Stop makes the Run that is going on, or else the next one, return. Any goroutine may call it.
+// Stop makes the Run in progress return, or else the next one. Any goroutine may call it.
 func (l *Loop) Stop() {
 	l.mustBeMade()
 	l.thread.stop.Store(true)

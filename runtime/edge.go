@@ -2,13 +2,14 @@ package runtime
 
 import "github.com/weirgo/weir/internal/sys"
 
-// A poll may end at once, and the operation find nothing all the same: an error stands in a
-// socket's error queue, say, and POLLERR is up until a program reads it there. Where that happens
-// the loop waits for changes in place of states, and tries the operation again after each. A send
-// whose socket has room pauses instead: what a datagram waits for may be room at its receiver, whose
-// changes do not show at the sender. So does a splice on a backend that sees to all others by itself.
+// A poll may end at once although the operation then finds nothing. For example POLLERR stays up
+// while an error is in a socket's error queue, until a program reads it there. In that case the
+// loop waits for changes (edges) instead of states, and tries the operation again after each. A
+// send on a socket that has room pauses instead: a datagram may be waiting for room at its
+// receiver, whose changes do not show at the sender. A splice also pauses, on a backend that does
+// all other operations itself.
 
-// pauses reports whether an operation that polled in vain pauses, and does not wait for changes.
+// pauses reports whether an operation that polled in vain pauses rather than waits for an edge.
 func (l *Loop) pauses(s *slot) bool {
 	if pollFirst(&s.c.Op) == pollOut {
 		return !l.partial || !s.sub.noRoom
@@ -16,13 +17,13 @@ func (l *Loop) pauses(s *slot) bool {
 	return !l.partial && twoEnds(s.c.Op.Code)
 }
 
-// waitForEdge has an operation tried again when something changes at its descriptor. What is there when
-// the watch begins counts as a change, so nothing is missed.
+// waitForEdge tries the operation again when something changes at its descriptor. The state at the
+// time the watch begins counts as a change, so nothing is missed.
 func (l *Loop) waitForEdge(s *slot) {
 	edge, ok := l.edges[s]
 	if !ok {
 		var errno sys.Errno
-		if edge, errno = l.edgeFor(s); errno != 0 { // no descriptor is to be had, or that one cannot be watched
+		if edge, errno = l.edgeFor(s); errno != 0 { // there is no free descriptor, or this one cannot be watched
 			s.c.tries++
 			l.call(s, true)
 			return
@@ -36,14 +37,14 @@ func (l *Loop) waitForEdge(s *slot) {
 	l.pollEnd(s, edge.FD, pollIn)
 }
 
-// edgeFor watches what an operation waits for.
+// edgeFor watches the descriptor that an operation waits for.
 func (l *Loop) edgeFor(s *slot) (sys.Edge, sys.Errno) {
 	if !twoEnds(s.c.Op.Code) {
 		return sys.WatchEdges(s.c.fd(), pollFirst(&s.c.Op))
 	}
 	from, to := s.c.Op.Args.FD, s.c.fd()
 	edge, errno := sys.WatchEdges(from, pollIn)
-	if errno != 0 { // a regular file, say
+	if errno != 0 { // a regular file, for example
 		return sys.WatchEdges(to, pollOut)
 	}
 	edge.Add(to, pollOut)
@@ -57,7 +58,7 @@ func (l *Loop) noteEdges(s *slot) {
 	}
 }
 
-// unwatch ends the watch for an operation that is over.
+// unwatch ends the watch of an operation that is over.
 func (l *Loop) unwatch(s *slot) {
 	if edge, ok := l.edges[s]; ok {
 		edge.Close()

@@ -6,10 +6,12 @@ import (
 	"github.com/weirgo/weir/internal/sys"
 )
 
-// Event is a counter that operations of any loops wait for: each Notify lets one wait pass, also one that comes later.
-// The zero value is ready, with no notification in store. Any goroutine may call its methods.
+// Event is a counting semaphore for operations of any loops: each [Event.Notify] lets one wait
+// pass, including one that comes later. The zero value is ready, with a count of 0. Any goroutine
+// may call its methods.
 //
-// In a Batch OpEventWait, OpEventNotify and OpEventClose work on the Event that the Completion has been given with At.
+// In a [Batch] OpEventWait, OpEventNotify and OpEventClose work on the Event that [Completion.At]
+// has given the Completion.
 type Event struct {
 	mu      sync.Mutex
 	stored  uint64
@@ -26,7 +28,7 @@ func (e *Event) Notify() bool {
 	return ok
 }
 
-// pass is Notify but for telling the waiter's loop. The waiter is nil if there is none.
+// pass is Notify without telling the waiter's loop. c is nil if there is no waiter.
 func (e *Event) pass() (c *Completion, ok bool) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -38,12 +40,12 @@ func (e *Event) pass() (c *Completion, ok bool) {
 		return nil, true
 	}
 	c = e.waiters.pop()
-	c.signal.Store(true) // with mu held: whoever finds that c is not in line any more finds this
+	c.signal.Store(true) // with mu held: a goroutine that finds c no longer queued also finds this
 	return c, true
 }
 
-// Close ends every wait, and every later one at once, with an error that is net.ErrClosed. Notifications in store are
-// lost. It reports false if the Event was closed already.
+// Close ends every wait, and every later one at once, with an error for which errors.Is(err,
+// net.ErrClosed) holds. The count is lost. Close reports false if the Event was closed already.
 func (e *Event) Close() bool {
 	waiters, first := e.shut()
 	for _, c := range waiters {
@@ -52,7 +54,7 @@ func (e *Event) Close() bool {
 	return first
 }
 
-// TryTake takes a notification that is in store, and reports false if there is none.
+// TryTake takes one from the count. It reports false if the count is 0.
 func (e *Event) TryTake() bool {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -63,7 +65,7 @@ func (e *Event) TryTake() bool {
 	return true
 }
 
-// shut is Close but for telling the waiters' loops.
+// shut is Close without telling the waiters' loops.
 func (e *Event) shut() (waiters []*Completion, first bool) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -77,7 +79,8 @@ func (e *Event) shut() (waiters []*Completion, first bool) {
 	return waiters, first
 }
 
-// enter has c wait, or reports that it need not: it got a notification, or the Event is closed.
+// enter queues c as a waiter. It reports true if c need not wait: it took a notification, or the
+// Event is closed.
 func (e *Event) enter(c *Completion) (over bool) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -90,19 +93,19 @@ func (e *Event) enter(c *Completion) (over bool) {
 		c.passed = true
 		return true
 	}
-	c.passed = true // unless Close says otherwise
+	c.passed = true // Close clears it
 	e.waiters.push(c)
 	return false
 }
 
-// withdraw takes c out of the line, and reports false if it has been let pass already.
+// withdraw takes c out of the queue. It reports false if c has been let pass already.
 func (e *Event) withdraw(c *Completion) bool {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	return e.waiters.remove(c)
 }
 
-// At gives an operation of a Batch the Event that it works on.
+// At sets the Event that an operation of a Batch works on.
 func (c *Completion) At(e *Event) { c.rarely().event = e }
 
 // endWait ends an OpEventWait that has been let pass, or whose Event has been closed.

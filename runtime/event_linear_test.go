@@ -5,11 +5,12 @@ import (
 	"time"
 )
 
-// TestEventLinear guards that to cancel a wait, to let one pass and to close cost the same however many
-// wait: about what it costs to begin to wait.
+// TestEventLinear guards that to cancel a wait, to let one pass and to close cost the same however
+// many wait: about what it costs to begin to wait.
 func TestEventLinear(t *testing.T) {
 	cs := make([]Completion, 1<<14)
-	fastest := func(f func(e *Event, cs []Completion)) (enter, d time.Duration) { // a busy machine makes some times long
+	// a busy machine makes some times long
+	fastest := func(f func(e *Event, cs []Completion)) (enter, d time.Duration) {
 		enter, d = time.Hour, time.Hour
 		for range 7 {
 			var e Event

@@ -20,8 +20,8 @@ import (
 
 // The numbers of these tests are those of the list of faults in docs/testing.md.
 
-// TestFault48NoThreads: the process may have no more threads, so the kernel starts no workers for a ring. What needs one
-// is done on weir's pool.
+// TestFault48NoThreads: the process may have no more threads, so the kernel starts no workers for a
+// ring. What needs one is done on weir's pool.
 func TestFault48NoThreads(t *testing.T) {
 	for _, d := range picked(systemDrives()) {
 		t.Run(d.name, func(t *testing.T) {
@@ -50,7 +50,8 @@ func TestFault48NoThreads(t *testing.T) {
 				}
 				var ends [2]int
 				open := func(i, flags int) {
-					ends[i] = r.mustDo(backends.Op{Code: backends.OpOpen, FD: backends.AtCWD, Args: &backends.Args{Path: path}, Flags: uint32(flags | unix.O_CLOEXEC)})
+					ends[i] = r.mustDo(backends.Op{Code: backends.OpOpen, FD: backends.AtCWD,
+						Args: &backends.Args{Path: path}, Flags: uint32(flags | unix.O_CLOEXEC)})
 				}
 				wg.Go(func() { open(0, unix.O_RDONLY) })
 				r.settled(1)
@@ -75,8 +76,8 @@ func TestFault48NoThreads(t *testing.T) {
 	}
 }
 
-// spareThreads makes Go's runtime start so many threads, which it keeps, and uses before it starts another: that
-// it cannot do so ends a program.
+// spareThreads makes Go's runtime start so many threads, which it keeps, and uses before it starts
+// another: that it cannot do so ends a program.
 func spareThreads(n int) {
 	var all, ready sync.WaitGroup
 	ready.Add(n)
@@ -91,8 +92,9 @@ func spareThreads(n int) {
 	all.Wait()
 }
 
-// TestFault50WorkerFlood: far more work than there are workers, most of which does not end by itself. The kernel starts
-// no more of them than it may, the loop goes on, and so does work on files.
+// TestFault50WorkerFlood: far more work than there are workers, most of which does not end by
+// itself. The kernel starts no more of them than it may, the loop goes on, and so does work on
+// files.
 func TestFault50WorkerFlood(t *testing.T) {
 	const (
 		bound = 4
@@ -100,8 +102,8 @@ func TestFault50WorkerFlood(t *testing.T) {
 	)
 	for _, d := range picked(systemDrives()) {
 		t.Run(d.name, func(t *testing.T) {
-			// In a process of its own: the kernel counts workers for each thread that submits, and a thread that has used
-			// another ring keeps the bound of that one.
+			// In a process of its own: the kernel counts workers for each thread that submits, and
+			// a thread that has used another ring keeps the bound of that one.
 			systest.Child(t, func() {
 				r := startRuntime(t, d, Options{KernelWorkers: bound})
 				file, err := unix.MemfdCreate("file", unix.MFD_CLOEXEC)
@@ -131,10 +133,12 @@ func TestFault50WorkerFlood(t *testing.T) {
 					if err != nil {
 						t.Fatal(err)
 					}
-					block(backends.Op{Code: backends.OpOpen, FD: backends.AtCWD, Args: &backends.Args{Path: path}, Flags: unix.O_CLOEXEC})
+					block(backends.Op{Code: backends.OpOpen, FD: backends.AtCWD, Args: &backends.Args{Path: path},
+						Flags: unix.O_CLOEXEC})
 					rd, _ := r.pipe()
 					_, wr := r.pipe()
-					block(backends.Op{Code: backends.OpSplice, FD: wr, Off: backends.Stream, Args: &backends.Args{FD: rd, Off: backends.Stream, Len: 100}})
+					block(backends.Op{Code: backends.OpSplice, FD: wr, Off: backends.Stream,
+						Args: &backends.Args{FD: rd, Off: backends.Stream, Len: 100}})
 				}
 				most := 0
 				a, b := r.socketPair()
@@ -166,8 +170,9 @@ func TestFault50WorkerFlood(t *testing.T) {
 	}
 }
 
-// TestFault59OneClock: time is what the backend's clock says. On a simulated kernel, whose clock has nothing to do with
-// any other, everything ends when it is due there, and an hour is over at once.
+// TestFault59OneClock: time is what the backend's clock says. On a simulated kernel, whose clock
+// has nothing to do with any other, everything ends when it is due there, and an hour is over at
+// once.
 func TestFault59OneClock(t *testing.T) {
 	r := startRuntime(t, simLane(DriveThread), Options{})
 	rd, _ := r.pipe()
@@ -180,7 +185,8 @@ func TestFault59OneClock(t *testing.T) {
 			if want := map[backends.Code]error{backends.OpRead: os.ErrDeadlineExceeded}[op.Code]; err != want {
 				t.Errorf("%s: %v, want %v", op.Code, err, want)
 			}
-			if late := time.Duration(r.l.Now() - deadline); late < 0 || late > time.Microsecond { // which a step of that clock may be
+			// which a step of that clock may be
+			if late := time.Duration(r.l.Now() - deadline); late < 0 || late > time.Microsecond {
 				t.Errorf("%s was over %v after its deadline", op.Code, late)
 			}
 		}
@@ -199,8 +205,8 @@ func (l *threadLog) note() {
 	l.calls[sys.ThreadID()]++
 }
 
-// TestFault62OneThread: a loop that has a thread keeps it: what the thread has submitted would end with it. (On the
-// callback lane: TestOneThread. Threads that submit and end: TestThreadsThatDie.)
+// TestFault62OneThread: a loop that has a thread keeps it: what the thread has submitted would end
+// with it. (On the callback lane: TestOneThread. Threads that submit and end: TestThreadsThatDie.)
 func TestFault62OneThread(t *testing.T) {
 	log := threadLog{calls: map[int]int{}}
 	o := withShim(Options{}, func(s *shim) {

@@ -1,14 +1,14 @@
 package runtime
 
-// fifo is Completions in the order in which they came. To get in, to leave from the front and to leave from the middle
-// takes the same time however long it is. It costs a Completion nothing that never stands in one. The owner of a fifo
-// guards it.
+// fifo is a queue of Completions, in order of arrival. To enter, to leave from the front and to
+// leave from the middle take constant time. A Completion that never enters a fifo pays nothing for
+// it. The owner of a fifo guards it.
 type fifo struct {
 	first, last *Completion
 	n           int
 }
 
-// standing is where a Completion stands. It stands in one line at most.
+// standing is the position of a Completion in a fifo. A Completion is in one fifo at most.
 type standing struct {
 	in            *fifo
 	before, after *Completion
@@ -26,7 +26,7 @@ func (q *fifo) push(c *Completion) {
 	q.n++
 }
 
-// pop takes the first one out. It is nil if there is none.
+// pop removes and returns the first Completion, nil if there is none.
 func (q *fifo) pop() *Completion {
 	c := q.first
 	if c != nil {
@@ -35,7 +35,7 @@ func (q *fifo) pop() *Completion {
 	return c
 }
 
-// remove takes c out, and reports false if it is not in this line.
+// remove takes c out. It reports false if c is not in this fifo.
 func (q *fifo) remove(c *Completion) bool {
 	if c.rare == nil || c.rare.at.in != q {
 		return false

@@ -45,8 +45,8 @@ func TestFIFO(t *testing.T) {
 	}
 }
 
-// TestQueuesAreLinear: half a million operations queue, and are cancelled from the back, or let go. Where each looks at all
-// others that is hours of work, and does not end in time.
+// TestQueuesAreLinear: half a million operations queue, and are cancelled from the back, or let go.
+// Where each looks at all others that is hours of work, and does not end in time.
 func TestQueuesAreLinear(t *testing.T) {
 	l, err := NewLoop(simOptions())
 	if err != nil {
@@ -156,7 +156,8 @@ func TestSlotsShrink(t *testing.T) {
 			}
 		}
 		if chunks > spareChunks+1 || table.lookup(keep.rec.ID) != keep {
-			t.Errorf("round %d: %d chunks are left; the one in use is found: %v", round, chunks, table.lookup(keep.rec.ID) == keep)
+			t.Errorf("round %d: %d chunks are left; the one in use is found: %v", round, chunks,
+				table.lookup(keep.rec.ID) == keep)
 		}
 		looked := 0
 		for id := range ids {
@@ -189,7 +190,8 @@ func TestListsShrink(t *testing.T) {
 		}
 		r.run(UntilDone)
 		l := r.l
-		for what, n := range map[string]int{"alarms": cap(l.alarms), "outcomes": cap(l.done), "batch": cap(l.batch), "cancels": cap(l.cancels), "chunks": cap(l.slots.chunks)} {
+		for what, n := range map[string]int{"alarms": cap(l.alarms), "outcomes": cap(l.done), "batch": cap(l.batch),
+			"cancels": cap(l.cancels), "chunks": cap(l.slots.chunks)} {
 			if n > 4*minSpare {
 				t.Errorf("%s: room for %d is kept", what, n)
 			}

@@ -9,13 +9,17 @@ import (
 	"github.com/weirgo/weir/internal/sys"
 )
 
-// FixedFile is an open file that the kernel knows in advance, where it can.
+// FixedFile is an open file that the kernel knows in advance where it can.
 type FixedFile = fixed.File
 
-// RegisterFile makes a FixedFile of what fd refers to and has every loop register it with its backend; a loop that starts
-// later does so when it starts. Where that cannot be done it works all the same: FixedFile.Registered tells. It has a
-// descriptor of its own; fd stays the caller's, who keeps it open meanwhile. It waits for the loops: not for use in
-// callbacks. Errors: ErrClosed; EBADF; EMFILE; errors.ErrUnsupported where operations do not work on descriptors.
+// RegisterFile makes a FixedFile of the file that fd refers to. Every loop registers it with its
+// backend; a loop that starts later does so when it starts. If a loop cannot register it, the
+// FixedFile still works: FixedFile.Registered tells. The FixedFile has a descriptor of its own; the
+// caller keeps fd, and must keep it open until RegisterFile returns. RegisterFile waits for the
+// loops, so callbacks must not call it.
+//
+// It fails with [ErrClosed], EBADF, EMFILE, or errors.ErrUnsupported on systems whose operations do
+// not use descriptors.
 func (r *Runtime) RegisterFile(fd int) (*FixedFile, error) {
 	r.mustBeMade()
 	if r.Closed() {
@@ -45,10 +49,11 @@ func (r *Runtime) RegisterFile(fd int) (*FixedFile, error) {
 	return f, nil
 }
 
-// registered is what loops that start are to know.
+// registered returns what loops that start must register.
 func (r *Runtime) registered() ([]*Buffers, []*FixedFile) { return r.regions.list(), r.files.list() }
 
-// registerFileHere has the loop know f, or notes why it cannot. It is for the loop's thread, between ticks.
+// registerFileHere makes the loop register f, or records why it cannot. It runs on the loop's
+// thread, between ticks.
 func (l *Loop) registerFileHere(f *FixedFile) {
 	b, ok := l.be.(backends.FileRegistrar)
 	switch {
@@ -63,7 +68,8 @@ func (l *Loop) registerFileHere(f *FixedFile) {
 	}
 }
 
-// stopFile ends what is in flight on f. What starts from now on ends by itself: see startable.
+// stopFile ends the operations in flight on f. Operations that start from now on end by themselves:
+// see startable.
 func (r *Runtime) stopFile(f *FixedFile) {
 	file := fixed.FileOf(f)
 	for _, l := range r.loops() {
@@ -77,7 +83,7 @@ func (r *Runtime) stopFile(f *FixedFile) {
 	}
 }
 
-// unregisterFile is the end of a file: nothing is in flight on it.
+// unregisterFile ends a file on which nothing is in flight.
 func (r *Runtime) unregisterFile(f *FixedFile) error {
 	file := fixed.FileOf(f)
 	if file.Index < backends.MaxFiles {
@@ -91,7 +97,7 @@ func (r *Runtime) unregisterFile(f *FixedFile) error {
 				})
 			}
 		}
-		r.files.vacate(file.Index) // when no loop has it any more
+		r.files.vacate(file.Index) // no loop has it any more
 	}
 	if d, ok := r.descriptors(); ok {
 		return d.CloseFD(file.FD)
@@ -106,7 +112,7 @@ func (r *Runtime) dupFD(fd int) (int, error) {
 	return sys.Dup(fd)
 }
 
-// descriptors are those of a backend that does not use the system's.
+// descriptors returns the descriptor table of a backend that does not use the system's.
 func (r *Runtime) descriptors() (backends.Descriptors, bool) {
 	d, ok := r.loops()[0].be.(backends.Descriptors)
 	return d, ok

@@ -5,10 +5,11 @@ import (
 	"github.com/weirgo/weir/internal/sys"
 )
 
-// gate bounds the operations in flight that nothing can be polled for and that may yet block for ever: opening a FIFO that
-// has no other end, above all. Each of them holds a thread, of the kernel's or of a backend's pool, among those that do the
-// work on files; half of them are left to the others. Beyond the bound what may be one is looked at first: FIFOs and devices
-// queue, and all else goes on. What opens with O_NONBLOCK does not wait and is not bound.
+// gate bounds the operations in flight that cannot be polled for and that may block for ever, such
+// as the open of a FIFO that has no other end. Each of them holds a thread, of the kernel or of a
+// backend's pool, that would otherwise work on files; the bound leaves half of those threads to
+// files. At the bound the loop first looks up what an operation opens: FIFOs and devices queue, and
+// everything else goes on. An open with O_NONBLOCK does not wait and is not bounded.
 type gate struct {
 	in, max int
 	queue   fifo
@@ -29,7 +30,8 @@ func (l *Loop) enterGate(s *slot) {
 	}
 }
 
-// look finds out what an open is about to open. It says so in place of the open: see looked.
+// look does a statx of the file that an open is about to open, in place of the open. looked
+// continues.
 func (l *Loop) look(s *slot) {
 	const noFollow, typeOnly = 0x100, 1 // AT_SYMLINK_NOFOLLOW, STATX_TYPE
 	op := &s.c.Op
@@ -45,7 +47,8 @@ func (l *Loop) look(s *slot) {
 	l.batch = append(l.batch, &s.rec)
 }
 
-// looked goes on with an open that has been looked at. What does not exist, or cannot be reached, does not block either.
+// looked continues an open after look. A file that does not exist or cannot be reached does not
+// block the open.
 func (l *Loop) looked(s *slot, res int32) {
 	const types, fifo, character = 0xf000, 0x1000, 0x2000
 	mayWait := errnoOf(res) == sys.ENOSYS
@@ -65,7 +68,7 @@ func (l *Loop) looked(s *slot, res int32) {
 	}
 }
 
-// leaveGate lets the next one in.
+// leaveGate lets the next operation in.
 func (l *Loop) leaveGate() {
 	c := l.gate.queue.pop()
 	if c == nil {
@@ -77,7 +80,7 @@ func (l *Loop) leaveGate() {
 	l.again(s)
 }
 
-// leaveQueue ends an operation that waits at the gate, and reports whether c does.
+// leaveQueue ends an operation that waits at the gate. It reports whether c waited there.
 func (l *Loop) leaveQueue(c *Completion) bool {
 	if !l.gate.queue.remove(c) {
 		return false
@@ -86,5 +89,5 @@ func (l *Loop) leaveQueue(c *Completion) bool {
 	return true
 }
 
-// hangs is how many operations that may block for ever may be in flight.
+// hangs is the number of operations that may block for ever that may be in flight.
 func hangs(o *Options) int { return max(o.KernelWorkers/2, 1) }

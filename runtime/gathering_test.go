@@ -7,8 +7,8 @@ import (
 	"testing"
 )
 
-// TestGathering guards that a goroutine lets others run before it hands operations over, for as long as
-// they bring operations of their own, and less and less often when they do not.
+// TestGathering guards that a goroutine lets others run before it hands operations over, for as
+// long as they bring operations of their own, and less and less often when they do not.
 func TestGathering(t *testing.T) {
 	defer stdruntime.GOMAXPROCS(stdruntime.GOMAXPROCS(1))
 	const n = 400

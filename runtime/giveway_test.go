@@ -6,8 +6,8 @@ import (
 	"testing"
 )
 
-// TestGiveWay guards that a goroutine all of whose operations are done at once lets others run, long before Go's
-// scheduler takes the processor from it.
+// TestGiveWay guards that a goroutine all of whose operations are done at once lets others run,
+// long before Go's scheduler takes the processor from it.
 func TestGiveWay(t *testing.T) {
 	eachDrive(t, Options{}, func(t *testing.T, r *rig) {
 		defer stdruntime.GOMAXPROCS(stdruntime.GOMAXPROCS(1))

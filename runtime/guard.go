@@ -9,11 +9,12 @@ import (
 	"github.com/weirgo/weir/internal/sys"
 )
 
-// A tick may run on any goroutine, and holds the loop's lock. So what goes wrong in it must neither unwind that goroutine
-// nor leave the lock taken: the loop is lost, its operations end with an error that says why, and all else goes on. A
-// panic goes on only where the goroutine is the owner of the loop, which NewLoop made.
+// A tick may run on any goroutine, and holds the loop's lock. So a panic in it must neither unwind
+// that goroutine nor leave the lock held. The loop is lost instead: its operations end with an
+// error that says why, and everything else goes on. A panic goes on only on the goroutine that owns
+// a loop made by NewLoop.
 
-// owned reports whether the loop belongs to the goroutine that runs it, and not to a Runtime.
+// owned reports whether the loop belongs to the goroutine that runs it rather than to a Runtime.
 func (l *Loop) owned() bool { return l.known == nil }
 
 // catch is deferred by a tick.
@@ -29,7 +30,7 @@ func (l *Loop) catch() {
 	default:
 		l.lose(fmt.Errorf("weir: the loop has ended after a fault in it: %v", v))
 		l.abandon()
-		l.sched.more.Store(true) // another tick goes on with what this one has not come to
+		l.sched.more.Store(true) // another tick continues with the rest
 		if l.owned() {
 			panic(v)
 		}
@@ -37,7 +38,7 @@ func (l *Loop) catch() {
 	}
 }
 
-// survive is deferred where callbacks run.
+// survive is deferred by functions that run callbacks.
 func (l *Loop) survive() {
 	if l.owned() {
 		return
@@ -47,7 +48,7 @@ func (l *Loop) survive() {
 	}
 }
 
-// report tells of a panic that has been caught.
+// report logs a panic that has been caught.
 func (l *Loop) report(v any) {
 	to := l.logger
 	if to == nil {
@@ -56,7 +57,7 @@ func (l *Loop) report(v any) {
 	to.Error("weir: panic on a loop", slog.Any("panic", v), slog.String("stack", stack()))
 }
 
-// abandon ends what the tick that has panicked was working at, and may have left half way.
+// abandon ends the operation that the tick that panicked was working at and may have left half way.
 func (l *Loop) abandon() {
 	l.linked = slices.DeleteFunc(l.linked, func(c *Completion) bool { return c == nil })
 	c := l.at
@@ -89,7 +90,8 @@ func (l *Loop) abandon() {
 
 var errGoexit = errors.New("weir: the loop has ended: a callback has called runtime.Goexit")
 
-// overwritten is what a loop says when it finds that a Completion in flight was written over.
+// overwritten is the text of the panic for a Completion that was overwritten in flight.
 func overwritten(s *slot) string {
-	return fmt.Sprintf("weir: a Completion was overwritten while its operation (%s on fd %d) was in flight", s.rec.Code, s.rec.FD)
+	return fmt.Sprintf("weir: a Completion was overwritten while its operation (%s on fd %d) was in flight", s.rec.Code,
+		s.rec.FD)
 }

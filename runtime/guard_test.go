@@ -31,7 +31,8 @@ func (j *journal) String() string {
 	return j.text.String()
 }
 
-// onSystem is eachDrive without the simulated kernel, which does not let a backend be closed with operations in flight.
+// onSystem is eachDrive without the simulated kernel, which does not let a backend be closed with
+// operations in flight.
 func onSystem(t *testing.T, o Options, f func(t *testing.T, r *rig)) {
 	t.Helper()
 	for _, d := range picked(systemDrives()) {
@@ -39,8 +40,9 @@ func onSystem(t *testing.T, o Options, f func(t *testing.T, r *rig)) {
 	}
 }
 
-// TestFaultInTick: when something panics in a tick, on whatever goroutine that runs, the operations of that loop end with
-// an error that says so, the goroutine goes on, and the loop can be closed. It used to keep its lock for ever.
+// TestFaultInTick: when something panics in a tick, on whatever goroutine that runs, the operations
+// of that loop end with an error that says so, the goroutine goes on, and the loop can be closed.
+// It used to keep its lock for ever.
 func TestFaultInTick(t *testing.T) {
 	for _, where := range []string{"submit", "poll", "cancel"} {
 		t.Run(where, func(t *testing.T) {
@@ -82,7 +84,8 @@ func TestFaultInTick(t *testing.T) {
 				}
 				b, batch := NewBatch(), make(chan struct{}) // a member waits for another
 				var members [3]Completion
-				members[0].Op, members[0].Link, members[2].Op = read(rd, make([]byte, 1)), LinkSoft, read(rd, make([]byte, 1))
+				members[0].Op, members[0].Link, members[2].Op = read(rd, make([]byte, 1)), LinkSoft,
+					read(rd, make([]byte, 1))
 				for i := range members {
 					b.Add(&members[i])
 				}
@@ -106,7 +109,8 @@ func TestFaultInTick(t *testing.T) {
 				if err := members[0].Err(); err == nil || !strings.Contains(err.Error(), "a fault of the backend") {
 					t.Errorf("in a batch: %v", err)
 				}
-				if _, err := r.do(context.Background(), nop()); err == nil || !strings.Contains(err.Error(), "a fault of the backend") {
+				if _, err := r.do(context.Background(), nop()); err == nil || !strings.Contains(err.Error(),
+					"a fault of the backend") {
 					t.Errorf("later: %v", err)
 				}
 				armed.Store(false)
@@ -121,7 +125,8 @@ func TestFaultInTick(t *testing.T) {
 	}
 }
 
-// TestFaultOfOwnLoop: on a loop that NewLoop made a fault reaches the owner, who can close the loop.
+// TestFaultOfOwnLoop: on a loop that NewLoop made a fault reaches the owner, who can close the
+// loop.
 func TestFaultOfOwnLoop(t *testing.T) {
 	armed := false
 	o := withShim(Options{}, func(s *shim) {
@@ -149,8 +154,9 @@ func TestFaultOfOwnLoop(t *testing.T) {
 	})
 }
 
-// TestCallbackPanicsOfRuntime: a callback that panics on a loop of a Runtime, or ends its goroutine, is reported and costs
-// the outcomes behind it nothing. On the scheduler drive the goroutine that happens to run it goes on.
+// TestCallbackPanicsOfRuntime: a callback that panics on a loop of a Runtime, or ends its
+// goroutine, is reported and costs the outcomes behind it nothing. On the scheduler drive the
+// goroutine that happens to run it goes on.
 func TestCallbackPanicsOfRuntime(t *testing.T) {
 	log := new(journal)
 	eachDrive(t, Options{Logger: slog.New(slog.NewTextHandler(log, nil))}, func(t *testing.T, r *rig) {
@@ -172,12 +178,16 @@ func TestCallbackPanicsOfRuntime(t *testing.T) {
 		}
 		r.eventually("all callbacks have run", func() bool { return ran.Load() == n && r.l.limit.InUse() == 0 })
 		r.mustDo(nop())
-		r.eventually("all panics are reported", func() bool { return strings.Count(log.String(), "panic=mine") == before+n/2 })
+		r.eventually("all panics are reported", func() bool {
+			return strings.Count(log.String(),
+				"panic=mine") == before+n/2
+		})
 	})
 }
 
-// TestCallbackGoexitOfRuntime: a callback that ends its goroutine with runtime.Goexit leaves no outcome undone either. The
-// goroutine of a loop on the thread drive cannot be replaced, so that one is lost, and says so.
+// TestCallbackGoexitOfRuntime: a callback that ends its goroutine with runtime.Goexit leaves no
+// outcome undone either. The goroutine of a loop on the thread drive cannot be replaced, so that
+// one is lost, and says so.
 func TestCallbackGoexitOfRuntime(t *testing.T) {
 	onSystem(t, Options{}, func(t *testing.T, r *rig) {
 		r.keep = true

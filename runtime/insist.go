@@ -2,17 +2,17 @@ package runtime
 
 import "github.com/weirgo/weir/backends"
 
-// insist repeats cancellations that a kernel has lost. It may answer that an operation is under way and has been told
-// (EALREADY), when the worker at it has just moved a part, takes that for the end of the interruption and goes on to wait. So
-// what has been asked to end is asked again, after longer and longer times, until its terminal event is there. Nearly
-// always that is in the same tick.
+// insist repeats cancellations that a kernel has lost. The kernel may answer that an operation is
+// under way and has been told (EALREADY). If its worker has just moved a part, the worker takes the
+// interruption as done and goes on to wait. So the loop asks again, after longer and longer times,
+// until the terminal event arrives. Nearly always that happens in the same tick.
 type insist struct {
 	timer Timer // in the loop's wheel while there is something to look after
 	asked []backends.ID
-	pause int64 // the last one
+	pause int64 // the last pause, in nanoseconds
 }
 
-// How long the loop waits, in nanoseconds, until it asks again, at first and at last.
+// The first and the longest pause before the loop asks again, in nanoseconds.
 const (
 	firstPause = 10e6
 	lastPause  = 1e9
@@ -34,7 +34,8 @@ func (l *Loop) insistIn(pause int64) {
 	}
 }
 
-// unneeded stops looking after what is over, so that an idle loop is not woken for it.
+// unneeded stops looking after operations that are over, so that an idle loop is not woken for
+// them.
 func (l *Loop) unneeded() {
 	n := len(l.insist.asked)
 	for n > 0 && l.slots.lookup(l.insist.asked[n-1]) == nil {
@@ -46,7 +47,7 @@ func (l *Loop) unneeded() {
 	}
 }
 
-// askAgain repeats the cancellations of what is not over.
+// askAgain repeats the cancellations of operations that are not over.
 func (l *Loop) askAgain() {
 	left := l.insist.asked[:0]
 	for _, id := range l.insist.asked {

@@ -10,8 +10,9 @@ import (
 	"github.com/weirgo/weir/backends/sim"
 )
 
-// TestCancelLost: a cancellation that the kernel loses is asked again, until the operation is over. A worker that has moved
-// a part and goes on to wait takes the signal of a cancellation for nothing (a write to a full pipe, Linux 6.1).
+// TestCancelLost: a cancellation that the kernel loses is asked again, until the operation is over.
+// A worker that has moved a part and goes on to wait takes the signal of a cancellation for nothing
+// (a write to a full pipe, Linux 6.1).
 func TestCancelLost(t *testing.T) {
 	for _, p := range []float64{0.5, 0.9} {
 		r := startLoop(t, lane{"sim", "", func(testing.TB) kernel {
@@ -38,7 +39,8 @@ func TestCancelLost(t *testing.T) {
 			t.Errorf("%d of %d reads are over", over, n)
 		}
 		for range 3 { // what is over is not asked again, and then nothing is to be done
-			c := &Completion{Op: backends.Op{Code: backends.OpTimeout}, Callback: func(*Completion) Action { return Disarm }}
+			c := &Completion{Op: backends.Op{Code: backends.OpTimeout},
+				Callback: func(*Completion) Action { return Disarm }}
 			c.SetDeadline(r.l.Now() + int64(2*time.Second))
 			if err := r.l.Submit(c); err != nil {
 				t.Fatal(err)
@@ -67,8 +69,9 @@ func TestCancelsLostAtClose(t *testing.T) {
 	}
 }
 
-// TestNoMemory: a kernel that takes nothing, because it has no memory for requests, does not make a loop try with its lock
-// held. Deadlines of other operations, say, need the lock. When there is memory again all goes on.
+// TestNoMemory: a kernel that takes nothing, because it has no memory for requests, does not make a
+// loop try with its lock held. Deadlines of other operations, say, need the lock. When there is
+// memory again all goes on.
 func TestNoMemory(t *testing.T) {
 	for _, how := range []string{"queue full", "queued"} {
 		t.Run(how, func(t *testing.T) {

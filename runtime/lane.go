@@ -2,12 +2,12 @@ package runtime
 
 import "github.com/weirgo/weir/backends"
 
-// What a scheduler of coroutines needs that lives on a loop's own thread: operations that skip the intake, turns that
-// it asks for one by one, and a way for others to end the wait of one.
+// What a scheduler of coroutines on a loop's own thread needs: operations that skip the intake,
+// ticks run one by one, and a way for other goroutines to end the wait of one.
 
-// NewLoop makes a loop for the callback lane, as the function of that name does, with the options of r and its pool for
-// blocking calls. It belongs to the caller, who closes it; Close of r does not. After that there are no new ones:
-// ErrClosed.
+// NewLoop makes a loop for callbacks, as the function [NewLoop] does, with the options of r and its
+// pool for blocking calls. The loop belongs to the caller, who closes it; [Runtime.Close] does not.
+// After that Close NewLoop returns [ErrClosed].
 func (r *Runtime) NewLoop() (*Loop, error) {
 	r.mustBeMade()
 	if r.Closed() {
@@ -21,9 +21,10 @@ func (r *Runtime) NewLoop() (*Loop, error) {
 	return l, nil
 }
 
-// SubmitHere is Submit for the goroutine that runs the loop, between turns or in a callback. The operation starts at
-// once, so it leaves in the next system call without passing through the intake and without a wake-up. At
-// Options.MaxInFlight it waits for room in the loop's line, as one that Do submits. Otherwise it fails as Submit does.
+// SubmitHere is [Loop.Submit] for the goroutine that runs the loop, between ticks or in a callback.
+// The operation starts at once: it leaves in the next system call, without the intake and without a
+// wake-up. At [Options].MaxInFlight the operation waits for room, as one that [Loop.Do] submits.
+// Other errors are those of Submit.
 func (l *Loop) SubmitHere(c *Completion) error {
 	l.mustBeMade()
 	if c == nil {
@@ -43,7 +44,7 @@ func (l *Loop) SubmitHere(c *Completion) error {
 		return err
 	}
 	state := stateStarted
-	if c.loop.Load() != l { // whoever moves the deadline of a started Completion needs to find its loop
+	if c.loop.Load() != l { // a goroutine that moves the deadline of a started Completion needs its loop
 		state = stateClaimed
 	}
 	if err := l.claim(c, r, state); err != nil {
@@ -57,11 +58,12 @@ func (l *Loop) SubmitHere(c *Completion) error {
 	return nil
 }
 
-// Turn runs the loop once: it hands over what was submitted, takes what is over and calls back. With wait set it
-// blocks for that until something is over, a timer is due or Wake is called. The first call, of Turn or Run, locks
-// the calling goroutine to its thread and makes the loop its own: no other may call Turn, which does not check, and
-// callbacks must not. It returns ErrClosed after Close, or the error with which the backend failed; operations end
-// with that error then, at the latest in the next turn. A loop of a Runtime is ErrWrongThread.
+// Turn runs the loop once: it hands over what was submitted, reaps what is over and calls back. If
+// wait is set it blocks until something is over, a timer is due or [Loop.Wake] is called. The first
+// call, of Turn or Run, locks the calling goroutine to its thread and makes the loop its own. No
+// other goroutine may call Turn, which does not check, and callbacks must not. Turn returns
+// [ErrClosed] after Close, [ErrWrongThread] for a loop of a Runtime, or the error with which the
+// backend failed. In that case operations end with the same error, at the latest in the next Turn.
 func (l *Loop) Turn(wait bool) error {
 	l.mustBeMade()
 	select {
@@ -82,15 +84,15 @@ func (l *Loop) Turn(wait bool) error {
 	return l.lost
 }
 
-// Wake ends the wait of the Turn, or Run, that blocks, or else keeps the next one from blocking. Any goroutine may
-// call it; it does not block.
+// Wake ends the wait of the Turn or Run that blocks, or else keeps the next one from blocking. Any
+// goroutine may call it; it does not block.
 func (l *Loop) Wake() {
 	l.mustBeMade()
 	l.be.Wake()
 }
 
-// Block makes c an operation that runs f on the pool for blocking calls of the loop it is submitted to: see
-// Loop.Blocking. It fails with ErrInFlight, and without a function.
+// Block makes c an operation that runs f on the pool for blocking calls of the loop it is submitted
+// to: see [Loop.Blocking]. It returns [ErrInFlight] if c is in flight, and EINVAL if f is nil.
 func (c *Completion) Block(f func()) error {
 	if f == nil {
 		return errNoFunction

@@ -16,8 +16,8 @@ func (r *rig) turn(wait bool) {
 	}
 }
 
-// TestSubmitHere guards that what the loop's own thread submits leaves with the next turn, from outside and from inside
-// of callbacks, and is refused as Submit refuses it.
+// TestSubmitHere guards that what the loop's own thread submits leaves with the next turn, from
+// outside and from inside of callbacks, and is refused as Submit refuses it.
 func TestSubmitHere(t *testing.T) {
 	eachLoop(t, Options{MaxInFlight: 3}, func(t *testing.T, r *rig) {
 		r.turn(false)
@@ -82,8 +82,8 @@ func TestSubmitHere(t *testing.T) {
 	})
 }
 
-// TestSubmitHereDeadline guards that a deadline that others move while the thread submits is seen, and ends the
-// operation.
+// TestSubmitHereDeadline guards that a deadline that others move while the thread submits is seen,
+// and ends the operation.
 func TestSubmitHereDeadline(t *testing.T) {
 	eachLoop(t, Options{}, func(t *testing.T, r *rig) {
 		r.turn(false)
@@ -114,8 +114,8 @@ func TestSubmitHereDeadline(t *testing.T) {
 	})
 }
 
-// TestTurnWaits guards that a Turn that waits ends when something is over, when a timer is due and when it is woken, and
-// that a Wake that comes early counts.
+// TestTurnWaits guards that a Turn that waits ends when something is over, when a timer is due and
+// when it is woken, and that a Wake that comes early counts.
 func TestTurnWaits(t *testing.T) {
 	eachLoop(t, Options{}, func(t *testing.T, r *rig) {
 		r.l.Wake()
@@ -141,7 +141,8 @@ func TestTurnWaits(t *testing.T) {
 	})
 }
 
-// TestRuntimeNewLoop guards that a loop made beside those of a Runtime has its options and its pool, and ends by itself.
+// TestRuntimeNewLoop guards that a loop made beside those of a Runtime has its options and its
+// pool, and ends by itself.
 func TestRuntimeNewLoop(t *testing.T) {
 	for _, d := range drives() {
 		t.Run(d.name, func(t *testing.T) {

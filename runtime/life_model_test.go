@@ -100,7 +100,8 @@ func (m lifeRun) model() model.Model[life] {
 			if s.owner != ownerOver {
 				return errors.New("a Completion is never idle again")
 			}
-			if s.canceller != nudgerOver && s.canceller != 0 || s.setter != nudgerOver { // what Cancel is for may be over
+			// what Cancel is for may be over
+			if s.canceller != nudgerOver && s.canceller != 0 || s.setter != nudgerOver {
 				return errors.New("a caller does not return")
 			}
 			if m.rearm && s.aim == 1 && s.results[1] != lifeCancelled { // that goes on until it is cancelled

@@ -13,8 +13,8 @@ import (
 	"github.com/weirgo/weir/sched"
 )
 
-// Loop owns one backend, the slots of the operations in flight on it, their timers and the intake through which
-// goroutines hand operations in. See the package comment for how it is driven.
+// Loop owns one backend, the slots of the operations in flight on it, their timers, and the intake
+// through which goroutines submit operations. The package comment says how it is driven.
 type Loop struct {
 	be    backends.Backend
 	drive drive
@@ -24,59 +24,60 @@ type Loop struct {
 	limit     *sched.Limit // see room.go
 	apart     *sched.Limit
 
-	// mu is held for a tick on the scheduler drive; a thread loop needs no lock. It guards what follows.
+	// mu is held for a tick on the scheduler drive; a thread loop needs no lock. It guards the
+	// fields below.
 	mu       sync.Mutex
 	slots    slots
 	wheel    *sched.Wheel[Timer]
-	now      int64                  // the clock as read in this tick, 0: not yet
+	now      int64                  // the clock as read in this tick; 0: not read yet
 	batch    []*backends.Completion // started, not yet taken by the backend
 	cancels  []backends.ID          // cancellations that the backend has not taken yet
 	events   []backends.Event
 	done     []outcome // to be resolved
-	donePos  int       // how far dispatch has come: a callback that panics must not lose the others
+	donePos  int       // how far dispatch has come, so that a callback that panics does not lose the others
 	closing  bool
 	ending   bool          // closing, or lost
 	lost     error         // the backend failed
 	timers   int           // callback timers armed
-	alarms   []*Timer      // unused ones, for deadlines
+	alarms   []*Timer      // unused timers, for deadlines
 	resolved atomic.Uint64 // callbacks run
 	sched    schedDrive    // of the scheduler drive
 	thread   threadDrive   // of the thread drive
 	pool     *pool
 	refuse   atomic.Bool   // the loop takes no more operations
-	closeIt  atomic.Bool   // and those in flight are to be cancelled
+	closeIt  atomic.Bool   // the operations in flight are to be cancelled
 	ended    chan struct{} // closed when the last operation is over and the backend is closed
-	endErr   error         // of closing the backend; after ended
+	endErr   error         // the error of closing the backend; valid after ended
 	stats    loopStats
-	started  tally     // what has not been added to stats.ops yet
+	started  tally     // operations not added to stats.ops yet
 	spare    sync.Pool // of *Completion
 
-	announcer backends.Announcer // the backend, if it is one
+	announcer backends.Announcer // the backend, if it implements Announcer
 	insist    insist
-	taken     *sched.Node[Completion] // of the intake, and not looked at yet
-	at        *Completion             // which a tick is working at
+	taken     *sched.Node[Completion] // taken from the intake and not looked at yet
+	at        *Completion             // the Completion that a tick is working at
 	firing    bool                    // a tick runs the callback of a Timer
 	logger    *slog.Logger
 
 	spinTime int64           // see SetSpin
-	spin     backoff.Backoff // for news, on a thread loop
+	spin     backoff.Backoff // for events, on a thread loop
 
 	edges   map[*slot]sys.Edge      // see waitForEdge
 	partial bool                    // the backend may lack operations
-	lacks   [backends.NumCodes]bool // and these it does
-	plain   [backends.NumCodes]bool // these it refuses on registered memory and files
-	odd     [backends.NumCodes]bool // both of them, and those of hasOwnStart
+	lacks   [backends.NumCodes]bool // the operations that it lacks
+	plain   [backends.NumCodes]bool // the operations that it refuses on registered memory and files
+	odd     [backends.NumCodes]bool // lacks, plain and hasOwnStart together
 
 	spareBatches sync.Pool
-	linked       []*Completion // over, and others of their chains wait for it
+	linked       []*Completion // over, while others of their chains wait for them
 	closers      []closer
 	gate         gate
 	line         line
-	peers        func() []*Loop // of the same Runtime; nil: there are none
+	peers        func() []*Loop // the loops of the same Runtime; nil: there are none
 
 	known func() ([]*Buffers, []*FixedFile) // what the Runtime has registered; nil: there is no Runtime
-	asked atomic.Bool                       // asks has something
-	asks  struct {                          // of inLoop on the thread drive
+	asked atomic.Bool                       // asks is not empty
+	asks  struct {                          // requests of inLoop on the thread drive
 		sync.Mutex
 		list []func()
 	}
@@ -123,15 +124,16 @@ func newLoop(be backends.Backend, d drive, maxInFlight int64, p *pool) *Loop {
 	return l
 }
 
-// Now is the loop's clock: monotonic nanoseconds, the unit of deadlines.
+// Now returns the time on the loop's clock: monotonic nanoseconds, the unit of deadlines.
 func (l *Loop) Now() int64 {
 	l.mustBeMade()
 	return l.be.Now()
 }
 
-// Submit hands an operation to the loop, whose thread calls c.Callback when it is over. Any goroutine may call it,
-// callbacks included; it does not block. It fails with ErrInFlight if c has not come back from its last
-// submission, with ErrBusy at Options.MaxInFlight and with ErrClosed; then c.Callback is not called.
+// Submit hands an operation to the loop, whose thread calls c.Callback when it is over. Any
+// goroutine may call Submit, including from callbacks; it does not block. It fails with
+// [ErrInFlight] if c has not come back from its last submission, with [ErrBusy] at
+// [Options].MaxInFlight, and with [ErrClosed]. If it fails c.Callback is not called.
 func (l *Loop) Submit(c *Completion) error {
 	l.mustBeMade()
 	if c == nil {
@@ -165,7 +167,8 @@ func (l *Loop) push(c *Completion, r room, park bool) error {
 	return nil
 }
 
-// claim takes an idle Completion, which has been admitted, for a new activation on l. If it fails it undoes that.
+// claim takes an idle Completion, which has been admitted, for a new activation on l. On failure it
+// takes the admission back.
 func (l *Loop) claim(c *Completion, r room, state uint64) error {
 	if !c.claim(1, state) {
 		l.withdraw(r, 1, 1)
@@ -183,27 +186,31 @@ func (l *Loop) claim(c *Completion, r room, state uint64) error {
 	return nil
 }
 
-// Cancel asks for the end of the operation c, if it is in flight. Its callback runs with the outcome as always:
-// Err is ErrCanceled, or the operation was done anyway. Any goroutine that knows c may call it; it does not block.
-// A Cancel that comes too late has no effect on a later operation with the same Completion.
+// Cancel asks for the end of the operation c if it is in flight. Its callback runs as always: Err
+// is [ErrCanceled], or the operation was done anyway. Any goroutine that knows c may call Cancel;
+// it does not block. A Cancel that comes too late has no effect on a later operation with the same
+// Completion.
 func (l *Loop) Cancel(c *Completion) {
 	l.CancelWhile(c)
 	c.nudge()
 }
 
-// CancelWhile is the half of Cancel that names the activation of c. It runs nothing, and so may be called with locks held
-// that keep c from being submitted again. Look, which comes after that without them, has the loop see it.
+// CancelWhile is the first half of [Loop.Cancel]: it marks the present activation of c. It runs
+// nothing, so a caller may hold locks that keep c from being submitted again. The caller then
+// releases them and calls [Loop.Look].
 func (l *Loop) CancelWhile(c *Completion) { c.abort.Store(c.life.Load() >> stateBits) }
 
-// Look has the loop of c see what has been asked of c, if it is in flight. It may run a tick, and callbacks with it.
+// Look makes the loop of c see what has been asked of c, if it is in flight. It may run a tick, and
+// with it callbacks.
 func (l *Loop) Look(c *Completion) { c.nudge() }
 
-// Do submits c and blocks until it is over, which is when the kernel has let go of everything c points to. When
-// ctx ends first the operation is cancelled; the result says what became of it: the error is nil if it was done
-// anyway. At Options.MaxInFlight Do waits for room, with ctx. Not for use in callbacks.
+// Do submits c and blocks until it is over: then the kernel no longer uses anything that c points
+// to. If ctx ends first, Do cancels the operation; the error is nil if it was done anyway. At
+// [Options].MaxInFlight Do waits for room or for ctx. Callbacks must not call it.
 //
-// The error is that of c.Err, with the context's cause for ErrCanceled if it was ctx that ended; or, if c was not
-// submitted, ErrInFlight, ErrClosed, or the cause of a context that was over before.
+// The error is that of [Completion.Err], with the context's cause in place of [ErrCanceled] if ctx
+// ended. If c was not submitted the error is [ErrInFlight], [ErrClosed], or the cause of a context
+// that was over before.
 func (l *Loop) Do(ctx context.Context, c *Completion) error {
 	l.mustBeMade()
 	mustContext(ctx)
@@ -236,7 +243,8 @@ func (l *Loop) Do(ctx context.Context, c *Completion) error {
 	return l.waitWith(ctx, c)
 }
 
-// waitWith waits for c, which Do has submitted, and cancels it when ctx ends. A select takes much of a stack.
+// waitWith waits for c, which Do has submitted, and cancels it when ctx ends. It is a function of
+// its own because a select takes much stack.
 func (l *Loop) waitWith(ctx context.Context, c *Completion) error {
 	if c.parker.ParkUntil(ctx.Done()) {
 		return c.Err()
@@ -249,8 +257,8 @@ func (l *Loop) waitWith(ctx context.Context, c *Completion) error {
 	return context.Cause(ctx)
 }
 
-// Borrow returns a Completion for an operation with Do, from a pool of this loop's; Return gives it back, idle and
-// without a deadline.
+// Borrow returns a Completion for an operation with [Loop.Do], from this loop's pool. [Loop.Return]
+// gives it back, idle and without a deadline.
 func (l *Loop) Borrow() *Completion {
 	if c, ok := l.spare.Get().(*Completion); ok {
 		return c
@@ -258,8 +266,8 @@ func (l *Loop) Borrow() *Completion {
 	return new(Completion)
 }
 
-// Return gives back what Borrow returned. What is in flight all the same, because a panic has unwound its caller, or is
-// another loop's, is left alone.
+// Return gives back a Completion that [Loop.Borrow] returned. It leaves alone one that is still in
+// flight, because a panic has unwound its caller, and one of another loop.
 func (l *Loop) Return(c *Completion) {
 	if c == nil || c.InFlight() {
 		return
@@ -275,8 +283,9 @@ func (l *Loop) Return(c *Completion) {
 	l.spare.Put(c)
 }
 
-// notify makes the loop take its intake soon: on the scheduler drive by a turn, else by waking its thread.
-// waits says that the caller, which found the intake empty, is going to wait: see gathering.
+// notify makes the loop take its intake soon: on the scheduler drive by a turn, otherwise by waking
+// its thread. waits says that the caller, which found the intake empty, is going to wait: see
+// gathering.
 func (l *Loop) notify(waits bool) {
 	switch {
 	case l.drive == driveScheduler:
@@ -290,8 +299,8 @@ func (l *Loop) notify(waits bool) {
 	}
 }
 
-// Post runs f on the loop's thread, soon and once. Any goroutine may call it; it does not block. It fails with
-// ErrBusy or ErrClosed as Submit does.
+// Post runs f once on the loop's thread, soon. Any goroutine may call it; it does not block. It
+// fails with [ErrBusy] or [ErrClosed] as [Loop.Submit] does.
 func (l *Loop) Post(f func()) error {
 	if f == nil {
 		return errNoFunction
@@ -301,12 +310,13 @@ func (l *Loop) Post(f func()) error {
 	return l.Submit(c)
 }
 
-// inLoop runs f between ticks and waits for it. It returns false, without having run it, if the loop has ended; on the
-// scheduler drive it may run after the end. The loop must be one that somebody runs.
+// inLoop runs f between ticks and waits for it. It returns false, without having run f, if the loop
+// has ended; on the scheduler drive f may run after the end. Some goroutine must be running the
+// loop.
 func (l *Loop) inLoop(f func()) bool {
 	if l.drive == driveScheduler {
 		l.locked(f)
-		l.turn() // for those who found the lock taken
+		l.turn() // for goroutines that found the lock taken
 		return true
 	}
 	ran := bubble.MakeChan[struct{}](0)
@@ -334,7 +344,7 @@ func (l *Loop) locked(f func()) {
 	f()
 }
 
-// answer runs what inLoop asked for.
+// answer runs the functions that inLoop has queued.
 func (l *Loop) answer() {
 	l.asks.Lock()
 	list := l.asks.list

@@ -120,8 +120,8 @@ func panicText(f func()) (text string) {
 	return ""
 }
 
-// TestPoolsOfLoops guards that a loop's pools of records take nothing that is in flight or another loop's, and that a
-// Batch which NewBatch has not made is as good as one that it has.
+// TestPoolsOfLoops guards that a loop's pools of records take nothing that is in flight or another
+// loop's, and that a Batch which NewBatch has not made is as good as one that it has.
 func TestPoolsOfLoops(t *testing.T) {
 	eachDrive(t, Options{}, func(t *testing.T, r *rig) {
 		other, err := NewLoop(Options{Backend: "sim"})

@@ -11,7 +11,8 @@ import (
 	"github.com/weirgo/weir/backends/uring/uringtest"
 )
 
-// TestMain guards that the tests leave nothing behind: no goroutine, no descriptor, no thread of the kernel's.
+// TestMain guards that the tests leave nothing behind: no goroutine, no descriptor, no thread of
+// the kernel's.
 func TestMain(m *testing.M) {
 	uringtest.FromEnv()
 	if r, w, err := os.Pipe(); err == nil { // starts Go's netpoller, whose descriptors stay; WASI has no pipes

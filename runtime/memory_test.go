@@ -11,10 +11,12 @@ import (
 	"github.com/weirgo/weir/backends"
 )
 
-// bigBuf is a buffer large enough to be an object of its own, so that a weak pointer tells when it is gone.
+// bigBuf is a buffer large enough to be an object of its own, so that a weak pointer tells when it
+// is gone.
 type bigBuf [4096]byte
 
-// submitAlone submits a read whose Completion and buffer nobody but the loop refers to when it returns.
+// submitAlone submits a read whose Completion and buffer nobody but the loop refers to when it
+// returns.
 //
 //go:noinline
 func submitAlone(r *rig, fd int, got chan<- byte) (*Completion, weak.Pointer[bigBuf]) {
@@ -29,8 +31,8 @@ func submitAlone(r *rig, fd int, got chan<- byte) (*Completion, weak.Pointer[big
 	return c, weak.Make(buf)
 }
 
-// TestOnlyReference guards that an operation in flight keeps its Completion and its buffer alive by itself, and that
-// the loop lets go of them afterwards.
+// TestOnlyReference guards that an operation in flight keeps its Completion and its buffer alive by
+// itself, and that the loop lets go of them afterwards.
 func TestOnlyReference(t *testing.T) {
 	eachLoop(t, Options{}, func(t *testing.T, r *rig) {
 		const n = 50
@@ -79,8 +81,8 @@ func TestOnlyReference(t *testing.T) {
 	})
 }
 
-// TestBufferHeldUntilTheEnd guards that a cancel frees nothing: the buffer stays referenced, and the slot taken,
-// until the kernel has said that the operation is over.
+// TestBufferHeldUntilTheEnd guards that a cancel frees nothing: the buffer stays referenced, and
+// the slot taken, until the kernel has said that the operation is over.
 func TestBufferHeldUntilTheEnd(t *testing.T) {
 	var hold bool
 	var held []backends.Event
@@ -130,8 +132,8 @@ func TestBufferHeldUntilTheEnd(t *testing.T) {
 	})
 }
 
-// TestKernelWritesLate guards the caller's side of the same: Do returns when the kernel has let go of the buffer, not
-// when the context ends.
+// TestKernelWritesLate guards the caller's side of the same: Do returns when the kernel has let go
+// of the buffer, not when the context ends.
 func TestKernelWritesLate(t *testing.T) {
 	gate := make(chan struct{})
 	o := withShim(Options{}, func(s *shim) {
@@ -172,8 +174,9 @@ func TestKernelWritesLate(t *testing.T) {
 	})
 }
 
-// TestBufferUntouched guards that nobody writes to a buffer after its operation has returned, nor before or behind
-// it, with the garbage collector running all the time; what arrives after a cancel goes to the next read.
+// TestBufferUntouched guards that nobody writes to a buffer after its operation has returned, nor
+// before or behind it, with the garbage collector running all the time; what arrives after a cancel
+// goes to the next read.
 func TestBufferUntouched(t *testing.T) {
 	eachDrive(t, Options{}, func(t *testing.T, r *rig) {
 		pressGC(t)
@@ -220,7 +223,8 @@ func TestBufferUntouched(t *testing.T) {
 						t.Errorf("round %d: the next read got % x", round, next[:n])
 					}
 					if !filled(whole, 0x5a) {
-						t.Errorf("round %d: a buffer was written to after its operation had returned: % x", round, whole)
+						t.Errorf("round %d: a buffer was written to after its operation had returned: % x", round,
+							whole)
 					}
 				}
 			})
@@ -244,8 +248,8 @@ func filled(b []byte, v byte) bool {
 	return true
 }
 
-// TestForeignMemory guards what a lost reference would break: thousands of operations with garbage made and
-// collected all around, and not a byte of the garbage changed.
+// TestForeignMemory guards what a lost reference would break: thousands of operations with garbage
+// made and collected all around, and not a byte of the garbage changed.
 func TestForeignMemory(t *testing.T) {
 	eachDrive(t, Options{}, func(t *testing.T, r *rig) {
 		pressGC(t)

@@ -6,18 +6,19 @@ import (
 	"strings"
 )
 
-// unknown says that there is nothing called name among names, and which of them is meant by it, if
-// one is near.
+// unknown returns an error that says that name is not among names, and which of them is probably
+// meant.
 func unknown(what, name string, names []string) error {
 	if near := nearest(name, names); near != "" {
-		return fmt.Errorf("no %s is called %q: did you mean %s? There are %s", what, name, near, strings.Join(names, ", "))
+		return fmt.Errorf("no %s is called %q: did you mean %s? There are %s", what, name, near,
+			strings.Join(names, ", "))
 	}
 	return fmt.Errorf("no %s is called %q: there are %s", what, name, strings.Join(names, ", "))
 }
 
-// nearest is the one of names that is most like name, "" if none is. Capitals, hyphens and
-// underscores do not count. A name that contains the other is near; otherwise one that differs in
-// two letters at most, and in fewer than half.
+// nearest returns the one of names that is most like name, "" if none is. Capitals, hyphens and
+// underscores do not count. A name that contains the other is near. Otherwise a name is near that
+// differs in two letters at most, and in fewer than half.
 func nearest(name string, names []string) (near string) {
 	plain := func(s string) string {
 		return strings.NewReplacer("_", "", "-", "", " ", "").Replace(strings.ToLower(s))
@@ -37,9 +38,9 @@ func nearest(name string, names []string) (near string) {
 	return near
 }
 
-// distance is how many letters must be put in, left out or replaced to make one of the other.
+// distance is the number of letters that must be inserted, deleted or replaced to make b of a.
 func distance(a, b string) int {
-	row := make([]int, len(b)+1) // of the table for what a begins with
+	row := make([]int, len(b)+1) // a row of the table, for the prefix of a so far
 	for j := range row {
 		row[j] = j
 	}

@@ -2,8 +2,8 @@
 
 package runtime
 
-// openNonblock: there is no opening without waiting.
+// openNonblock is 0: these systems have no open that does not wait.
 const openNonblock = 0
 
-// openNoFollow: nor one that fails at symbolic links.
+// openNoFollow is 0: these systems have no open that fails at symbolic links.
 const openNoFollow = 0

@@ -6,5 +6,5 @@ import "syscall"
 
 const openNonblock = syscall.O_NONBLOCK
 
-// openNoFollow has an open fail that meets a symbolic link.
+// openNoFollow makes an open of a symbolic link fail.
 const openNoFollow = syscall.O_NOFOLLOW

@@ -12,8 +12,8 @@ import (
 	"github.com/weirgo/weir/backends"
 )
 
-// TestTokio8277CompletionQueueOverflow guards that a completion queue that overflows loses nothing and hangs nobody:
-// far more operations become ready at once than it has entries.
+// TestTokio8277CompletionQueueOverflow guards that a completion queue that overflows loses nothing
+// and hangs nobody: far more operations become ready at once than it has entries.
 func TestTokio8277CompletionQueueOverflow(t *testing.T) {
 	eachDrive(t, tiny, func(t *testing.T, r *rig) {
 		const n = 64
@@ -39,8 +39,8 @@ func TestTokio8277CompletionQueueOverflow(t *testing.T) {
 	})
 }
 
-// TestWakeAfterOverflow guards the wake source of a thread loop: it is a multishot, which an overflow ends. It must
-// be armed again, or a loop that sleeps is never woken again.
+// TestWakeAfterOverflow guards the wake source of a thread loop: it is a multishot, which an
+// overflow ends. It must be armed again, or a loop that sleeps is never woken again.
 func TestWakeAfterOverflow(t *testing.T) {
 	for _, d := range picked(uringLanes(systemDrives())) {
 		if d.drive != DriveThread {
@@ -63,8 +63,8 @@ func TestWakeAfterOverflow(t *testing.T) {
 			}
 			r.settled(n)
 			asleep()
-			// The data comes first and fills the completion queue, the wake-up finds it full: both before the
-			// loop's thread gets going.
+			// The data comes first and fills the completion queue, the wake-up finds it full: both
+			// before the loop's thread gets going.
 			unix.Write(wr, ones)
 			if r.l.Submit(done) == nil {
 				waker.Add(1)
@@ -80,7 +80,8 @@ func TestWakeAfterOverflow(t *testing.T) {
 	}
 }
 
-// TestMultiAfterOverflow guards that a multishot operation which an overflow has ended goes on by itself.
+// TestMultiAfterOverflow guards that a multishot operation which an overflow has ended goes on by
+// itself.
 func TestMultiAfterOverflow(t *testing.T) {
 	for _, d := range picked(uringLanes(systemLoops())) {
 		r := startLoop(t, d, tiny)
@@ -119,7 +120,8 @@ func TestMultiAfterOverflow(t *testing.T) {
 				t.Fatal(err)
 			}
 			seen := events
-			r.runUntil("all have been read and the poll has reported", func() bool { return reads == want && events > seen })
+			r.runUntil("all have been read and the poll has reported",
+				func() bool { return reads == want && events > seen })
 			r.mustTake(rd)
 		}
 		for range 10 { // armed again: it reports what comes now
@@ -142,8 +144,9 @@ func (r *rig) mustTake(fd int) {
 	}
 }
 
-// TestAlarm guards that on the scheduler drive each sleeper is woken, with nothing else going on: the
-// backend's alarm is set again for the next one when it has gone off, and moved when an earlier one comes.
+// TestAlarm guards that on the scheduler drive each sleeper is woken, with nothing else going on:
+// the backend's alarm is set again for the next one when it has gone off, and moved when an earlier
+// one comes.
 func TestAlarm(t *testing.T) {
 	eachDrive(t, Options{}, func(t *testing.T, r *rig) {
 		for round := range scale(20) {

@@ -2,7 +2,8 @@ package runtime
 
 import "sync"
 
-// places are the places in a table that each loop of a Runtime has, and who has them: pools of buffers, or files.
+// places is the table of indexes that each loop of a Runtime has, and what is registered at each:
+// pools of buffers, or files.
 type places[T comparable] struct {
 	mu    sync.Mutex // never held while waiting for a loop
 	taken []place[T]
@@ -10,11 +11,11 @@ type places[T comparable] struct {
 
 type place[T comparable] struct {
 	by      T    // zero: it is free
-	leaving bool // loops that start now are not to be told
+	leaving bool // loops that start now must not register it
 }
 
-// take gives the first free place below limit to what by makes for its index. There is none: by is called with limit, and
-// full is true.
+// take gives the first free index below limit to the value that by makes for that index. If there
+// is none it calls by with limit, and full is true.
 func (t *places[T]) take(limit int, by func(index int) T) (v T, full bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -34,7 +35,7 @@ func (t *places[T]) take(limit int, by func(index int) T) (v T, full bool) {
 	return v, false
 }
 
-// list returns those that loops are to know.
+// list returns the values that loops must register.
 func (t *places[T]) list() (all []T) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -47,7 +48,7 @@ func (t *places[T]) list() (all []T) {
 	return all
 }
 
-// leave takes the place at index off the list, where it stays taken until vacate.
+// leave removes the value at index from the list. The index stays taken until vacate.
 func (t *places[T]) leave(index int) {
 	t.mu.Lock()
 	defer t.mu.Unlock()

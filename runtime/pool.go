@@ -6,10 +6,11 @@ import (
 	"github.com/weirgo/weir/internal/bubble"
 )
 
-// pool runs functions and system calls that block, on at most max goroutines at a time; idle ones leave.
+// pool runs functions and system calls that block, on at most max goroutines at a time. Idle
+// goroutines end.
 type pool struct {
 	mu      sync.Mutex
-	queue   fifo // of those with work, or a call
+	queue   fifo // Completions with a function, or a system call, to run
 	running int
 	max     int
 	worker  func() // serve
@@ -21,9 +22,10 @@ func newPool(limit int) *pool {
 	return p
 }
 
-// Blocking runs f on the loop's pool for blocking calls, at most Options.PoolSize at a time, and then c.Callback
-// on the loop's thread. Cancel withdraws it if f has not started; once it has, it is done anyway. c.Op is set by
-// Blocking. Errors are those of Submit. If f panics the program ends, as with any goroutine.
+// Blocking runs f on the loop's pool for blocking calls, at most [Options].PoolSize at a time, and
+// then c.Callback on the loop's thread. [Loop.Cancel] withdraws c if f has not started; once
+// started, f runs to its end. Blocking sets c.Op. The errors are those of [Loop.Submit]. If f
+// panics the program ends, as with any goroutine.
 func (l *Loop) Blocking(c *Completion, f func()) error {
 	if err := c.Block(f); err != nil {
 		return err
@@ -31,7 +33,7 @@ func (l *Loop) Blocking(c *Completion, f func()) error {
 	return l.Submit(c)
 }
 
-// run has c done: its function or, if there is one, the operation of a slot.
+// run queues c: its function or, if s is set, the operation of that slot.
 func (p *pool) run(c *Completion, s *slot) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -64,8 +66,8 @@ func (p *pool) serve() {
 	}
 }
 
-// work runs the function of c and tells the loop that it is over, also if that ends the goroutine by Goexit: then
-// another one takes its place.
+// work runs the function of c and tells the loop that it is over, even if the function ends the
+// goroutine by Goexit. In that case another goroutine replaces it.
 func (p *pool) work(c *Completion) {
 	returned := false
 	defer func() {
@@ -79,7 +81,7 @@ func (p *pool) work(c *Completion) {
 	returned = true
 }
 
-// withdraw takes c out of the queue; false: it has been started.
+// withdraw takes c out of the queue. It returns false if c has been started.
 func (p *pool) withdraw(c *Completion) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()

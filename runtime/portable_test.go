@@ -11,8 +11,8 @@ import (
 	"github.com/weirgo/weir/backends"
 )
 
-// The tests of this file use the portable backend for what it can do on every system, those without threads and
-// descriptors included.
+// The tests of this file use the portable backend for what it can do on every system, those without
+// threads and descriptors included.
 
 func portableRuntime(t *testing.T, o Options) (*Runtime, *Loop) {
 	t.Helper()
@@ -93,11 +93,13 @@ func TestPortableCancel(t *testing.T) {
 	wg.Wait()
 }
 
-// TestPortableDescriptor guards that an operation on a descriptor that is none fails, and does not hang.
+// TestPortableDescriptor guards that an operation on a descriptor that is none fails, and does not
+// hang.
 func TestPortableDescriptor(t *testing.T) {
 	_, l := portableRuntime(t, Options{})
 	for _, op := range []backends.Op{
-		read(-1, make([]byte, 1)), write(-1, make([]byte, 1)), poll(-1, pollIn, false), {Code: backends.OpClose, FD: -1},
+		read(-1, make([]byte, 1)), write(-1, make([]byte, 1)), poll(-1, pollIn, false),
+		{Code: backends.OpClose, FD: -1},
 		{Code: backends.OpFsync, FD: -1}, {Code: backends.OpAccept, FD: -1},
 	} {
 		if err := l.Do(t.Context(), &Completion{Op: op}); err == nil {
@@ -106,7 +108,8 @@ func TestPortableDescriptor(t *testing.T) {
 	}
 }
 
-// TestPortableLoop guards the bare loop: callbacks, timers, wake-ups from another goroutine, and the blocking pool.
+// TestPortableLoop guards the bare loop: callbacks, timers, wake-ups from another goroutine, and
+// the blocking pool.
 func TestPortableLoop(t *testing.T) {
 	l, err := NewLoop(Options{Backend: "portable"})
 	if err != nil {
@@ -153,7 +156,8 @@ func TestPortableLoop(t *testing.T) {
 		t.Error(err)
 	}
 	if nops != 1000 || ticks != 10 || wakes != 10 || over != len(works) || int(blocked.Load()) != len(works) {
-		t.Errorf("%d nops, %d ticks, %d wakes, %d of %d functions and %d callbacks", nops, ticks, wakes, blocked.Load(), len(works), over)
+		t.Errorf("%d nops, %d ticks, %d wakes, %d of %d functions and %d callbacks", nops, ticks, wakes, blocked.Load(),
+			len(works), over)
 	}
 	if err := l.Close(); err != nil {
 		t.Error(err)

@@ -50,8 +50,8 @@ func TestTinyQueue(t *testing.T) {
 	})
 }
 
-// TestTinyQueueCancels guards that no cancel is lost when they find the submission queue full: 1,000 operations in
-// flight, all stopped at one time, while 1,000 others want to start (zio 623).
+// TestTinyQueueCancels guards that no cancel is lost when they find the submission queue full:
+// 1,000 operations in flight, all stopped at one time, while 1,000 others want to start (zio 623).
 func TestTinyQueueCancels(t *testing.T) {
 	t.Run("Context", func(t *testing.T) {
 		eachDrive(t, tiny, func(t *testing.T, r *rig) {
@@ -125,7 +125,8 @@ func TestTinyQueueCancels(t *testing.T) {
 	})
 }
 
-// traffic moves numbered bytes through pairs of sockets for a while: rounds of a send and a receive on each.
+// traffic moves numbered bytes through pairs of sockets for a while: rounds of a send and a receive
+// on each.
 func traffic(r *rig, pairs, rounds int) {
 	r.Helper()
 	var wg sync.WaitGroup
@@ -133,7 +134,8 @@ func traffic(r *rig, pairs, rounds int) {
 		a, b := r.socketPair()
 		wg.Go(func() {
 			for i := range rounds {
-				if n := r.mustDo(backends.Op{Code: backends.OpSend, FD: a, Buf: []byte{byte(i), byte(i >> 8)}}); n != 2 {
+				if n := r.mustDo(backends.Op{Code: backends.OpSend, FD: a,
+					Buf: []byte{byte(i), byte(i >> 8)}}); n != 2 {
 					r.Errorf("sent %d bytes", n)
 					return
 				}
@@ -160,8 +162,8 @@ func traffic(r *rig, pairs, rounds int) {
 	wg.Wait()
 }
 
-// TestPartialSubmit guards against backends that take less than they are given: operations and cancels that are
-// refused are handed over again, once and in order.
+// TestPartialSubmit guards against backends that take less than they are given: operations and
+// cancels that are refused are handed over again, once and in order.
 func TestPartialSubmit(t *testing.T) {
 	o := withShim(Options{QueueEntries: 8}, func(s *shim) {
 		rng := rand.New(rand.NewPCG(1, 2))
@@ -200,13 +202,16 @@ func TestPartialSubmit(t *testing.T) {
 	})
 }
 
-// TestFaultyKernel guards goroutines that wait against what a simulated kernel does to their operations, wake-ups and
-// events, none of which is theirs to see.
+// TestFaultyKernel guards goroutines that wait against what a simulated kernel does to their
+// operations, wake-ups and events, none of which is theirs to see.
 func TestFaultyKernel(t *testing.T) {
 	for seed := range uint64(scale(40)) {
 		f := sim.Swarm(seed)
 		f.Error, f.Short = 0, 0
-		d := lane{drive: DriveThread, kernel: func(testing.TB) kernel { return &simKernel{cfg: sim.Config{Seed: seed, Faults: f}} }}
+		d := lane{drive: DriveThread, kernel: func(testing.TB) kernel {
+			return &simKernel{cfg: sim.Config{Seed: seed,
+				Faults: f}}
+		}}
 		r := startRuntime(t, d, Options{QueueEntries: 1 << (seed % 6)})
 		traffic(r, 8, 100)
 		if t.Failed() {
@@ -215,8 +220,8 @@ func TestFaultyKernel(t *testing.T) {
 	}
 }
 
-// TestManyReady guards that many completions that are ready at once all come, without another event to push them:
-// a ring with DEFER_TASKRUN brings 20 at a time.
+// TestManyReady guards that many completions that are ready at once all come, without another event
+// to push them: a ring with DEFER_TASKRUN brings 20 at a time.
 func TestManyReady(t *testing.T) {
 	eachLoop(t, Options{}, func(t *testing.T, r *rig) {
 		const n = 150
@@ -247,8 +252,8 @@ func TestManyReady(t *testing.T) {
 	})
 }
 
-// TestBackendLost guards that a backend that fails takes nobody down with it: every operation in flight, queued or
-// submitted later ends with an error that wraps the backend's, and Close works.
+// TestBackendLost guards that a backend that fails takes nobody down with it: every operation in
+// flight, queued or submitted later ends with an error that wraps the backend's, and Close works.
 func TestBackendLost(t *testing.T) {
 	lost := errors.New("the ring is gone")
 	var fail atomic.Bool
@@ -354,8 +359,8 @@ func TestBackendLost(t *testing.T) {
 	})
 }
 
-// TestBindFails guards that a loop whose backend does not work on its thread says so from Run, fails what was
-// submitted, and can be closed.
+// TestBindFails guards that a loop whose backend does not work on its thread says so from Run,
+// fails what was submitted, and can be closed.
 func TestBindFails(t *testing.T) {
 	broken := errors.New("denied")
 	var s *brokenBind
@@ -414,8 +419,8 @@ type brokenBind struct {
 
 func (b *brokenBind) Bind(bool) error { return b.err }
 
-// TestLimit guards the bound on operations in flight: Do waits for room as long as its context lasts, Submit does
-// not wait, and no room is lost on the way.
+// TestLimit guards the bound on operations in flight: Do waits for room as long as its context
+// lasts, Submit does not wait, and no room is lost on the way.
 func TestLimit(t *testing.T) {
 	eachDrive(t, Options{MaxInFlight: 4}, func(t *testing.T, r *rig) {
 		var wg sync.WaitGroup

@@ -16,12 +16,13 @@ import (
 	"github.com/weirgo/weir/backends/sim"
 )
 
-// Bugs that other runtimes had, named after their issues. What they have in common: one record is the user's handle,
-// the link of a queue and the kernel's cookie at once, and something reaches it when it has become another's.
+// Bugs that other runtimes had, named after their issues. What they have in common: one record is
+// the user's handle, the link of a queue and the kernel's cookie at once, and something reaches it
+// when it has become another's.
 
-// TestLibxev169ResubmitWhileLinked: a completion that was still linked into one queue was put into another, which
-// corrupted both. Here whoever submits, starts or arms what is queued or in flight is told so, and the first
-// submission goes on undisturbed.
+// TestLibxev169ResubmitWhileLinked: a completion that was still linked into one queue was put into
+// another, which corrupted both. Here whoever submits, starts or arms what is queued or in flight
+// is told so, and the first submission goes on undisturbed.
 func TestLibxev169ResubmitWhileLinked(t *testing.T) {
 	eachLoop(t, Options{}, func(t *testing.T, r *rig) {
 		const n = 20
@@ -70,7 +71,10 @@ func TestLibxev169ResubmitWhileLinked(t *testing.T) {
 		if r.run(UntilDone); fired != 1 {
 			t.Errorf("a timer started 5 times fired %d times", fired)
 		}
-		other, err := NewLoop(Options{OpenBackend: func(bool) (backends.Backend, error) { return sim.New(sim.Config{}), nil }})
+		other, err := NewLoop(Options{OpenBackend: func(bool) (backends.Backend, error) {
+			return sim.New(sim.Config{}),
+				nil
+		}})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -96,13 +100,15 @@ func TestLibxev169ResubmitWhileLinked(t *testing.T) {
 	})
 }
 
-// TestLibxev227OverwrittenInFlight: a completion that was overwritten while it was queued or in flight took those
-// behind it along, or was found out much later. Here the loop panics as soon as it can tell.
+// TestLibxev227OverwrittenInFlight: a completion that was overwritten while it was queued or in
+// flight took those behind it along, or was found out much later. Here the loop panics as soon as
+// it can tell.
 func TestLibxev227OverwrittenInFlight(t *testing.T) {
-	for _, when := range []string{"queued", "started", "queued, submitted again", "started, submitted again", "deadline"} {
+	for _, when := range []string{"queued", "started", "queued, submitted again", "started, submitted again",
+		"deadline"} {
 		t.Run(when, func(t *testing.T) {
-			// A loop after that is beyond repair. It runs on a simulated kernel, which can be forgotten, on a goroutine
-			// whose thread ends with it.
+			// A loop after that is beyond repair. It runs on a simulated kernel, which can be
+			// forgotten, on a goroutine whose thread ends with it.
 			got := make(chan any, 1)
 			go func() {
 				s := sim.New(sim.Config{})
@@ -157,8 +163,8 @@ func overwrite(c *Completion) {
 	reflect.ValueOf(c).Elem().SetZero()
 }
 
-// TestLibxev230CancelOfTheDead: a cancel of what was over, or was being cancelled already, hit whatever had come in its
-// place. Here it hits nothing.
+// TestLibxev230CancelOfTheDead: a cancel of what was over, or was being cancelled already, hit
+// whatever had come in its place. Here it hits nothing.
 func TestLibxev230CancelOfTheDead(t *testing.T) {
 	eachLoop(t, Options{}, func(t *testing.T, r *rig) {
 		rd, wr := r.pipe()
@@ -202,9 +208,9 @@ func TestLibxev230CancelOfTheDead(t *testing.T) {
 	})
 }
 
-// TestLibxev233CancelNamesActivation: a cancel that was on its way when its target ended hit the next operation that
-// used the same completion. Here it names the activation: the next one is not concerned, whether the cancel is late
-// in the loop or in the kernel.
+// TestLibxev233CancelNamesActivation: a cancel that was on its way when its target ended hit the
+// next operation that used the same completion. Here it names the activation: the next one is not
+// concerned, whether the cancel is late in the loop or in the kernel.
 func TestLibxev233CancelNamesActivation(t *testing.T) {
 	var late []backends.ID // cancels that the backend gets later
 	var delay bool
@@ -262,7 +268,8 @@ func TestLibxev233CancelNamesActivation(t *testing.T) {
 			}
 		}
 	})
-	// The same with the cancel late in the loop: it was asked for while the callback ran, before the next Submit.
+	// The same with the cancel late in the loop: it was asked for while the callback ran, before
+	// the next Submit.
 	eachLoop(t, Options{}, func(t *testing.T, r *rig) {
 		n := 0
 		c := &Completion{Op: nop()}
@@ -285,14 +292,15 @@ func TestLibxev233CancelNamesActivation(t *testing.T) {
 	})
 }
 
-// TestLibxev234StaleEvent: an event that came in the same batch as the end of its completion called the callback of
-// what was retired. Here events that are stale, doubled or of somebody else's slot are counted and nothing more.
+// TestLibxev234StaleEvent: an event that came in the same batch as the end of its completion called
+// the callback of what was retired. Here events that are stale, doubled or of somebody else's slot
+// are counted and nothing more.
 func TestLibxev234StaleEvent(t *testing.T) {
 	staleEvents(t, sim.Faults{Stale: 1, Duplicate: 1, Reorder: 0.5})
 }
 
-// TestTokio8112LateEvent: an event of an operation that was over was taken for one of the operation that had its slot
-// by then. The slots here are reused as fast as can be.
+// TestTokio8112LateEvent: an event of an operation that was over was taken for one of the operation
+// that had its slot by then. The slots here are reused as fast as can be.
 func TestTokio8112LateEvent(t *testing.T) {
 	staleEvents(t, sim.Faults{Stale: 1, Duplicate: 1, Delay: 0.7, Trickle: 1})
 }
@@ -365,8 +373,8 @@ func staleEvents(t *testing.T, f sim.Faults) {
 	}
 }
 
-// TestTokio7979LateAccept: an accept that succeeded although it was cancelled lost its descriptor. Here whoever was
-// cancelled gets it, with a nil error.
+// TestTokio7979LateAccept: an accept that succeeded although it was cancelled lost its descriptor.
+// Here whoever was cancelled gets it, with a nil error.
 func TestTokio7979LateAccept(t *testing.T) {
 	eachDrive(t, Options{}, func(t *testing.T, r *rig) {
 		fd, addr := r.listener()
@@ -436,7 +444,8 @@ func TestTokio7979LateAccept(t *testing.T) {
 			r.run(NoWait)
 			r.l.Cancel(c)
 			if i%2 == 0 {
-				r.submit(backends.Op{Code: backends.OpConnect, FD: r.socket(), Addr: addr}, func(*Completion) Action { return Disarm })
+				r.submit(backends.Op{Code: backends.OpConnect, FD: r.socket(), Addr: addr},
+					func(*Completion) Action { return Disarm })
 			}
 			r.run(Once)
 		}
@@ -450,9 +459,9 @@ func TestTokio7979LateAccept(t *testing.T) {
 	}
 }
 
-// TestTokio8185SubmitFails: an operation was pushed, the submit that was to follow failed, and the buffer was freed
-// while the kernel owned it. Here the waiter is told that the backend is lost, and the buffer stays referenced as
-// long as the kernel may write to it.
+// TestTokio8185SubmitFails: an operation was pushed, the submit that was to follow failed, and the
+// buffer was freed while the kernel owned it. Here the waiter is told that the backend is lost, and
+// the buffer stays referenced as long as the kernel may write to it.
 func TestTokio8185SubmitFails(t *testing.T) {
 	eio := errors.New("enter failed")
 	var fail bool
@@ -503,8 +512,9 @@ func TestTokio8185SubmitFails(t *testing.T) {
 	})
 }
 
-// TestStandInPoll guards what stands in for an operation that answered EAGAIN, a poll: whatever becomes of it is never
-// taken for the operation's own result, not even when a cancel comes in between.
+// TestStandInPoll guards what stands in for an operation that answered EAGAIN, a poll: whatever
+// becomes of it is never taken for the operation's own result, not even when a cancel comes in
+// between.
 func TestStandInPoll(t *testing.T) {
 	for seed := range uint64(scale(300)) {
 		f := sim.Faults{EAGAIN: 0.8, Delay: 0.5, LateSuccess: 0.8, UnaskedCancel: 0.2, EINTR: 0.1}
@@ -548,8 +558,8 @@ func TestStandInPoll(t *testing.T) {
 	}
 }
 
-// TestCloseInterrupted guards that a close(2) that was interrupted is not repeated: the descriptor is gone, and its
-// number may be another's.
+// TestCloseInterrupted guards that a close(2) that was interrupted is not repeated: the descriptor
+// is gone, and its number may be another's.
 func TestCloseInterrupted(t *testing.T) {
 	closes := 0
 	o := withShim(Options{}, func(s *shim) {
@@ -575,8 +585,8 @@ func TestCloseInterrupted(t *testing.T) {
 	})
 }
 
-// TestResubmitBound guards that an operation that the kernel refuses again and again ends with the kernel's errno
-// some time, and that one that it refuses a few times does not.
+// TestResubmitBound guards that an operation that the kernel refuses again and again ends with the
+// kernel's errno some time, and that one that it refuses a few times does not.
 func TestResubmitBound(t *testing.T) {
 	for _, errno := range []syscall.Errno{syscall.ECANCELED, syscall.EINTR} {
 		events, refuse := 0, 0

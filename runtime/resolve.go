@@ -4,13 +4,14 @@ import (
 	"github.com/weirgo/weir/backends"
 )
 
-// expire fires the timers whose time has come.
+// expire fires the timers that are due.
 func (l *Loop) expire() {
 	if l.wheel.Len() == 0 {
 		return
 	}
 	now := l.clock()
-	for budget := l.wheel.Len(); budget > 0; budget-- { // a callback that arms a timer for now gets its turn next tick
+	// a callback that arms a timer for now runs again in the next tick
+	for budget := l.wheel.Len(); budget > 0; budget-- {
 		n, ok := l.wheel.Pop(now)
 		if !ok {
 			return
@@ -37,9 +38,9 @@ func (l *Loop) expired(c *Completion) {
 	l.stop(c, causeDeadline)
 }
 
-// dispatch resolves outcomes on a thread loop. It keeps its place, so that a callback that panics does not cost
-// the others theirs. What a callback starts again and is over at once waits for the next turn, so that it does not
-// keep the loop from its other work.
+// dispatch resolves outcomes on a thread loop. It keeps its position, so that a callback that
+// panics does not lose the others. An operation that a callback starts again and that is over at
+// once waits for the next turn, so that it does not keep the loop from its other work.
 func (l *Loop) dispatch() {
 	ran := uint64(0)
 	defer func() {
@@ -68,8 +69,8 @@ func (l *Loop) dispatch() {
 	}
 }
 
-// resolve hands an outcome to the goroutine or the callback it is for. It reports whether the callback wants the
-// operation started again; the Completion is in the given state then.
+// resolve hands an outcome to the goroutine or the callback it is for. It reports whether the
+// callback wants the operation started again; in that case the Completion is in the given state.
 func (l *Loop) resolve(o outcome, state uint64) (again bool) {
 	c, r, n, apart := o.c, o.c.room, int64(1), int64(1)
 	c.res, c.more = o.res, o.more
@@ -81,7 +82,7 @@ func (l *Loop) resolve(o outcome, state uint64) (again bool) {
 		c.become(stateIdle)
 		l.discharge(r, n, apart)
 		l.stats.wakes.Add(1)
-		c.parker.Unpark() // from here on c is its waiter's
+		c.parker.Unpark() // from here on c belongs to its waiter
 		return false
 	}
 	if o.more {
@@ -99,7 +100,7 @@ func (l *Loop) resolve(o outcome, state uint64) (again bool) {
 	if c.Callback(c) != Rearm || l.closeIt.Load() {
 		return false
 	}
-	next := uint64(0) // a Cancel that has not been answered yet is for what follows
+	next := uint64(0) // a Cancel that has not been answered yet is for the next operation
 	if c.Err() == ErrCanceled {
 		next = 1
 	}

@@ -56,7 +56,8 @@ func (k linuxKernel) open(o *Options, thread bool) (backends.Backend, error) {
 
 var starts sync.Map // of how a lane is driven: the error
 
-// starts tries once in a process whether the backend works here: it may be denied, or what it needs.
+// starts tries once in a process whether the backend works here: it may be denied, or what it
+// needs.
 func (k linuxKernel) starts(thread bool) error {
 	key := fmt.Sprint(k.name, thread)
 	if err, ok := starts.Load(key); ok {

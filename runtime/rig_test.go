@@ -16,11 +16,12 @@ import (
 	"github.com/weirgo/weir/backends/sim"
 )
 
-// patience is how long a test waits for what should happen at once, before it calls it a hang. It is far longer
-// than a slow machine needs.
+// patience is how long a test waits for what should happen at once, before it calls it a hang. It
+// is far longer than a slow machine needs.
 const patience = 100 * time.Second
 
-// kernel is what the loops of a test run on: the system's, through a backend of weir's, or a simulated one.
+// kernel is what the loops of a test run on: the system's, through a backend of weir's, or a
+// simulated one.
 type kernel interface {
 	// open opens a backend for a loop with the options o. Drives it cannot serve are an error.
 	open(o *Options, thread bool) (backends.Backend, error)
@@ -32,7 +33,8 @@ type kernel interface {
 	socket(t testing.TB) int
 	closeFD(fd int) error
 
-	// put writes p to a pipe or socket while nobody has to help: behind the loop's back where that can be.
+	// put writes p to a pipe or socket while nobody has to help: behind the loop's back where that
+	// can be.
 	put(r *rig, fd int, p []byte)
 
 	descriptors() []string
@@ -75,8 +77,8 @@ func picked(all []lane) []lane {
 	})
 }
 
-// eachDrive runs f for goroutines that wait: on both drives of the system's kernel, and on the thread drive of the
-// simulated one, which is the only one it has.
+// eachDrive runs f for goroutines that wait: on both drives of the system's kernel, and on the
+// thread drive of the simulated one, which is the only one it has.
 func eachDrive(t *testing.T, o Options, f func(t *testing.T, r *rig)) {
 	t.Helper()
 	for _, d := range drives() {
@@ -84,8 +86,8 @@ func eachDrive(t *testing.T, o Options, f func(t *testing.T, r *rig)) {
 	}
 }
 
-// eachLoop runs f for callbacks on a bare loop: on the system's kernel and on the simulated one. The loop belongs to
-// f's goroutine.
+// eachLoop runs f for callbacks on a bare loop: on the system's kernel and on the simulated one.
+// The loop belongs to f's goroutine.
 func eachLoop(t *testing.T, o Options, f func(t *testing.T, r *rig)) {
 	t.Helper()
 	for _, d := range loops() {
@@ -312,8 +314,8 @@ func (r *rig) eventually(what string, done func() bool) {
 	}
 }
 
-// settled waits until n operations are in flight, all of which the loop has started. It is for loops without timers
-// and events of multishots.
+// settled waits until n operations are in flight, all of which the loop has started. It is for
+// loops without timers and events of multishots.
 func (r *rig) settled(n int64) {
 	r.Helper()
 	r.eventually(fmt.Sprintf("%d operations are in flight", n), func() bool {

@@ -12,7 +12,8 @@ import (
 	"github.com/weirgo/weir/backends"
 )
 
-// hog takes all the room of a loop with Options.MaxInFlight 1, until the function that it returns is called.
+// hog takes all the room of a loop with Options.MaxInFlight 1, until the function that it returns
+// is called.
 func hog(r *rig) (leave func()) {
 	r.Helper()
 	rd, _ := r.pipe()
@@ -38,9 +39,9 @@ func (r *rig) inLine(n int) {
 	})
 }
 
-// TestWaitForRoomIsPartOfTheOperation: at Options.MaxInFlight deadlines, Retire, Cancel and a close of the descriptor did
-// not reach calls that waited for room, and Close of what they worked on hung behind them.
-// Many limits of time on a queue that is full: zio#623.
+// TestWaitForRoomIsPartOfTheOperation: at Options.MaxInFlight deadlines, Retire, Cancel and a close
+// of the descriptor did not reach calls that waited for room, and Close of what they worked on hung
+// behind them. Many limits of time on a queue that is full: zio#623.
 func TestWaitForRoomIsPartOfTheOperation(t *testing.T) {
 	eachDrive(t, Options{MaxInFlight: 1}, func(t *testing.T, r *rig) {
 		leave := hog(r)
@@ -54,8 +55,10 @@ func TestWaitForRoomIsPartOfTheOperation(t *testing.T) {
 		}{
 			{"a deadline", func(c *Completion) { c.SetDeadline(soon()) }, nil, os.ErrDeadlineExceeded},
 			{"a deadline that has passed", func(c *Completion) { c.SetDeadline(1) }, nil, os.ErrDeadlineExceeded},
-			{"a deadline that is set meanwhile", nil, func(c *Completion) { c.SetDeadline(soon()) }, os.ErrDeadlineExceeded},
-			{"a deadline that is moved", func(c *Completion) { c.SetDeadline(backends.Forever) }, func(c *Completion) { c.SetDeadline(1) }, os.ErrDeadlineExceeded},
+			{"a deadline that is set meanwhile", nil, func(c *Completion) { c.SetDeadline(soon()) },
+				os.ErrDeadlineExceeded},
+			{"a deadline that is moved", func(c *Completion) { c.SetDeadline(backends.Forever) },
+				func(c *Completion) { c.SetDeadline(1) }, os.ErrDeadlineExceeded},
 			{"Retire", nil, (*Completion).Retire, ErrClosed},
 			{"Cancel", nil, r.l.Cancel, ErrCanceled},
 		} {
@@ -100,8 +103,8 @@ func TestWaitForRoomIsPartOfTheOperation(t *testing.T) {
 	})
 }
 
-// TestListsWaitForRoom: a list that waits for room is cancelled by its context and by Cancel, the limits of time in it
-// count, and what follows an operation that never began is what the links say.
+// TestListsWaitForRoom: a list that waits for room is cancelled by its context and by Cancel, the
+// limits of time in it count, and what follows an operation that never began is what the links say.
 func TestListsWaitForRoom(t *testing.T) {
 	eachDrive(t, Options{MaxInFlight: 1}, func(t *testing.T, r *rig) {
 		leave := hog(r)
@@ -186,7 +189,8 @@ func TestTimersNeedNoRoom(t *testing.T) {
 	})
 }
 
-// TestLineOrder: what waits for room gets it in the order in which it came, and nothing overtakes it.
+// TestLineOrder: what waits for room gets it in the order in which it came, and nothing overtakes
+// it.
 func TestLineOrder(t *testing.T) {
 	eachDrive(t, Options{MaxInFlight: 1}, func(t *testing.T, r *rig) {
 		leave := hog(r)
@@ -211,7 +215,8 @@ func TestLineOrder(t *testing.T) {
 			}
 			r.inLine(i + 1)
 		}
-		if err := r.l.Submit(&Completion{Op: nop(), Callback: func(*Completion) Action { return Disarm }}); err != ErrBusy {
+		if err := r.l.Submit(&Completion{Op: nop(),
+			Callback: func(*Completion) Action { return Disarm }}); err != ErrBusy {
 			t.Errorf("Submit beside a line: %v", err)
 		}
 		leave()
@@ -225,8 +230,8 @@ func TestLineOrder(t *testing.T) {
 	})
 }
 
-// TestListsShareRoom: lists, each as long as there is room, whose operations wait for each other get their room one list
-// after the other, also in the middle of a chain.
+// TestListsShareRoom: lists, each as long as there is room, whose operations wait for each other
+// get their room one list after the other, also in the middle of a chain.
 func TestListsShareRoom(t *testing.T) {
 	eachDrive(t, Options{MaxInFlight: 2}, func(t *testing.T, r *rig) {
 		var wg sync.WaitGroup
@@ -235,13 +240,15 @@ func TestListsShareRoom(t *testing.T) {
 			wg.Go(func() {
 				for range scale(50) {
 					b := NewBatch()
-					recv, pause, send := &Completion{Op: read(rd, make([]byte, 1))}, &Completion{Op: nop()}, &Completion{Op: write(wr, []byte{1})}
+					recv, pause, send := &Completion{Op: read(rd, make([]byte, 1))}, &Completion{Op: nop()},
+						&Completion{Op: write(wr, []byte{1})}
 					pause.Link = LinkHard
 					b.Add(recv)
 					b.Add(pause)
 					b.Add(send)
 					b.room = 2 // the chain needs room for one
-					if err := r.l.DoBatch(context.Background(), b); err != nil || recv.Err() != nil || send.Err() != nil {
+					if err := r.l.DoBatch(context.Background(), b); err != nil || recv.Err() != nil ||
+						send.Err() != nil {
 						t.Errorf("%v, %v, %v", err, recv.Err(), send.Err())
 					}
 				}

@@ -12,8 +12,8 @@ import (
 	"github.com/weirgo/weir/backends"
 )
 
-// TestRunModes guards what each mode promises: NoWait does not block, Once returns after a callback, UntilDone when
-// nothing is left.
+// TestRunModes guards what each mode promises: NoWait does not block, Once returns after a
+// callback, UntilDone when nothing is left.
 func TestRunModes(t *testing.T) {
 	eachLoop(t, Options{}, func(t *testing.T, r *rig) {
 		for _, mode := range []RunMode{NoWait, Once, UntilDone} {
@@ -66,8 +66,8 @@ func TestRunModes(t *testing.T) {
 	})
 }
 
-// TestStop guards that Stop makes the Run under way return, or else the next one, from any goroutine and from
-// callbacks, and that what is in flight stays so.
+// TestStop guards that Stop makes the Run under way return, or else the next one, from any
+// goroutine and from callbacks, and that what is in flight stays so.
 func TestStop(t *testing.T) {
 	eachLoop(t, Options{}, func(t *testing.T, r *rig) {
 		rd, wr := r.pipe()
@@ -104,7 +104,8 @@ func TestStop(t *testing.T) {
 	})
 }
 
-// TestPost guards that functions run once each on the loop's thread, in the order of each goroutine's calls.
+// TestPost guards that functions run once each on the loop's thread, in the order of each
+// goroutine's calls.
 func TestPost(t *testing.T) {
 	eachLoop(t, Options{}, func(t *testing.T, r *rig) {
 		const posters, each = 8, 500
@@ -149,8 +150,8 @@ func TestPost(t *testing.T) {
 
 func timeout0() backends.Op { return timeout() } // without a deadline: it is over at once
 
-// TestRearm guards that Rearm submits the same operation again, that Disarm does not, and that a loop of operations
-// that are over at once does not keep others waiting.
+// TestRearm guards that Rearm submits the same operation again, that Disarm does not, and that a
+// loop of operations that are over at once does not keep others waiting.
 func TestRearm(t *testing.T) {
 	eachLoop(t, Options{}, func(t *testing.T, r *rig) {
 		n := 0
@@ -212,8 +213,8 @@ func panicked(f func()) (v any) {
 	return nil
 }
 
-// TestCallbackPanics guards that a callback that panics reaches the caller of Run, and costs nobody else a thing: the
-// others are called, nothing stays in flight, the loop goes on and closes.
+// TestCallbackPanics guards that a callback that panics reaches the caller of Run, and costs nobody
+// else a thing: the others are called, nothing stays in flight, the loop goes on and closes.
 func TestCallbackPanics(t *testing.T) {
 	eachLoop(t, Options{}, func(t *testing.T, r *rig) {
 		n := 0
@@ -296,8 +297,8 @@ func TestCallbackPanics(t *testing.T) {
 	})
 }
 
-// TestCallbackGoexit guards the same for a callback that ends its goroutine, as t.FailNow does: the loop's operations
-// go down with its thread, but nothing hangs.
+// TestCallbackGoexit guards the same for a callback that ends its goroutine, as t.FailNow does: the
+// loop's operations go down with its thread, but nothing hangs.
 func TestCallbackGoexit(t *testing.T) {
 	eachLoop(t, Options{}, func(t *testing.T, r *rig) {
 		r.abandon = true // its owner is gone
@@ -361,8 +362,8 @@ func TestDoOnCallbackLoop(t *testing.T) {
 	})
 }
 
-// TestMultishot guards multishot polls and accepts: Rearm goes on, Disarm ends it with one more callback that has the
-// terminal result, and Submit in between is refused.
+// TestMultishot guards multishot polls and accepts: Rearm goes on, Disarm ends it with one more
+// callback that has the terminal result, and Submit in between is refused.
 func TestMultishot(t *testing.T) {
 	eachLoop(t, Options{}, func(t *testing.T, r *rig) {
 		rd, wr := r.pipe()
@@ -401,17 +402,18 @@ func TestMultishot(t *testing.T) {
 		fd, addr := r.listener()
 		var conns []int
 		over := false
-		acceptor := r.submit(backends.Op{Code: backends.OpAccept, FD: fd, Flags: cloexec, Multi: true}, func(c *Completion) Action {
-			if !c.More() {
-				over = true
-			}
-			if c.Err() == nil {
-				conns = append(conns, r.own(c.N()))
-			} else if c.Err() != ErrCanceled {
-				t.Errorf("accept: %v", c.Err())
-			}
-			return Rearm
-		})
+		acceptor := r.submit(backends.Op{Code: backends.OpAccept, FD: fd, Flags: cloexec, Multi: true},
+			func(c *Completion) Action {
+				if !c.More() {
+					over = true
+				}
+				if c.Err() == nil {
+					conns = append(conns, r.own(c.N()))
+				} else if c.Err() != ErrCanceled {
+					t.Errorf("accept: %v", c.Err())
+				}
+				return Rearm
+			})
 		for range 10 {
 			r.submit(backends.Op{Code: backends.OpConnect, FD: r.socket(), Addr: addr}, func(c *Completion) Action {
 				if c.Err() != nil {
@@ -432,8 +434,8 @@ func TestMultishot(t *testing.T) {
 
 const pollET = 1 << 31 // EPOLLET
 
-// TestCancelDuringCallback guards that a Cancel, SetDeadline, Retire or Stop that comes while the callback runs, when
-// the Completion is idle, is not lost to the Rearm that follows.
+// TestCancelDuringCallback guards that a Cancel, SetDeadline, Retire or Stop that comes while the
+// callback runs, when the Completion is idle, is not lost to the Rearm that follows.
 func TestCancelDuringCallback(t *testing.T) {
 	eachLoop(t, Options{}, func(t *testing.T, r *rig) {
 		for name, stop := range map[string]struct {

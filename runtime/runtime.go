@@ -17,12 +17,12 @@ import (
 
 // Runtime owns the loops that goroutines' operations run on. Any goroutine may call its methods.
 //
-// A loop on the scheduler drive has no thread. It needs a backend whose events Go's netpoller can watch
-// and any thread can take. io_uring is none: the kernel finishes an operation on the thread that
-// submitted it, however long another goroutine keeps that thread in a system call. So where io_uring is
-// the backend and the drive is not "thread", the Runtime is split: waits for descriptors that can be
-// polled, and timers, are on scheduler loops with a backend of readiness; work on files, and lists of
-// operations, are on thread loops, each of which has a ring.
+// A loop on the scheduler drive has no thread. It needs a backend whose events Go's netpoller can
+// watch and any thread can reap. io_uring is not one: the kernel completes an operation on the
+// thread that submitted it, however long another goroutine keeps that thread in a system call. So
+// if io_uring is the backend and the drive is not "thread", the Runtime is split. Waits for
+// descriptors that can be polled, and timers, are on scheduler loops with a backend of readiness.
+// Work on files, and lists of operations, are on thread loops, each of which has a ring.
 type Runtime struct {
 	opts  Options
 	info  Info
@@ -32,10 +32,10 @@ type Runtime struct {
 	regions places[*Buffers]
 	files   places[*FixedFile]
 
-	split bool // work is on the thread loops and waits are on the scheduler loops
+	split bool // thread loops do the work and scheduler loops the waits
 
 	mu      sync.Mutex
-	closed  atomic.Bool            // becomes true under mu
+	closed  atomic.Bool            // set under mu
 	sched   []*Loop                // on the scheduler drive
 	threads []atomic.Pointer[Loop] // on the thread drive, set under mu; nil: not needed yet
 }
@@ -43,28 +43,31 @@ type Runtime struct {
 // Info says what a Runtime runs on.
 type Info struct {
 	Backend string // "io_uring", ...
-	Reason  string // why this one
+	Reason  string // why this backend was chosen
 
-	// Waits is the backend on which goroutines wait for descriptors that can be polled, and for timers. It
-	// is Backend, unless that is "io_uring" and the drive is not "thread": then it is "epoll" or "portable".
+	// Waits is the backend on which goroutines wait for descriptors that can be polled, and for
+	// timers. It equals Backend, unless that is "io_uring" and the drive is not "thread": then it
+	// is "epoll" or "portable".
 	Waits string
 
 	Drive  string // "auto", "thread", "scheduler"
-	Loops  int    // loops of each drive
-	Detail string // what the backend has to say about itself: set-up flags, ...
+	Loops  int    // number of loops of each drive
+	Detail string // details of the backend: set-up flags, ...
 	Kernel string // the system and its version, "linux 6.12.1", or its name alone
 
-	// Features are what the kernel has of the optional parts of the backend's interface, by the kernel's names.
+	// Features are the optional parts of the backend's interface that the kernel has, by the
+	// kernel's names.
 	Features []string
 
-	// Fallbacks are the kinds of operations that the backend cannot do here, because the kernel lacks them or a
-	// filter denies them, and that are done as system calls. A denial shows when the first of its kind fails. Where only
-	// the form for registered memory and files is denied, "read_fixed" say, the backend does the plain one.
+	// Fallbacks are the kinds of operations that the backend cannot do here, because the kernel
+	// lacks them or a filter denies them, and that run as system calls instead. A denial shows when
+	// the first operation of its kind fails. If only the form for registered memory and files is
+	// denied ("read_fixed", say), the backend uses the plain one.
 	Fallbacks []string
 }
 
-// New starts a runtime. If Options.Backend forces one that cannot start, or none can, the error says why and what to
-// do about it.
+// New starts a runtime. If [Options].Backend forces a backend that cannot start, or none can start,
+// the error says why and what to do about it.
 func New(o Options) (r *Runtime, err error) {
 	bubble.Do(func() { r, err = newRuntime(o) })
 	return r, err
@@ -99,8 +102,9 @@ func newRuntime(o Options) (*Runtime, error) {
 	return r, nil
 }
 
-// NewLoop makes a loop for the callback lane. Its backend is opened at once, so that New reports what is wrong,
-// but belongs to the goroutine that first calls Run. Options.Loops and Drive do not apply.
+// NewLoop makes a loop for callbacks. It opens the backend at once, so that it can report what is
+// wrong, but the loop belongs to the goroutine that first calls [Loop.Run]. [Options].Loops and
+// Drive do not apply.
 func NewLoop(o Options) (l *Loop, err error) {
 	bubble.Do(func() { l, err = openLoop(o) })
 	return l, err
@@ -159,7 +163,7 @@ func (r *Runtime) open(d drive, o *Options) (l *Loop, err error) {
 	return l, nil
 }
 
-// chosen notes which backend the runtime has: that of the first loop.
+// chosen records which backend the runtime has: that of the first loop.
 func (r *Runtime) chosen(name, why string) {
 	r.info.Backend, r.info.Reason, r.opts.Backend = name, why, name
 	if r.opts.Logger != nil && strings.HasPrefix(why, fallback) {
@@ -176,8 +180,8 @@ func (r *Runtime) describe(be backends.Backend) {
 	}
 }
 
-// setApart makes be, which has been opened and works on threads alone, the backend of the thread loops
-// only. It closes be: those loops open their own when they are needed.
+// setApart makes be, which has been opened and works on threads only, the backend of the thread
+// loops. It closes be: those loops open their own when they are needed.
 func (r *Runtime) setApart(o *Options, be backends.Backend) error {
 	if err := tryOut(o, be); err != nil {
 		return err
@@ -195,7 +199,7 @@ func (r *Runtime) startSchedulers() error {
 		if err != nil {
 			return err
 		}
-		if l == nil { // the backend of choice is for thread loops
+		if l == nil { // the preferred backend is for thread loops
 			if o.Backend, err = ofReadiness(asked); err != nil {
 				return err
 			}
@@ -208,7 +212,7 @@ func (r *Runtime) startSchedulers() error {
 	return nil
 }
 
-// threadLoop returns the i-th loop on the thread drive, starting it if need be.
+// threadLoop returns the i-th loop on the thread drive, and starts it if necessary.
 func (r *Runtime) threadLoop(i int) (*Loop, error) {
 	if l := r.threads[i].Load(); l != nil {
 		return l, nil
@@ -231,8 +235,8 @@ func (r *Runtime) threadLoop(i int) (*Loop, error) {
 	return l, nil
 }
 
-// Place picks the loop for a new handle, the one with the fewest. polled says that its descriptor can be
-// polled: it is no regular file. Release gives the place back.
+// Place picks the loop with the fewest handles for a new handle. polled says that its descriptor
+// can be polled: it is not a regular file. [Runtime.Release] gives the place back.
 func (r *Runtime) Place(polled bool) (*Loop, int, error) {
 	r.mustBeMade()
 	i := r.place.Pick()
@@ -260,7 +264,7 @@ func (r *Runtime) Release(i int) {
 	r.place.Leave(i)
 }
 
-// Info says what the runtime runs on.
+// Info returns what the runtime runs on.
 func (r *Runtime) Info() Info {
 	info := r.info
 	for _, l := range r.loops() {
@@ -283,7 +287,7 @@ func (r *Runtime) loops() []*Loop {
 	return all
 }
 
-// workers returns the loops that lists of operations run on, of which it starts one if there is none.
+// workers returns the loops that lists of operations run on. It starts one if there is none.
 func (r *Runtime) workers() ([]*Loop, error) {
 	all := r.loops()
 	if !r.split {
@@ -299,7 +303,7 @@ func (r *Runtime) workers() ([]*Loop, error) {
 	return all[len(r.sched):], nil
 }
 
-// Stats adds up the counters of all loops.
+// Stats returns the sums of the counters of all loops.
 func (r *Runtime) Stats() Stats {
 	s := Stats{Ops: map[string]uint64{}}
 	for _, l := range r.loops() {
@@ -308,13 +312,14 @@ func (r *Runtime) Stats() Stats {
 	return s
 }
 
-// Close is Shutdown without a limit of time.
+// Close is [Runtime.Shutdown] without a time limit.
 func (r *Runtime) Close() error { return r.Shutdown(context.Background()) }
 
-// Shutdown refuses new operations, cancels those in flight and waits until the kernel has let go of all of them;
-// then it frees the loops. Operations end with ErrClosed, unless they were done anyway. If ctx ends first the error
-// is a *StuckError that names what is still in flight; the shutdown goes on, and another call waits for it. A call
-// after everything has ended is ErrClosed.
+// Shutdown refuses new operations, cancels those in flight and blocks until the kernel has
+// completed all of them; then it frees the loops. Operations end with [ErrClosed], unless they were
+// done anyway. If ctx ends first the error is a [*StuckError] that lists what is still in flight;
+// the shutdown goes on, and another call waits for it. A call after everything has ended returns
+// [ErrClosed].
 func (r *Runtime) Shutdown(ctx context.Context) error {
 	r.mustBeMade()
 	mustContext(ctx)
@@ -361,8 +366,9 @@ func allEnded(loops []*Loop) bool {
 // Closed reports whether Close or Shutdown has been called.
 func (r *Runtime) Closed() bool { return r.closed.Load() }
 
-// Any returns one of the loops for a wait that belongs to no handle, for a descriptor that can be polled or
-// for a time. AnyWorker returns one for work on a file, and for a list of operations. n spreads them.
+// Any returns one of the loops for a wait that belongs to no handle: for a descriptor that can be
+// polled, or for a time. n spreads such waits over the loops. [Runtime.AnyWorker] returns a loop
+// for work on a file or for a list of operations.
 func (r *Runtime) Any(n uint32) (*Loop, error) {
 	r.mustBeMade()
 	return r.loop(int(n%uint32(r.opts.Loops)), false)

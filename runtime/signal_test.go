@@ -9,8 +9,8 @@ import (
 	"github.com/weirgo/weir/backends"
 )
 
-// signalLeft makes c wait for an Event and has a deadline end it in the tick in which a notification lets it pass: the
-// notification has been signalled, and nothing takes note of that.
+// signalLeft makes c wait for an Event and has a deadline end it in the tick in which a
+// notification lets it pass: the notification has been signalled, and nothing takes note of that.
 func signalLeft(r *rig, c *Completion) {
 	var e Event
 	c.Op, c.Callback = backends.Op{Code: backends.OpEventWait}, func(*Completion) Action { return Disarm }
@@ -29,8 +29,9 @@ func signalLeft(r *rig, c *Completion) {
 	c.SetDeadline(0)
 }
 
-// TestSignalEndsWithItsActivation: what was signalled to one activation of a Completion says nothing to the next. It used
-// to swallow a move of the deadline, and to end what the pool had only begun.
+// TestSignalEndsWithItsActivation: what was signalled to one activation of a Completion says
+// nothing to the next. It used to swallow a move of the deadline, and to end what the pool had only
+// begun.
 func TestSignalEndsWithItsActivation(t *testing.T) {
 	eachLoop(t, Options{}, func(t *testing.T, r *rig) {
 		var c Completion
@@ -68,7 +69,8 @@ func TestSignalEndsWithItsActivation(t *testing.T) {
 	})
 }
 
-// TestSignalAndDeadline: one push that is about what the pool has done and about a deadline is about both.
+// TestSignalAndDeadline: one push that is about what the pool has done and about a deadline is
+// about both.
 func TestSignalAndDeadline(t *testing.T) {
 	eachLoop(t, Options{}, func(t *testing.T, r *rig) {
 		rd, _ := r.pipe()

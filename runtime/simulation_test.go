@@ -15,12 +15,13 @@ import (
 	"github.com/weirgo/weir/backends/sim"
 )
 
-// TestSimulation runs random programs of operations, cancels, deadlines and re-arming on a loop, over a simulated
-// kernel with random faults. It guards, in all company, what the other tests guard one by one: exactly one last
-// callback for each submission, with an outcome that somebody asked for; every byte and descriptor accounted for; and
-// nothing left at the end.
+// TestSimulation runs random programs of operations, cancels, deadlines and re-arming on a loop,
+// over a simulated kernel with random faults. It guards, in all company, what the other tests guard
+// one by one: exactly one last callback for each submission, with an outcome that somebody asked
+// for; every byte and descriptor accounted for; and nothing left at the end.
 //
-// A failure names its seed: WEIR_SIM_SEED runs that one alone, WEIR_SIM_SEEDS sets how many are run.
+// A failure names its seed: WEIR_SIM_SEED runs that one alone, WEIR_SIM_SEEDS sets how many are
+// run.
 func TestSimulation(t *testing.T) {
 	if os.Getenv("WEIR_SIM_SEED") != "" {
 		simulate(t, sim.SeedFromEnv(0), nil)
@@ -43,14 +44,16 @@ func TestSimulation(t *testing.T) {
 		}
 	}
 	t.Logf("%d programs: %v", seeds, tally)
-	for _, what := range []string{"ok", "canceled", "deadline", "closed", "more", "errno", "refused", "resubmitted", "rearmed", "stale", "timer", "async", "post", "descriptor", "byte"} {
+	for _, what := range []string{"ok", "canceled", "deadline", "closed", "more", "errno", "refused", "resubmitted",
+		"rearmed", "stale", "timer", "async", "post", "descriptor", "byte"} {
 		if seeds >= 300 && tally[what] == 0 {
 			t.Errorf("no program ever saw %q: these programs test too little", what)
 		}
 	}
 }
 
-// FuzzLoop runs programs that the fuzzer writes: a seed for the kernel and its faults, and the program's draws.
+// FuzzLoop runs programs that the fuzzer writes: a seed for the kernel and its faults, and the
+// program's draws.
 func FuzzLoop(f *testing.F) {
 	for seed := range uint64(20) {
 		program := make([]byte, 200)
@@ -138,7 +141,8 @@ func simulate(t *testing.T, seed uint64, program []byte) map[string]int {
 	}
 	entries := 1 << (seed % 5)
 	w.sim = sim.New(sim.Config{
-		Seed: seed, Faults: w.faults, Entries: entries, CQEntries: entries << (seed / 5 % 3), Buffer: 16 << (seed % 7), Trace: 300,
+		Seed: seed, Faults: w.faults, Entries: entries, CQEntries: entries << (seed / 5 % 3), Buffer: 16 << (seed % 7),
+		Trace: 300,
 	})
 	defer func() {
 		if v := recover(); v != nil {

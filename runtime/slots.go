@@ -6,36 +6,38 @@ import (
 	"github.com/weirgo/weir/backends"
 )
 
-// slot is one place in the table of operations in flight. It holds its own copy of the Op, so whatever becomes of
-// the caller's Completion, everything the kernel may touch stays referenced until the terminal event.
+// slot is one entry of the table of operations in flight. It holds its own copy of the Op. So
+// whatever happens to the caller's Completion, everything that the kernel may touch stays
+// referenced until the terminal event.
 //
-// While it is free rec.ID is the next one of the free list, with the generation that this one had.
+// In a free slot rec.ID holds the next slot of the free list and the last generation of this slot.
 type slot struct {
-	rec backends.Completion // what the backend sees; its address is stable
+	rec backends.Completion // the backend's view; its address is stable
 	c   *Completion         // nil: free
-	sub stand               // how it fares
+	sub stand               // see stand
 }
 
-// gone has the slots of operations that have ended with their backend, and which stay taken: see lose.
+// gone marks the slots of operations that ended because their backend failed, and that stay taken:
+// see lose.
 var gone Completion
 
 const (
 	chunkBits = 8
 	chunkLen  = 1 << chunkBits
 
-	// spareChunks is how many chunks without an operation a table keeps.
+	// spareChunks is how many empty chunks a table keeps.
 	spareChunks = 16
 )
 
-// chunk is slots that are made, and let go, together. What the loop does by itself, such as timers, has chunks of its own:
-// those of the others are searched by closes.
+// chunk is a group of slots that are allocated and freed together. Operations that the loop does by
+// itself, such as timers, have chunks of their own: a close searches only the chunks of the others.
 type chunk struct {
 	slots      [chunkLen]slot
-	n          int    // its place in the table
+	n          int    // its index in the table
 	free       uint32 // first free slot in it, plus 1; 0: none
 	live       int
 	kind       int
-	prev, next *chunk // among those of its kind with a free slot
+	prev, next *chunk // links of the list of chunks of its kind that have a free slot
 }
 
 const (
@@ -47,17 +49,17 @@ const (
 // slots is the slot table. It grows and shrinks by chunks, so that slots never move.
 type slots struct {
 	chunks []*chunk      // nil: let go
-	holes  []int         // places of those; beyond the table's end they mean nothing
-	room   [kinds]*chunk // those with a free slot
+	holes  []int         // indexes of those; indexes beyond the table's end are stale
+	room   [kinds]*chunk // the chunks with a free slot
 	spare  int           // chunks that are empty
-	gen    uint32        // the newest generation of the chunks that were let go: those that come later begin with it
+	gen    uint32        // the newest generation of the chunks that were freed; later chunks begin with it
 	live   int
 	mixed  bool // there was no room for another chunk, and some have operations of both kinds
 }
 
 func (t *slots) at(i uint32) *slot { return &t.chunks[i>>chunkBits].slots[i&(chunkLen-1)] }
 
-// take hands out a free slot under a new generation.
+// take returns a free slot with a new generation.
 func (t *slots) take(c *Completion) *slot {
 	kind := forBackend
 	if c.Op.Code.OfLoop() {
@@ -81,7 +83,7 @@ func (t *slots) take(c *Completion) *slot {
 	return s
 }
 
-// enter puts k among those with a free slot, leave takes it out.
+// enter puts k among the chunks with a free slot; leave takes it out.
 func (t *slots) enter(k *chunk) {
 	k.prev, k.next = nil, t.room[k.kind]
 	if k.next != nil {
@@ -132,7 +134,7 @@ func (t *slots) grow(kind int) *chunk {
 	return k
 }
 
-// renew gives a slot in use a new generation: events of the old one no longer concern it.
+// renew gives a slot in use a new generation: events of the old generation no longer concern it.
 func (t *slots) renew(s *slot, i uint32) {
 	gen := s.rec.ID.Gen() + 1
 	if gen == 0 { // generations start at 1
@@ -142,7 +144,7 @@ func (t *slots) renew(s *slot, i uint32) {
 	s.c.id = s.rec.ID
 }
 
-// lookup finds the operation that id names, or nil if that is over.
+// lookup returns the operation that id names, or nil if that is over.
 func (t *slots) lookup(id backends.ID) *slot {
 	i := id.Slot()
 	if int(i>>chunkBits) >= len(t.chunks) || t.chunks[i>>chunkBits] == nil {
@@ -155,7 +157,7 @@ func (t *slots) lookup(id backends.ID) *slot {
 	return s
 }
 
-// put frees a slot and lets go of everything its operation pointed to.
+// put frees a slot and drops its references to what the operation pointed to.
 func (t *slots) put(s *slot) {
 	i := s.rec.ID.Slot()
 	k := t.chunks[i>>chunkBits]
@@ -199,11 +201,11 @@ func (t *slots) letGo(k *chunk) {
 // each calls f for every operation in flight that a backend has, or may have.
 func (t *slots) each(f func(*slot)) { t.search(f, false) }
 
-// all is each for those that the loop does by itself, too.
+// all is each, but includes the operations that the loop does by itself.
 func (t *slots) all(f func(*slot)) { t.search(f, true) }
 
-// search begins with the newest, as far as places tell: a kernel looks for what is to be cancelled
-// among others, from the newest on.
+// search goes from the newest operation to the oldest, as far as indexes tell. A kernel that looks
+// for an operation to cancel searches in that order.
 func (t *slots) search(f func(*slot), all bool) {
 	for _, k := range slices.Backward(t.chunks) {
 		if k == nil || k.live == 0 || k.kind == ofLoop && !all && !t.mixed {

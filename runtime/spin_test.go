@@ -22,7 +22,8 @@ func (a *announcing) Poll(dst []backends.Event, deadline int64) (int, error) {
 	return a.Backend.Poll(dst, backends.NoWait)
 }
 
-// TestSpin: a loop that is to spin looks for news before it blocks, and blocks at once when that was for nothing.
+// TestSpin: a loop that is to spin looks for news before it blocks, and blocks at once when that
+// was for nothing.
 func TestSpin(t *testing.T) {
 	for _, d := range picked(systemLoops()) { // the clock of the simulated kernel stands still
 		t.Run(d.name, func(t *testing.T) {
@@ -115,7 +116,8 @@ func TestAttend(t *testing.T) {
 	}
 }
 
-// TestSpinWake: a Wake that a loop finds while it spins is answered by that: the loop does not turn for it again and again.
+// TestSpinWake: a Wake that a loop finds while it spins is answered by that: the loop does not turn
+// for it again and again.
 func TestSpinWake(t *testing.T) {
 	for _, d := range picked(systemLoops()) {
 		t.Run(d.name, func(t *testing.T) {

@@ -9,10 +9,9 @@ import (
 	"github.com/weirgo/weir/backends"
 )
 
-// TestSplit guards where operations run when io_uring is the backend and goroutines use the scheduler
-// drive: waits on loops of readiness, work on rings that have a thread each, and none of these threads
-// before there is work.
-// Completions that are seen late: libevpl#162.
+// TestSplit guards where operations run when io_uring is the backend and goroutines use the
+// scheduler drive: waits on loops of readiness, work on rings that have a thread each, and none of
+// these threads before there is work. Completions that are seen late: libevpl#162.
 func TestSplit(t *testing.T) {
 	if err := (linuxKernel{candidates[0]}).starts(true); err != nil {
 		t.Skip("no io_uring here:", err)
@@ -36,7 +35,8 @@ func TestSplit(t *testing.T) {
 			if tt.ask == "epoll" {
 				work = "epoll"
 			}
-			if i := rt.Info(); i.Backend != work || i.Waits != tt.waits || i.Drive != tt.drive || i.Detail == "" && work == "io_uring" {
+			if i := rt.Info(); i.Backend != work || i.Waits != tt.waits || i.Drive != tt.drive || i.Detail == "" &&
+				work == "io_uring" {
 				t.Errorf("info: %+v", i)
 			}
 			if n := len(rt.loops()); tt.drive != DriveThread && n != 2 {
@@ -74,8 +74,9 @@ func TestSplit(t *testing.T) {
 	}
 }
 
-// TestSplitDenied guards that a ring which is denied is found out when the Runtime starts, not when a file
-// is first used, whatever has been found out before; and that no backend of readiness is an error.
+// TestSplitDenied guards that a ring which is denied is found out when the Runtime starts, not when
+// a file is first used, whatever has been found out before; and that no backend of readiness is an
+// error.
 func TestSplitDenied(t *testing.T) {
 	w := machine{bind: map[string]error{}}
 	w.among(t, "io_uring", "epoll")

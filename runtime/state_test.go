@@ -130,8 +130,8 @@ func (s *subject) submit() {
 	}
 }
 
-// TestStates guards the life of a Completion: each event in each state, legal or not, has the outcome that the
-// documentation promises, and every activation gets its one last callback.
+// TestStates guards the life of a Completion: each event in each state, legal or not, has the
+// outcome that the documentation promises, and every activation gets its one last callback.
 func TestStates(t *testing.T) {
 	type row struct {
 		state, event string
@@ -139,8 +139,11 @@ func TestStates(t *testing.T) {
 	}
 	past, far := int64(1), backends.Forever-1
 	events := map[string]func(s *subject) string{
-		"Submit":         func(s *subject) string { return describe(s.r.l.Submit(&s.c)) },
-		"Submit twice":   func(s *subject) string { return describe(s.r.l.Submit(&s.c)) + ", " + describe(s.r.l.Submit(&s.c)) },
+		"Submit": func(s *subject) string { return describe(s.r.l.Submit(&s.c)) },
+		"Submit twice": func(s *subject) string {
+			return describe(s.r.l.Submit(&s.c)) + ", " +
+				describe(s.r.l.Submit(&s.c))
+		},
 		"Cancel":         func(s *subject) string { s.r.l.Cancel(&s.c); return "" },
 		"Cancel, Submit": func(s *subject) string { s.r.l.Cancel(&s.c); return describe(s.r.l.Submit(&s.c)) },
 		"Submit, Cancel": func(s *subject) string { d := describe(s.r.l.Submit(&s.c)); s.r.l.Cancel(&s.c); return d },
@@ -284,8 +287,8 @@ func TestStates(t *testing.T) {
 	}
 }
 
-// TestSlots guards the slot table: a slot keeps its address, a generation names one tenant only, and what is freed
-// refers to nothing.
+// TestSlots guards the slot table: a slot keeps its address, a generation names one tenant only,
+// and what is freed refers to nothing.
 func TestSlots(t *testing.T) {
 	var table slots
 	var c [1000]Completion
@@ -336,7 +339,8 @@ func TestSlots(t *testing.T) {
 		}
 		taken = taken[:0]
 	}
-	for _, id := range []backends.ID{0, backends.MakeID(0, 0), backends.MakeID(5, 1<<31), backends.MakeID(backends.MaxSlots, 1), ^backends.ID(0)} {
+	for _, id := range []backends.ID{0, backends.MakeID(0, 0), backends.MakeID(5, 1<<31),
+		backends.MakeID(backends.MaxSlots, 1), ^backends.ID(0)} {
 		if table.lookup(id) != nil {
 			t.Errorf("%v is found", id)
 		}
@@ -349,8 +353,8 @@ func TestSlots(t *testing.T) {
 	}
 }
 
-// TestSlotSize guards that a slot is two cache lines, and that a chunk of them is whole pages, so that none is wasted: there
-// is a slot for each goroutine that waits.
+// TestSlotSize guards that a slot is two cache lines, and that a chunk of them is whole pages, so
+// that none is wasted: there is a slot for each goroutine that waits.
 func TestSlotSize(t *testing.T) {
 	if strconv.IntSize < 64 {
 		t.Skip("the sizes are those of 64-bit systems")
@@ -360,8 +364,8 @@ func TestSlotSize(t *testing.T) {
 	}
 }
 
-// TestErrors guards how results are told: what was done is never an error, and errors match those of net, os and
-// context.
+// TestErrors guards how results are told: what was done is never an error, and errors match those
+// of net, os and context.
 func TestErrors(t *testing.T) {
 	for _, cause := range []cause{causeNone, causeCancel, causeDeadline, causeClose} {
 		for _, res := range []int32{0, 1, 1 << 30} {
@@ -370,7 +374,8 @@ func TestErrors(t *testing.T) {
 			}
 		}
 	}
-	for cause, want := range map[cause]error{causeCancel: ErrCanceled, causeDeadline: os.ErrDeadlineExceeded, causeClose: ErrClosed} {
+	for cause, want := range map[cause]error{causeCancel: ErrCanceled, causeDeadline: os.ErrDeadlineExceeded,
+		causeClose: ErrClosed} {
 		for _, errno := range []syscall.Errno{syscall.ECANCELED, syscall.EINTR, syscall.EAGAIN} {
 			if c := (&Completion{res: -int32(errno), cause: cause}); c.Err() != want || c.N() != 0 {
 				t.Errorf("cause %d, %v: %v, %d", cause, errno, c.Err(), c.N())
@@ -384,7 +389,8 @@ func TestErrors(t *testing.T) {
 	for i := range 20 {
 		s.Ops = append(s.Ops, StuckOp{ID: backends.MakeID(uint32(i), 1), Code: backends.OpRead, FD: i})
 	}
-	if text := s.Error(); !strings.Contains(text, "20 operations") || !strings.Contains(text, "12 more") || !errors.Is(s, os.ErrDeadlineExceeded) {
+	if text := s.Error(); !strings.Contains(text, "20 operations") || !strings.Contains(text, "12 more") ||
+		!errors.Is(s, os.ErrDeadlineExceeded) {
 		t.Errorf("StuckError: %s", text)
 	}
 	if text := fmt.Sprint(ErrClosed, ErrCanceled); text == "" {

@@ -7,25 +7,26 @@ import (
 	"github.com/weirgo/weir/backends"
 )
 
-// Stats are counters since the start, and InFlight, a level. Ratios of them prove the batching: SQEs/Enters is
-// the number of operations that left in one system call.
+// Stats are counters since the start, except InFlight, which is a level. Their ratios show how well
+// operations are batched: SQEs/Enters is the number of operations for each system call.
 type Stats struct {
-	Ops         map[string]uint64 // operations started on loops, by kind
-	Direct      uint64            // operations that callers did themselves, without a loop
-	InFlight    int64             // operations submitted and not resolved
-	Enters      uint64            // calls that handed operations over or looked for events (io_uring_enter)
-	SQEs        uint64            // entries handed over, internal ones included
-	CQEs        uint64            // entries reaped, internal ones included
-	Syscalls    uint64            // system calls made by loops: Enters and wake-ups
-	Wakes       uint64            // goroutines woken with a result
-	Cancels     uint64            // cancellations asked of the kernel
-	Overflows   uint64            // times the completion queue had overflowed
-	Rearmed     uint64            // multishots, the wake source included, armed again after the kernel ended them
-	Resubmitted uint64            // operations handed over again after EINTR, EAGAIN or a cancellation nobody asked for
-	Stale       uint64            // events of operations that were already over
+	Ops       map[string]uint64 // operations started on loops, by kind
+	Direct    uint64            // operations that callers performed themselves, without a loop
+	InFlight  int64             // operations submitted and not resolved
+	Enters    uint64            // calls that submitted operations or looked for events (io_uring_enter)
+	SQEs      uint64            // entries submitted, internal ones included
+	CQEs      uint64            // entries reaped, internal ones included
+	Syscalls  uint64            // system calls made by loops: Enters and wake-ups
+	Wakes     uint64            // goroutines woken with a result
+	Cancels   uint64            // cancellations asked of the kernel
+	Overflows uint64            // how often the completion queue overflowed
+	Rearmed   uint64            // multishots, including the wake source, armed again after the kernel ended them
+	// operations submitted again after EINTR, EAGAIN or a cancellation that was not asked for
+	Resubmitted uint64
+	Stale       uint64 // events of operations that were already over
 }
 
-// Total is the number of operations of all kinds.
+// Total returns the number of operations of all kinds.
 func (s *Stats) Total() uint64 {
 	n := s.Direct
 	for _, v := range s.Ops {
@@ -38,18 +39,20 @@ type loopStats struct {
 	ops                                         [backends.NumCodes]atomic.Uint64
 	fellBack, keptPlain                         [backends.NumCodes]atomic.Bool
 	wakes, cancels, rearmed, resubmitted, stale atomic.Uint64
-	direct                                      [counters]struct { // callers of all processors count here: apart from each other
+	// spread over cache lines, since callers of all processors count here
+	direct [counters]struct {
 		n atomic.Uint64
 		_ [56]byte
 	}
 }
 
-// tally counts operations where only one goroutine does, so that many cost one atomic addition.
+// tally counts operations where only one goroutine does so; a flush adds them to the shared
+// counters in one atomic addition.
 type tally struct {
 	n     [backends.NumCodes]uint64
 	dirty [(backends.NumCodes + 63) / 64]uint64
 
-	direct uint64 // those done without the loop
+	direct uint64 // operations done without the loop
 }
 
 func (t *tally) add(code backends.Code) {
@@ -102,23 +105,26 @@ func (l *Loop) addTo(s *Stats) {
 	s.Stale += l.stats.stale.Load()
 }
 
-// DirectHere is Direct for the goroutine that runs the loop, as SubmitHere is Submit.
+// DirectHere is [Loop.Direct] for the goroutine that runs the loop, as [Loop.SubmitHere] is
+// [Loop.Submit].
 func (l *Loop) DirectHere() { l.started.direct++ }
 
-// Direct counts an operation on descriptor fd that its caller did without the loop. After every giveWay of
-// them the caller lets other goroutines run: see there.
+// Direct counts an operation on descriptor fd that its caller did without the loop. After every
+// giveWay of them the caller yields to other goroutines: see there.
 func (l *Loop) Direct(fd int) {
 	if l.stats.direct[uint(fd)%counters].n.Add(1)%giveWay == 0 {
 		yield()
 	}
 }
 
-// giveWay is after how many operations a goroutine lets others run. One whose peer is always ready, or whose
-// file is in the page cache, never waits, and keeps the processor until Go's scheduler preempts it, which
-// takes 10 to 20 ms; others that are ready then wait for as many such goroutines as there are. This many
-// operations take about a millisecond. (A goroutine on package net or os holds out as long only in theory:
-// Go takes the processor away from system calls that take more than 20 µs, and one in a few hundred does.)
+// giveWay is the number of direct operations after which a goroutine yields. A goroutine whose peer
+// is always ready, or whose file is in the page cache, never waits: it keeps its processor until
+// Go's scheduler preempts it after 10 to 20 ms, and the goroutines that are ready wait for each
+// such goroutine. This many operations take about a millisecond. (On package net or os a goroutine
+// seldom holds out as long: Go takes the processor away from system calls that take more than 20
+// µs, and one in a few hundred does.)
 const giveWay = 256
 
-// counters is into how many the count of such operations is split: enough for two processors to meet at one rarely.
+// counters is the number of parts that the count of direct operations is split into: with this
+// many, two processors seldom meet at one.
 const counters = 64

@@ -19,15 +19,18 @@ import (
 	"github.com/weirgo/weir/internal/sys"
 )
 
-// TestFault45OneOperationDenied: an operation that a filter denies, or that the kernel lacks, falls back alone, with
-// the same results; Info names it, and those that failed by themselves it does not name.
+// TestFault45OneOperationDenied: an operation that a filter denies, or that the kernel lacks, falls
+// back alone, with the same results; Info names it, and those that failed by themselves it does not
+// name.
 func TestFault45OneOperationDenied(t *testing.T) {
 	all := []struct {
 		code   backends.Code
 		opcode sys.Opcode
 	}{
-		{backends.OpRecv, sys.OpRecv}, {backends.OpSend, sys.OpSend}, {backends.OpRecvMsg, sys.OpRecvmsg}, {backends.OpSendMsg, sys.OpSendmsg},
-		{backends.OpRead, sys.OpRead}, {backends.OpWrite, sys.OpWrite}, {backends.OpReadv, sys.OpReadv}, {backends.OpWritev, sys.OpWritev},
+		{backends.OpRecv, sys.OpRecv}, {backends.OpSend, sys.OpSend}, {backends.OpRecvMsg, sys.OpRecvmsg},
+		{backends.OpSendMsg, sys.OpSendmsg},
+		{backends.OpRead, sys.OpRead}, {backends.OpWrite, sys.OpWrite}, {backends.OpReadv, sys.OpReadv},
+		{backends.OpWritev, sys.OpWritev},
 		{backends.OpAccept, sys.OpAccept}, {backends.OpConnect, sys.OpConnect}, {backends.OpShutdown, sys.OpShutdown},
 		{backends.OpFsync, sys.OpFsync}, {backends.OpClose, sys.OpClose},
 	}
@@ -132,7 +135,8 @@ func everyOperation(r *rig) {
 		r.Fatal(err)
 	}
 	defer unix.Close(dgram)
-	if _, err := r.do(context.Background(), backends.Op{Code: backends.OpConnect, FD: dgram, Addr: broadcast(r)}); err != unix.EACCES {
+	if _, err := r.do(context.Background(), backends.Op{Code: backends.OpConnect, FD: dgram,
+		Addr: broadcast(r)}); err != unix.EACCES {
 		r.Errorf("connecting to a broadcast address: %v, want EACCES", err) // its own, and nobody falls back for that
 	}
 	do(0, backends.Op{Code: backends.OpNop})
@@ -149,7 +153,8 @@ func broadcast(r *rig) *backends.Sockaddr {
 	return a
 }
 
-// TestSubstituteWithdrawn: an operation that waits for its turn on the pool can be cancelled, and is not done.
+// TestSubstituteWithdrawn: an operation that waits for its turn on the pool can be cancelled, and
+// is not done.
 func TestSubstituteWithdrawn(t *testing.T) {
 	for _, d := range picked(uringLanes(systemDrives())) {
 		t.Run(d.name, func(t *testing.T) {
@@ -193,8 +198,8 @@ func TestSubstituteWithdrawn(t *testing.T) {
 	}
 }
 
-// TestMultiAcceptTooOld: where a multishot accept is refused as such (before Linux 5.19) connections are accepted one by
-// one, and a socket that does not listen is still told so.
+// TestMultiAcceptTooOld: where a multishot accept is refused as such (before Linux 5.19)
+// connections are accepted one by one, and a socket that does not listen is still told so.
 func TestMultiAcceptTooOld(t *testing.T) {
 	var refused []backends.ID
 	o := withShim(Options{}, func(s *shim) {
@@ -223,12 +228,13 @@ func TestMultiAcceptTooOld(t *testing.T) {
 			r := startLoop(t, d, o)
 			l, addr := r.listener()
 			var fds []int
-			c := r.submit(backends.Op{Code: backends.OpAccept, FD: l, Multi: true, Flags: unix.SOCK_CLOEXEC}, func(c *Completion) Action {
-				if c.More() {
-					fds = append(fds, c.N())
-				}
-				return Rearm
-			})
+			c := r.submit(backends.Op{Code: backends.OpAccept, FD: l, Multi: true, Flags: unix.SOCK_CLOEXEC},
+				func(c *Completion) Action {
+					if c.More() {
+						fds = append(fds, c.N())
+					}
+					return Rearm
+				})
 			for i := range 3 {
 				r.submit(backends.Op{Code: backends.OpConnect, FD: r.socket(), Addr: addr}, func(c *Completion) Action {
 					if c.Err() != nil {
@@ -250,7 +256,8 @@ func TestMultiAcceptTooOld(t *testing.T) {
 			c.Callback = func(*Completion) Action { return Disarm }
 			r.l.Cancel(c)
 			r.run(UntilDone)
-			deaf := r.submit(backends.Op{Code: backends.OpAccept, FD: r.socket(), Multi: true}, func(*Completion) Action { return Disarm })
+			deaf := r.submit(backends.Op{Code: backends.OpAccept, FD: r.socket(), Multi: true},
+				func(*Completion) Action { return Disarm })
 			r.run(UntilDone)
 			if deaf.Err() != unix.EINVAL {
 				t.Errorf("accept of a socket that does not listen: %v, want EINVAL", deaf.Err())
@@ -299,8 +306,8 @@ func TestReapingEnds(t *testing.T) {
 	}
 }
 
-// TestLostWhilePooled: when the backend fails, what the pool has begun is still the pool's: its memory is not given back
-// before it is over.
+// TestLostWhilePooled: when the backend fails, what the pool has begun is still the pool's: its
+// memory is not given back before it is over.
 func TestLostWhilePooled(t *testing.T) {
 	if len(picked(uringLanes(systemLoops()))) == 0 {
 		t.Skip("only a ring lacks operations")
@@ -327,7 +334,8 @@ func TestLostWhilePooled(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c := r.submit(backends.Op{Code: backends.OpOpen, FD: backends.AtCWD, Flags: unix.O_RDONLY | unix.O_CLOEXEC, Args: &backends.Args{Path: path}},
+	c := r.submit(backends.Op{Code: backends.OpOpen, FD: backends.AtCWD, Flags: unix.O_RDONLY | unix.O_CLOEXEC,
+		Args: &backends.Args{Path: path}},
 		func(*Completion) Action { return Disarm })
 	r.run(NoWait)
 	for pool := r.l.pool; ; time.Sleep(time.Millisecond) { // until the pool has begun

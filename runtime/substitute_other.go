@@ -7,7 +7,7 @@ import (
 	"github.com/weirgo/weir/internal/sys"
 )
 
-// The backends of these systems lack nothing that a system call could do in its place.
+// On these systems no backend lacks an operation that a system call could do instead.
 
 func perform(*backends.Op) int32          { return -int32(sys.ENOSYS) }
 func try(*backends.Op, int) (int32, bool) { return -int32(sys.ENOSYS), true }

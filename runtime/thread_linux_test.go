@@ -21,8 +21,8 @@ import (
 	"github.com/weirgo/weir/internal/sys"
 )
 
-// TestOneThread guards that everything of a callback loop happens on one OS thread, and that it cannot be run from
-// another goroutine, nor twice at once.
+// TestOneThread guards that everything of a callback loop happens on one OS thread, and that it
+// cannot be run from another goroutine, nor twice at once.
 func TestOneThread(t *testing.T) {
 	eachLoop(t, Options{}, func(t *testing.T, r *rig) {
 		want := 0
@@ -103,7 +103,8 @@ func threads() []int {
 	var ids []int
 	for _, name := range names {
 		comm, err := os.ReadFile(name + "/comm")
-		if id, bad := strconv.Atoi(filepath.Base(name)); err == nil && bad == nil && !strings.HasPrefix(string(comm), "iou-") {
+		if id, bad := strconv.Atoi(filepath.Base(name)); err == nil && bad == nil && !strings.HasPrefix(string(comm),
+			"iou-") {
 			ids = append(ids, id)
 		}
 	}
@@ -132,8 +133,8 @@ func storm(pick func() []int) (stop func() int) {
 	}
 }
 
-// TestSignals guards that signals, which end every wait in the kernel early, are nobody's error: nothing fails, and
-// no sleep gets shorter or ends never.
+// TestSignals guards that signals, which end every wait in the kernel early, are nobody's error:
+// nothing fails, and no sleep gets shorter or ends never.
 func TestSignals(t *testing.T) {
 	eachDrive(t, Options{}, func(t *testing.T, r *rig) {
 		var profile bytes.Buffer
@@ -194,9 +195,9 @@ func TestSignals(t *testing.T) {
 	})
 }
 
-// TestThreadsThatDie guards against a rule of the kernel: what a thread has submitted is cancelled when the thread
-// ends. Goroutines that exit while they are locked to their thread end it, and with it operations of everybody whose
-// turn they happened to run. Not one of them may fail.
+// TestThreadsThatDie guards against a rule of the kernel: what a thread has submitted is cancelled
+// when the thread ends. Goroutines that exit while they are locked to their thread end it, and with
+// it operations of everybody whose turn they happened to run. Not one of them may fail.
 func TestThreadsThatDie(t *testing.T) {
 	eachDrive(t, Options{}, func(t *testing.T, r *rig) {
 		const readers = 32
@@ -289,8 +290,9 @@ func TestThreadsThatDie(t *testing.T) {
 	})
 }
 
-// TestSyscallsPerOp guards that a loop does not spin: it enters the kernel as often as there is something to hand over
-// or to wait for. (A ring's TASKRUN flag can stay set with nothing behind it.)
+// TestSyscallsPerOp guards that a loop does not spin: it enters the kernel as often as there is
+// something to hand over or to wait for. (A ring's TASKRUN flag can stay set with nothing behind
+// it.)
 func TestSyscallsPerOp(t *testing.T) {
 	for _, d := range picked(systemDrives()) {
 		t.Run(d.name, func(t *testing.T) {
@@ -314,7 +316,8 @@ func TestSyscallsPerOp(t *testing.T) {
 	}
 }
 
-// TestBusyNeighbours guards that operations complete in good time beside goroutines that compute without a pause.
+// TestBusyNeighbours guards that operations complete in good time beside goroutines that compute
+// without a pause.
 func TestBusyNeighbours(t *testing.T) {
 	eachDrive(t, Options{}, func(t *testing.T, r *rig) {
 		setProcs(t, 2)
@@ -349,7 +352,8 @@ func TestBusyNeighbours(t *testing.T) {
 			took = append(took, time.Since(begin))
 		}
 		slices.Sort(took)
-		t.Logf("%d round trips in %v: median %v, worst %v", len(took), time.Since(whole).Round(time.Millisecond), took[len(took)/2], took[len(took)-1])
+		t.Logf("%d round trips in %v: median %v, worst %v", len(took), time.Since(whole).Round(time.Millisecond),
+			took[len(took)/2], took[len(took)-1])
 		if total := time.Since(whole); total > 30*time.Second {
 			t.Errorf("%d round trips took %v", len(took), total)
 		}

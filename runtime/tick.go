@@ -8,10 +8,10 @@ import (
 	"github.com/weirgo/weir/internal/sys"
 )
 
-// tick is one turn of the loop: take the intake, hand operations over, enter the kernel once and copy out what is
-// over. The drive resolves that, with dispatch or resolveAll, when the tick is done: nobody's code runs inside, but for
-// the callbacks of timers at its end.
-// deadline says how long it may block when there is nothing to do.
+// tick is one pass of the loop: it takes the intake, submits operations, enters the kernel once and
+// copies out the events. When the tick is done the drive resolves their outcomes, with dispatch or
+// resolveAll. No callback runs inside a tick, except those of timers at its end. deadline bounds
+// how long the tick may block if there is nothing to do.
 func (l *Loop) tick(deadline int64) {
 	l.firing = false
 	defer l.catch()
@@ -37,13 +37,14 @@ func (l *Loop) tick(deadline int64) {
 	}
 }
 
-// takeIntake starts what was submitted and applies what was asked of operations in flight.
+// takeIntake starts the operations that were submitted and applies what was asked of operations in
+// flight.
 func (l *Loop) takeIntake() {
 	l.now = 0
 	if l.closeIt.Load() && !l.closing {
 		l.beginClose()
 	}
-	if l.taken == nil { // else what a tick has left that panicked
+	if l.taken == nil { // else a tick that panicked has left some
 		l.taken = l.intake.Take()
 	}
 	for n := l.taken; n != nil; n = l.taken {
@@ -53,13 +54,13 @@ func (l *Loop) takeIntake() {
 		l.attend(n.Value)
 	}
 	l.at = nil
-	if l.asked.Load() { // last: what is asked is about what was submitted before, too
+	if l.asked.Load() { // last, because a request is also about what was submitted before it
 		l.answer()
 	}
 }
 
-// attend looks at a Completion that somebody pushed: to start it, or to stop it, or because its deadline moved.
-// It may also be the late echo of something that is over.
+// attend looks at a Completion that was pushed: to start it, to stop it, or because its deadline
+// moved. It may also be a late push for an operation that is over.
 func (l *Loop) attend(c *Completion) {
 	switch c.state() {
 	case stateQueued:
@@ -89,10 +90,10 @@ func (l *Loop) attendStarted(c *Completion) {
 			l.signalled(s)
 		}
 	}
-	l.retime(c) // the same push may be about the deadline of what goes on
+	l.retime(c) // the same push may be about the deadline of an operation that goes on
 }
 
-// signalled ends what somebody else has done: who notifies, the pool.
+// signalled ends an operation that another goroutine has completed: by a Notify, or on the pool.
 func (l *Loop) signalled(s *slot) {
 	switch code := s.c.Op.Code; {
 	case s.sub.pooled:
@@ -104,7 +105,8 @@ func (l *Loop) signalled(s *slot) {
 	}
 }
 
-// submit gives the operation of a slot to the backend, or does it in another way if that cannot.
+// submit gives the operation of a slot to the backend, or performs it in another way if the backend
+// cannot.
 func (l *Loop) submit(s *slot) {
 	if l.lacks[s.rec.Code] || s.sub.doubt != 0 {
 		l.substitute(s)
@@ -113,7 +115,8 @@ func (l *Loop) submit(s *slot) {
 	l.batch = append(l.batch, &s.rec)
 }
 
-// start gives a queued Completion a slot and puts its operation into the batch, or settles it at once.
+// start gives a queued Completion a slot and puts its operation into the batch, or settles it at
+// once.
 func (l *Loop) start(c *Completion) {
 	if l.isOdd(c) {
 		l.startOdd(c)
@@ -122,12 +125,13 @@ func (l *Loop) start(c *Completion) {
 	}
 }
 
-// isOdd reports whether there is more to starting an operation than to give it to the backend.
+// isOdd reports whether starting an operation takes more than giving it to the backend.
 func (l *Loop) isOdd(c *Completion) bool {
-	return c.room&roomOwed != 0 || l.odd[c.Op.Code] || c.Op.Args != nil || c.deadline.Load() != 0 || c.aborted() || l.ending
+	return c.room&roomOwed != 0 || l.odd[c.Op.Code] || c.Op.Args != nil || c.deadline.Load() != 0 || c.aborted() ||
+		l.ending
 }
 
-// launch is start of what is not odd. Without Args it does not matter whether it is plain.
+// launch starts an operation that is not odd. Without Args it does not matter whether it is plain.
 func (l *Loop) launch(c *Completion) {
 	s := l.enter(c)
 	s.rec.Op = c.Op
@@ -137,14 +141,15 @@ func (l *Loop) launch(c *Completion) {
 // enter gives an operation a slot.
 func (l *Loop) enter(c *Completion) *slot {
 	c.more, c.cause, c.tries = false, causeNone, 0
-	if c.signal.Load() && c.Op.Code != backends.OpAsync { // that of an Async may come before its start
+	if c.signal.Load() && c.Op.Code != backends.OpAsync { // the signal of an Async may come before its start
 		c.signal.Store(false)
 	}
 	l.started.add(c.Op.Code)
 	return l.slots.take(c)
 }
 
-// hasOwnStart reports whether startOdd has more to do than to give an operation to the backend.
+// hasOwnStart reports whether startOdd does more than give an operation of this kind to the
+// backend.
 func hasOwnStart(code backends.Code) bool {
 	switch code {
 	case backends.OpClose, backends.OpOpen, backends.OpSplice, backends.OpTee:
@@ -153,7 +158,8 @@ func hasOwnStart(code backends.Code) bool {
 	return code.OfLoop()
 }
 
-// startOdd is start of what has a deadline, is not for the backend, is over at once and so on.
+// startOdd starts an operation that has a deadline, is not for the backend, is over at once, or the
+// like.
 func (l *Loop) startOdd(c *Completion) {
 	s := l.enter(c)
 	deadline := c.deadline.Load()
@@ -284,13 +290,14 @@ func (l *Loop) retime(c *Completion) {
 	}
 }
 
-// handOver gives the backend everything that waits for it, entering the kernel as often as its queue is full.
-// Operations come before cancellations, so that a cancellation finds its operation in the kernel, and nothing is
-// ever dropped: what does not fit waits for the next turn.
+// handOver gives the backend all operations that wait for it, and enters the kernel as often as the
+// queue is full. Operations come before cancellations, so that a cancellation finds its operation
+// in the kernel. Nothing is dropped: what does not fit waits for the next tick.
 //
-// A kernel that has no memory for requests takes nothing for a while. Then what is left waits for the next turn, too.
+// A kernel that has no memory for requests takes nothing for a while. In that case too the rest
+// waits for the next tick.
 func (l *Loop) handOver() {
-	told := 0 // of the cancellations, which move up once, not with each system call
+	told := 0 // cancellations handed over; the list moves up once, not with each system call
 	defer func() {
 		told = min(told, len(l.cancels)) // a backend that is lost has none
 		l.cancels = l.cancels[:copy(l.cancels, l.cancels[told:])]
@@ -325,20 +332,21 @@ func (l *Loop) handOver() {
 }
 
 // drains is how many times a loop with many cancellations polls again after it has handed over a
-// queue of them. A ring lets go of the operations that are over at most 20 at a time, and until
-// then searches them for each further cancellation.
+// queue of them. A ring frees at most 20 finished operations at a time, and until then searches
+// them for each further cancellation.
 const drains = 64
 
-// progress changes whenever the backend takes something or brings something.
+// progress changes whenever the backend takes an operation or reports an event.
 func (l *Loop) progress() uint64 {
 	c := l.be.Counters()
 	return c.SQEs + c.CQEs
 }
 
-// breath is how long a loop waits, in nanoseconds, before it tries again to hand over what the kernel has no room for.
+// breath is how long, in nanoseconds, a loop waits before it tries again to hand over what the
+// kernel had no memory for.
 const breath = 1e6
 
-// poll enters the backend once and settles what came out of it.
+// poll enters the backend once and settles the events it returns.
 func (l *Loop) poll(deadline int64) {
 	l.started.flush(&l.stats)
 	if l.lost != nil {
@@ -358,7 +366,7 @@ func (l *Loop) poll(deadline int64) {
 	}
 }
 
-// absorb decides what one event means. It does not run anything.
+// absorb decides what one event means. It runs no callback.
 func (l *Loop) absorb(ev *backends.Event) {
 	s := l.slots.lookup(ev.ID)
 	if s == nil {
@@ -373,7 +381,7 @@ func (l *Loop) absorb(ev *backends.Event) {
 		l.done = append(l.done, outcome{c, ev.Res, true})
 		return
 	}
-	if s.sub.polls > 0 { // what became of the poll is not the operation's result
+	if s.sub.polls > 0 { // the result of the poll is not the operation's result
 		switch s.sub.polls--; {
 		case s.rec.Code == backends.OpStatx && c.cause == causeNone:
 			l.looked(s, ev.Res)
@@ -395,14 +403,14 @@ func (l *Loop) absorb(ev *backends.Event) {
 	l.settle(s, ev.Res)
 }
 
-// atMark reports whether a splice came to nothing because its source is at the urgent mark, which
-// the system call, as backends.Perform makes it, steps over.
+// atMark reports whether a splice moved nothing because its source is at the urgent mark. The
+// system call, as backends.Perform makes it, steps over the mark.
 func (l *Loop) atMark(s *slot, res int32) bool {
 	return (res == 0 || res == -int32(sys.EAGAIN)) && l.partial && s.c.cause == causeNone &&
 		s.rec.Args.Len > 0 && sys.AtMark(s.rec.Args.FD)
 }
 
-// settle finishes an operation with a result, unless that means that it is to be tried again.
+// settle finishes an operation with a result, unless the result means that it is to be tried again.
 func (l *Loop) settle(s *slot, res int32) {
 	if res < 0 || s.rec.Multi || s.sub.doubt != 0 || s.sub.plain {
 		l.settleOdd(s, res)
@@ -411,16 +419,16 @@ func (l *Loop) settle(s *slot, res int32) {
 	l.finish(s, res)
 }
 
-// settleOdd is settle of what may be worth another try, or had one.
+// settleOdd settles an operation that may be worth another try, or had one.
 func (l *Loop) settleOdd(s *slot, res int32) {
 	c := s.c
 	if (res < 0 || s.rec.Multi) && c.cause == causeNone && c.tries < maxTries && l.lost == nil {
 		switch errno := errnoOf(res); {
 		case errno == sys.EINTR && s.rec.Code == backends.OpClose:
-			res = 0 // it is closed, and the number may already be another's
+			res = 0 // it is closed, and its number may already belong to another file
 		case errno == sys.EINTR, errno == sys.ECANCELED:
-			// Nobody asked for this. The kernel cancels what a thread had in flight when the thread ends, and what it
-			// finds no worker thread for.
+			// The loop did not ask for this cancellation. The kernel cancels the operations of a
+			// thread that ends, and operations for which it finds no worker thread.
 			c.tries++
 			l.stats.resubmitted.Add(1)
 			if c.tries > 3 && l.canSubstitute(&s.rec.Op) {
@@ -438,7 +446,7 @@ func (l *Loop) settleOdd(s *slot, res int32) {
 			l.substitute(s)
 			return
 		case errno == sys.EOPNOTSUPP && withCopy(s.rec.Code) != s.rec.Code:
-			code := withCopy(s.rec.Code) // this socket knows no other way
+			code := withCopy(s.rec.Code) // this socket supports only the plain send
 			l.slots.renew(s, s.rec.ID.Slot())
 			l.fill(s)
 			s.rec.Code = code
@@ -453,7 +461,8 @@ func (l *Loop) settleOdd(s *slot, res int32) {
 			}
 			return
 		case errno == 0 && s.rec.Multi:
-			// A multishot ends when the completion queue overflows. Its operation has not failed: go on.
+			// A multishot ends when the completion queue overflows. Its operation has not failed:
+			// it goes on.
 			l.stats.rearmed.Add(1)
 			l.done = append(l.done, outcome{c, res, true})
 			l.again(s)
@@ -468,7 +477,7 @@ func (l *Loop) settleOdd(s *slot, res int32) {
 	l.finish(s, res)
 }
 
-// fill copies the operation of a slot there, for the backend.
+// fill copies the operation of a Completion to its slot, for the backend.
 func (l *Loop) fill(s *slot) {
 	s.rec.Op = s.c.Op
 	s.rec.FD = s.c.fd()
@@ -485,8 +494,8 @@ func (l *Loop) again(s *slot) {
 	l.submit(s)
 }
 
-// wait puts a poll in the place of an operation for which the kernel did not wait by itself, or would hold a thread of
-// its own for as long as it waits, as it does for a splice: that one needs two, one for each end.
+// wait polls in place of an operation for which the kernel did not wait, or would hold a kernel
+// thread while it waits, as for a splice. A splice needs two polls, one for each end.
 func (l *Loop) wait(s *slot) {
 	op := &s.c.Op
 	s.c.tries++
@@ -509,7 +518,7 @@ func (l *Loop) pollEnd(s *slot, fd int, mask uint32) {
 	l.batch = append(l.batch, &s.rec)
 }
 
-// withCopy is the send that a send without a copy turns into where the socket has none.
+// withCopy returns the plain send for a zero-copy send that the socket does not support.
 func withCopy(code backends.Code) backends.Code {
 	switch code {
 	case backends.OpSendZC:
@@ -538,7 +547,8 @@ const (
 	spliceNonblock = 2
 )
 
-// pollFirst is what to poll for before trying an operation again that answered EAGAIN, 0 if EAGAIN is its answer.
+// pollFirst returns the events to poll for before an operation that answered EAGAIN is tried again,
+// 0 if EAGAIN is its answer.
 func pollFirst(op *backends.Op) uint32 {
 	switch op.Code {
 	case backends.OpRecv, backends.OpRecvMsg:
@@ -573,7 +583,8 @@ func pollFirst(op *backends.Op) uint32 {
 	return 0
 }
 
-// finish frees the slot of an operation that is over and puts its outcome among those to be resolved.
+// finish frees the slot of an operation that is over and puts its outcome among those to be
+// resolved.
 func (l *Loop) finish(s *slot, res int32) {
 	c := s.c
 	if c.alarm != nil {
@@ -593,8 +604,8 @@ func (l *Loop) finish(s *slot, res int32) {
 	l.conclude(c, res)
 }
 
-// lose settles everything when the backend has failed: nothing will come back from it any more. The slots stay
-// taken, because the kernel may still hold their memory: leaking it is the lesser evil.
+// lose settles everything when the backend has failed and will report no more events. The slots
+// stay taken, because the kernel may still hold their memory: leaking it is the lesser evil.
 func (l *Loop) lose(err error) {
 	l.lost, l.ending = err, true
 	l.batch, l.cancels = nil, nil
@@ -607,9 +618,9 @@ func (l *Loop) lose(err error) {
 	}
 	l.slots.all(func(s *slot) {
 		c := s.c
-		if c.id != s.rec.ID { // overwritten: there is none to tell, but the room that it took is free
+		if c.id != s.rec.ID { // overwritten: its waiter cannot be told, but the room that it took is free
 			s.c = &gone
-			if l.limit.InUse() > 0 { // which of the two it had is forgotten
+			if l.limit.InUse() > 0 { // which of the two it had is unknown
 				l.limit.Release(1)
 			} else {
 				l.apart.Release(1)
@@ -621,7 +632,7 @@ func (l *Loop) lose(err error) {
 				return // it runs, and ends without the backend
 			}
 			if c.Op.Code == backends.OpEventWait && !c.rare.event.withdraw(c) {
-				return // so does what has been let pass
+				return // an event that has been let pass does so too
 			}
 			c.cause, s.c = causeLost, &gone
 			l.forget(c)

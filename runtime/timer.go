@@ -8,20 +8,21 @@ import (
 	"github.com/weirgo/weir/sched"
 )
 
-// Timer is a timer of the callback lane. The zero value is ready. It belongs to the thread of its loop: call its
-// methods before Run or in callbacks (other goroutines use Loop.Post), and do not copy it. It occupies no slot and
-// no kernel memory, so millions are no problem.
+// Timer is a timer that calls back on a loop's thread. The zero value is ready. It belongs to the
+// thread of its loop: call its methods before [Loop.Run] or in callbacks (other goroutines use
+// [Loop.Post]). It must not be copied. It takes no slot and no kernel memory, so a program may have
+// millions.
 type Timer struct {
 	node  sched.Timer[Timer]
 	loop  *Loop
 	f     func(*Timer) Action
 	every int64
-	c     *Completion // it is the deadline of an operation: see Loop.remind
+	c     *Completion // the operation whose deadline it is: see Loop.remind
 }
 
-// Start arms the timer to call f on the loop's thread after d, a time in the past meaning at the next turn. An
-// armed timer is moved. If f returns Rearm the timer fires again d after it was due, or if that is past already, d
-// from now.
+// Start arms the timer to call f on the loop's thread after d; for d <= 0 that is the next tick. It
+// moves an armed timer. If f returns [Rearm] the timer fires again d after it was due, or d from
+// now if that is already past.
 func (t *Timer) Start(l *Loop, d time.Duration, f func(*Timer) Action) {
 	if t.node.Pending() && t.loop != l {
 		panic("weir: Timer started on a second loop while it is armed")
@@ -38,7 +39,8 @@ func (t *Timer) Start(l *Loop, d time.Duration, f func(*Timer) Action) {
 	t.Reset(d)
 }
 
-// Reset moves the timer to d from now, arming it if it is not armed. It reports whether it was armed.
+// Reset moves the timer to d from now, and arms it if it is not armed. It reports whether it was
+// armed.
 func (t *Timer) Reset(d time.Duration) bool {
 	if t.loop == nil {
 		panic("weir: Reset of a Timer that was never started")
@@ -47,7 +49,7 @@ func (t *Timer) Reset(d time.Duration) bool {
 	return t.arm(later(t.loop.be.Now(), t.every))
 }
 
-// later is now + d, or the end of time.
+// later returns now + d, or the end of time if that overflows.
 func later(now, d int64) int64 {
 	if d > 0 && now > math.MaxInt64-d {
 		return math.MaxInt64
@@ -63,7 +65,7 @@ func (t *Timer) arm(when int64) (was bool) {
 	return was
 }
 
-// Stop disarms the timer. It reports whether it was armed: if so its callback will not run.
+// Stop disarms the timer. It reports whether it was armed; if so its callback will not run.
 func (t *Timer) Stop() bool {
 	if t.loop == nil || !t.loop.wheel.Remove(&t.node) {
 		return false
@@ -75,8 +77,8 @@ func (t *Timer) Stop() bool {
 // Armed reports whether the timer is going to fire.
 func (t *Timer) Armed() bool { return t.node.Pending() }
 
-// remind puts the deadline of an operation in flight into the wheel, or moves it there. Few operations have one, so
-// what is in the wheel is the loop's, and not a part of each Completion.
+// remind puts the deadline of an operation in flight into the wheel, or moves it there. Few
+// operations have a deadline, so the Timer is the loop's, and not a part of each Completion.
 func (l *Loop) remind(c *Completion, when int64) {
 	t := c.alarm
 	if t == nil {
@@ -104,7 +106,8 @@ func (l *Loop) forget(c *Completion) {
 	l.spareAlarm(t)
 }
 
-// spareAlarm keeps t for another deadline, unless there are more to spare than are in use. Then there is one less, too.
+// spareAlarm keeps t for another deadline, unless more are spare than in use. In that case it also
+// frees one spare.
 func (l *Loop) spareAlarm(t *Timer) {
 	n := len(l.alarms)
 	if n <= l.wheel.Len()+minSpare {
@@ -117,10 +120,11 @@ func (l *Loop) spareAlarm(t *Timer) {
 	}
 }
 
-// minSpare is how much of what is used again a loop keeps though it uses less.
+// minSpare is how many reusable items a loop keeps although it uses fewer.
 const minSpare = 4096
 
-// emptied is a list without its items, for the next ones, unless it has become so long that it is better let go.
+// emptied returns the list without its items, for reuse, or nil if it has become so long that it is
+// better freed.
 func emptied[T any](list []T) []T {
 	if cap(list) > minSpare {
 		return nil

@@ -9,7 +9,8 @@ import (
 	"time"
 )
 
-// TestTimer guards Start, Reset and Stop: armed or not, in callbacks and outside, for times past, present and far.
+// TestTimer guards Start, Reset and Stop: armed or not, in callbacks and outside, for times past,
+// present and far.
 func TestTimer(t *testing.T) {
 	eachLoop(t, Options{}, func(t *testing.T, r *rig) {
 		var timer Timer
@@ -34,7 +35,8 @@ func TestTimer(t *testing.T) {
 				return Disarm
 			})
 		}
-		for _, d := range []time.Duration{0, 1, time.Microsecond, time.Millisecond, 5 * time.Millisecond, -1, -time.Hour, math.MinInt64} {
+		for _, d := range []time.Duration{0, 1, time.Microsecond, time.Millisecond, 5 * time.Millisecond, -1,
+			-time.Hour, math.MinInt64} {
 			fired = 0
 			start(d)
 			if !timer.Armed() {
@@ -94,7 +96,8 @@ func TestTimer(t *testing.T) {
 	})
 }
 
-// TestTimerPeriodic guards Rearm: the period counts from when the timer was due, or from now when that is past.
+// TestTimerPeriodic guards Rearm: the period counts from when the timer was due, or from now when
+// that is past.
 func TestTimerPeriodic(t *testing.T) {
 	eachLoop(t, Options{}, func(t *testing.T, r *rig) {
 		const d = 500 * time.Microsecond
@@ -131,7 +134,8 @@ func TestTimerPeriodic(t *testing.T) {
 	})
 }
 
-// TestManyTimers guards that 100,000 timers all fire, none early, and those that were stopped not at all.
+// TestManyTimers guards that 100,000 timers all fire, none early, and those that were stopped not
+// at all.
 func TestManyTimers(t *testing.T) {
 	eachLoop(t, Options{}, func(t *testing.T, r *rig) {
 		n, span := scale(100_000), int64(30*time.Millisecond)
@@ -172,8 +176,8 @@ func TestManyTimers(t *testing.T) {
 	})
 }
 
-// TestTimerOrder guards that timers fire in the order of their deadlines, to the microsecond, whatever order they were
-// started in.
+// TestTimerOrder guards that timers fire in the order of their deadlines, to the microsecond,
+// whatever order they were started in.
 func TestTimerOrder(t *testing.T) {
 	eachLoop(t, Options{}, func(t *testing.T, r *rig) {
 		var last int64
@@ -196,7 +200,8 @@ func TestTimerOrder(t *testing.T) {
 	})
 }
 
-// TestAsync guards the wake-up from other goroutines: none is lost, whenever it comes, and they coalesce.
+// TestAsync guards the wake-up from other goroutines: none is lost, whenever it comes, and they
+// coalesce.
 func TestAsync(t *testing.T) {
 	eachLoop(t, Options{}, func(t *testing.T, r *rig) {
 		var a Async
@@ -236,7 +241,8 @@ func TestAsync(t *testing.T) {
 		if r.run(UntilDone); calls != 10 {
 			t.Fatalf("notified in its callback: %d calls", calls)
 		}
-		// From many goroutines, with a count to check: after the last Notify the callback sees all of it.
+		// From many goroutines, with a count to check: after the last Notify the callback sees all
+		// of it.
 		const senders = 8
 		each := scale(5_000)
 		var sent atomic.Int64
@@ -323,8 +329,9 @@ func TestAsyncFair(t *testing.T) {
 	})
 }
 
-// TestBlocking guards the pool: functions run off the loop's thread, no more at once than Options.PoolSize, a cancel
-// withdraws those that have not started, and those that have are done anyway.
+// TestBlocking guards the pool: functions run off the loop's thread, no more at once than
+// Options.PoolSize, a cancel withdraws those that have not started, and those that have are done
+// anyway.
 func TestBlocking(t *testing.T) {
 	eachLoop(t, Options{PoolSize: 3}, func(t *testing.T, r *rig) {
 		var now, most, ran atomic.Int64
