@@ -18,7 +18,8 @@ import (
 	"github.com/weirgo/weir/aio"
 )
 
-// connect makes n connections to ln, each of which sends its number, and keeps them open until the test ends.
+// connect makes n connections to ln, each of which sends its number, and keeps them open until the
+// test ends.
 func connect(t *testing.T, ln net.Listener, n int) {
 	t.Helper()
 	for i := range n {
@@ -83,8 +84,8 @@ func TestAccepts(t *testing.T) {
 	})
 }
 
-// Whoever breaks off leaves the connections that were accepted ahead to the next, in order: none is lost, none comes
-// twice. There may be more than are accepted ahead at once.
+// Whoever breaks off leaves the connections that were accepted ahead to the next, in order: none is
+// lost, none comes twice. There may be more than are accepted ahead at once.
 func TestAcceptsBreak(t *testing.T) {
 	const conns = 200
 	each(t, func(t *testing.T, io *aio.IO) {
@@ -126,7 +127,8 @@ func TestAcceptsBreak(t *testing.T) {
 	})
 }
 
-// A consumer that is slow does not make the server hold ever more connections: they wait in the kernel.
+// A consumer that is slow does not make the server hold ever more connections: they wait in the
+// kernel.
 func TestAcceptsSlow(t *testing.T) {
 	each(t, func(t *testing.T, io *aio.IO) {
 		ln := listen(t, io)
@@ -182,7 +184,8 @@ func TestAcceptsAhead(t *testing.T) {
 	})
 }
 
-// Close ends Accepts from outside and from inside its loop, with connections accepted ahead or without.
+// Close ends Accepts from outside and from inside its loop, with connections accepted ahead or
+// without.
 func TestAcceptsClose(t *testing.T) {
 	each(t, func(t *testing.T, lib *aio.IO) {
 		for _, ahead := range []int{0, 5} {
@@ -271,7 +274,8 @@ func TestAcceptsErrors(t *testing.T) {
 	})
 }
 
-// A client that has left before it is accepted costs nobody anything: it is skipped, or its connection says so.
+// A client that has left before it is accepted costs nobody anything: it is skipped, or its
+// connection says so.
 func TestAcceptGone(t *testing.T) {
 	each(t, func(t *testing.T, lib *aio.IO) {
 		ln := listen(t, lib)

@@ -30,8 +30,8 @@ var promoted = map[string]reflect.Type{
 	"os.File":          reflect.TypeFor[*os.File](),
 }
 
-// api is what package aio exports on one system: each name with what is to be the same about it, nothing if that is
-// known to be.
+// api is what package aio exports on one system: each name with what is to be the same about it,
+// nothing if that is known to be.
 type api map[string]string
 
 // apiOf reads the package as it is built on goos.
@@ -189,7 +189,8 @@ func (p *source) methodsOf(name string) map[string]string {
 // TestSameAPI guards that a program which compiles on Linux does everywhere.
 func TestSameAPI(t *testing.T) {
 	linux := apiOf(t, "linux")
-	for _, name := range []string{"func Dial", "method TCPConn.SetNoDelay", "method TCPConn.SetDeadline", "field Dialer.IO", "type Options"} {
+	for _, name := range []string{"func Dial", "method TCPConn.SetNoDelay", "method TCPConn.SetDeadline",
+		"field Dialer.IO", "type Options"} {
 		if _, ok := linux[name]; !ok {
 			t.Fatalf("%s is missing among the %d names found", name, len(linux))
 		}
@@ -198,7 +199,8 @@ func TestSameAPI(t *testing.T) {
 		for _, name := range slices.Sorted(maps.Keys(linux)) {
 			got, ok := other[name]
 			if want := linux[name]; !ok {
-				t.Errorf("%s %s is missing. Where the file that has it is for Linux only, say the same in one that ends in _other.go.", name, want)
+				t.Errorf("%s %s is missing. Where the file that has it is for Linux only, say the same in one that "+
+					"ends in _other.go.", name, want)
 			} else if got != want && got != "" {
 				t.Errorf("%s is %s, on Linux %s", name, got, want)
 			}
@@ -215,8 +217,9 @@ func TestSameAPI(t *testing.T) {
 	t.Run("weir_portable", func(t *testing.T) { check(t, apiOf(t, "linux", "weir_portable")) })
 }
 
-// TestPortableTag guards that the build tag weir_portable gives Linux what other systems have: files for Linux alone say
-// that they are not for it, the others that they are. What needs Linux and not the facade is not touched by it.
+// TestPortableTag guards that the build tag weir_portable gives Linux what other systems have:
+// files for Linux alone say that they are not for it, the others that they are. What needs Linux
+// and not the facade is not touched by it.
 func TestPortableTag(t *testing.T) {
 	names, err := os.ReadDir(".")
 	if err != nil {

@@ -17,8 +17,8 @@ import (
 	"github.com/weirgo/weir/aio"
 )
 
-// blockingMode puts a socket into blocking mode or out of it, as another process does that shares the
-// open file (golang/go#43894, cloudflare/tableflip#60).
+// blockingMode puts a socket into blocking mode or out of it, as another process does that shares
+// the open file (golang/go#43894, cloudflare/tableflip#60).
 func blockingMode(t *testing.T, c *aio.TCPConn, on bool) {
 	t.Helper()
 	raw, _ := c.SyscallConn()
@@ -125,8 +125,8 @@ func TestSpliceFromBlockingMode(t *testing.T) {
 	})
 }
 
-// What others write beside a copy from a connection lands between two of its pieces, as with package
-// net: it does not wait for the end of the copy.
+// What others write beside a copy from a connection lands between two of its pieces, as with
+// package net: it does not wait for the end of the copy.
 func TestWriteBesideCopy(t *testing.T) {
 	each(t, func(t *testing.T, w *aio.IO) {
 		in, client := tcpPair(t, w)
@@ -165,9 +165,9 @@ func (u upper) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// Copies inside the kernel go around the Read of their source. So that must be a known one, not what a
-// type around it does (golang/go#66988). (Without a limit io.Copy itself goes around it: such a type
-// has the WriteTo of the file.)
+// Copies inside the kernel go around the Read of their source. So that must be a known one, not
+// what a type around it does (golang/go#66988). (Without a limit io.Copy itself goes around it:
+// such a type has the WriteTo of the file.)
 func TestCopyOfEmbeddedFile(t *testing.T) {
 	dir := t.TempDir()
 	if err := os.WriteFile(dir+"/in", []byte("hello"), 0o600); err != nil {

@@ -11,7 +11,8 @@ import (
 	"github.com/weirgo/weir/aio/op"
 )
 
-// TestBuffersEverywhere: buffers work on every system, registered or not, of an IO and of the default one.
+// TestBuffersEverywhere: buffers work on every system, registered or not, of an IO and of the
+// default one.
 func TestBuffersEverywhere(t *testing.T) {
 	lib := anywhere(t)
 	for name, register := range map[string]func(n, size int) (*aio.Buffers, error){

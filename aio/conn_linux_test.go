@@ -23,7 +23,8 @@ import (
 )
 
 // pipe makes a pair of connected connections of which weir provides one end, or both.
-func pipe(t testing.TB, network string, dial func(network, address string) (net.Conn, error), listen func(network, address string) (net.Listener, error)) (dialed, accepted net.Conn) {
+func pipe(t testing.TB, network string, dial func(network, address string) (net.Conn, error),
+	listen func(network, address string) (net.Listener, error)) (dialed, accepted net.Conn) {
 	t.Helper()
 	address := "127.0.0.1:0"
 	switch network {
@@ -124,7 +125,8 @@ func TestTransfer(t *testing.T) {
 	})
 }
 
-// Many buffers of many sizes arrive as one stream, past the number that one system call takes, and as one packet.
+// Many buffers of many sizes arrive as one stream, past the number that one system call takes, and
+// as one packet.
 func TestWritev(t *testing.T) {
 	each(t, func(t *testing.T, lib *aio.IO) {
 		data := payload(9 << 20)
@@ -229,8 +231,8 @@ func TestReadContext(t *testing.T) {
 	})
 }
 
-// errorOf runs f on an end of a connection of weir's and of package net's in the same situation: the errors must
-// have the same shape.
+// errorOf runs f on an end of a connection of weir's and of package net's in the same situation:
+// the errors must have the same shape.
 func TestErrorsLikeNet(t *testing.T) {
 	situations := []struct {
 		name string
@@ -243,7 +245,11 @@ func TestErrorsLikeNet(t *testing.T) {
 		{"set deadline after close", func(c, peer net.Conn) error { c.Close(); return c.SetDeadline(time.Now()) }},
 		{"remove deadline after close", func(c, peer net.Conn) error { c.Close(); return c.SetDeadline(time.Time{}) }},
 		{"read past deadline", func(c, peer net.Conn) error { c.SetReadDeadline(time.Unix(1, 0)); return readOne(c) }},
-		{"write past deadline", func(c, peer net.Conn) error { c.SetWriteDeadline(time.Unix(1, 0)); return writeOne(c) }},
+		{"write past deadline", func(c, peer net.Conn) error {
+			c.SetWriteDeadline(time.Unix(1,
+				0))
+			return writeOne(c)
+		}},
 		{"read to deadline", func(c, peer net.Conn) error {
 			c.SetReadDeadline(time.Now().Add(10 * time.Millisecond))
 			return readOne(c)
@@ -289,7 +295,8 @@ func TestErrorsLikeNet(t *testing.T) {
 func readOne(c net.Conn) error  { _, err := c.Read(make([]byte, 1)); return err }
 func writeOne(c net.Conn) error { _, err := c.Write(make([]byte, 1)); return err }
 
-// sameError checks that err answers the questions that programs ask of errors as want, package net's, does.
+// sameError checks that err answers the questions that programs ask of errors as want, package
+// net's, does.
 func sameError(t *testing.T, err, want error) {
 	t.Helper()
 	if got, want := describeError(err), describeError(want); got != want {
@@ -311,9 +318,11 @@ func describeError(err error) string {
 	if errors.As(err, &ne) {
 		s += fmt.Sprintf(" Timeout=%v", ne.Timeout())
 	}
-	for _, target := range []error{io.EOF, net.ErrClosed, os.ErrDeadlineExceeded, context.Canceled, context.DeadlineExceeded,
+	for _, target := range []error{io.EOF, net.ErrClosed, os.ErrDeadlineExceeded, context.Canceled,
+		context.DeadlineExceeded,
 		syscall.ECONNRESET, syscall.EPIPE, syscall.ECONNREFUSED, syscall.EADDRINUSE, os.ErrNotExist, syscall.EINVAL,
-		syscall.EADDRNOTAVAIL, syscall.EAFNOSUPPORT, syscall.EMSGSIZE, syscall.EDESTADDRREQ, syscall.ENOTCONN, net.ErrWriteToConnected, os.ErrPermission} {
+		syscall.EADDRNOTAVAIL, syscall.EAFNOSUPPORT, syscall.EMSGSIZE, syscall.EDESTADDRREQ, syscall.ENOTCONN,
+		net.ErrWriteToConnected, os.ErrPermission} {
 		if errors.Is(err, target) {
 			s += fmt.Sprintf(" Is(%v)", target)
 		}

@@ -15,7 +15,8 @@ import (
 	"github.com/weirgo/weir/aio"
 )
 
-// callsWithContext are those that take a context, on a connection whose peer sends nothing and reads nothing, and their like.
+// callsWithContext are those that take a context, on a connection whose peer sends nothing and
+// reads nothing, and their like.
 func callsWithContext(t *testing.T, lib *aio.IO) (all map[string]func(ctx context.Context) error, closeAll func()) {
 	t.Helper()
 	a, _ := tcpPair(t, lib)
@@ -38,10 +39,22 @@ func callsWithContext(t *testing.T, lib *aio.IO) (all map[string]func(ctx contex
 		"Receive":       func(ctx context.Context) error { return a.Receive(ctx, func([]byte) error { return nil }) },
 		"WriteContext":  func(ctx context.Context) error { _, err := a.WriteContext(ctx, big); return err },
 		"WritevContext": func(ctx context.Context) error { _, err := a.WritevContext(ctx, [][]byte{big}); return err },
-		"AcceptContext": func(ctx context.Context) error { _, err := ln.(*aio.TCPListener).AcceptContext(ctx); return err },
+		"AcceptContext": func(ctx context.Context) error {
+			_,
+				err := ln.(*aio.TCPListener).AcceptContext(ctx)
+			return err
+		},
 		"a file's read": func(ctx context.Context) error { _, err := r.ReadContext(ctx, one()); return err },
-		"a packet":      func(ctx context.Context) error { _, _, err := udp.ReadFromUDPAddrPortContext(ctx, one()); return err },
-		"ReadBatch":     func(ctx context.Context) error { _, err := udp.ReadBatch(ctx, []aio.Packet{{Buf: one()}}); return err },
+		"a packet": func(ctx context.Context) error {
+			_, _, err := udp.ReadFromUDPAddrPortContext(ctx,
+				one())
+			return err
+		},
+		"ReadBatch": func(ctx context.Context) error {
+			_,
+				err := udp.ReadBatch(ctx, []aio.Packet{{Buf: one()}})
+			return err
+		},
 	}
 	return all, func() {
 		a.Close()

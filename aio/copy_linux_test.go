@@ -18,8 +18,8 @@ import (
 	"github.com/weirgo/weir/aio"
 )
 
-// Files go to sockets, and sockets to sockets, through the kernel alone: on the drives where every send and receive of
-// weir's is an operation of a loop there are none.
+// Files go to sockets, and sockets to sockets, through the kernel alone: on the drives where every
+// send and receive of weir's is an operation of a loop there are none.
 func TestCopyInKernel(t *testing.T) {
 	data := payload(5<<20 + 7)
 	path := filepath.Join(t.TempDir(), "f")
@@ -129,7 +129,8 @@ func TestCopyOtherwise(t *testing.T) {
 		in, from := pipe(t, "tcp", net.Dial, lib.Listen)
 		go func() { in.Write(data); in.Close() }()
 		var buf bytes.Buffer
-		if n, err := io.Copy(struct{ io.Writer }{&buf}, from); n != int64(len(data)) || err != nil || !bytes.Equal(buf.Bytes(), data) {
+		if n, err := io.Copy(struct{ io.Writer }{&buf}, from); n != int64(len(data)) || err != nil ||
+			!bytes.Equal(buf.Bytes(), data) {
 			t.Errorf("to a writer: %d bytes, %v", n, err)
 		}
 		from.Close()
@@ -144,9 +145,14 @@ func TestCopyEnds(t *testing.T) {
 			act  func(e ends)
 			want error
 		}{
-			"read deadline":             {func(e ends) { e.from.SetReadDeadline(time.Now().Add(5 * time.Millisecond)) }, os.ErrDeadlineExceeded},
-			"past read deadline":        {func(e ends) { e.from.SetReadDeadline(time.Unix(1, 0)) }, os.ErrDeadlineExceeded},
-			"source closed":             {func(e ends) { time.AfterFunc(5*time.Millisecond, func() { e.from.Close() }) }, net.ErrClosed},
+			"read deadline": {func(e ends) { e.from.SetReadDeadline(time.Now().Add(5 * time.Millisecond)) },
+				os.ErrDeadlineExceeded},
+			"past read deadline": {func(e ends) { e.from.SetReadDeadline(time.Unix(1, 0)) },
+				os.ErrDeadlineExceeded},
+			"source closed": {func(e ends) {
+				time.AfterFunc(5*time.Millisecond,
+					func() { e.from.Close() })
+			}, net.ErrClosed},
 			"destination closed before": {func(e ends) { e.to.Close() }, net.ErrClosed},
 			"source closed before":      {func(e ends) { e.from.Close() }, net.ErrClosed},
 			"source reset": {func(e ends) {

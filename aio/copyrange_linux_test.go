@@ -11,8 +11,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// TestCopyRange guards what becomes of answers of copy_file_range that a test cannot make the kernel give: signals, files
-// that it takes for empty, and an end in the middle.
+// TestCopyRange guards what becomes of answers of copy_file_range that a test cannot make the
+// kernel give: signals, files that it takes for empty, and an end in the middle.
 func TestCopyRange(t *testing.T) {
 	lib, err := New(Options{Backend: os.Getenv("WEIR_BACKEND")})
 	if err != nil {
@@ -51,7 +51,8 @@ func TestCopyRange(t *testing.T) {
 		}
 	}
 	f.Close()
-	if _, err, done := f.copyRange(func(func(int) (int, error)) (int, error) { return 0, io.EOF }, nil, 10); err == nil || !done {
+	if _, err, done := f.copyRange(func(func(int) (int, error)) (int, error) { return 0, io.EOF }, nil,
+		10); err == nil || !done {
 		t.Errorf("to a closed file: %v, %v", err, done)
 	}
 }

@@ -20,7 +20,8 @@ import (
 	"github.com/weirgo/weir/aio/op"
 )
 
-// fullReceiver is a unix socket of plain system calls, and a sender to it whose queue there is full.
+// fullReceiver is a unix socket of plain system calls, and a sender to it whose queue there is
+// full.
 func fullReceiver(t *testing.T, lib *aio.IO, network string, connected bool) (fd int, c *aio.UnixConn, own, full int) {
 	t.Helper()
 	addr := &net.UnixAddr{Name: filepath.Join(t.TempDir(), "s"), Net: network}
@@ -72,9 +73,9 @@ func fullReceiver(t *testing.T, lib *aio.IO, network string, connected bool) (fd
 	}
 }
 
-// The kernel takes the bytes of a packet before it knows whether there is room, and sent an empty one when there was: io_uring
-// alone, and Write returned 0 and no error. A packet that waits for room arrives as it was sent, once.
-// A retry that sends something else: seastar#3435.
+// The kernel takes the bytes of a packet before it knows whether there is room, and sent an empty
+// one when there was: io_uring alone, and Write returned 0 and no error. A packet that waits for
+// room arrives as it was sent, once. A retry that sends something else: seastar#3435.
 func TestPacketsThatWait(t *testing.T) {
 	each(t, func(t *testing.T, lib *aio.IO) {
 		bg := context.Background()
@@ -103,13 +104,22 @@ func TestPacketsThatWait(t *testing.T) {
 			{"SendMsg", func(c *aio.UnixConn, fd int, to *net.UnixAddr) (int, error) {
 				return lib.SendMsg(bg, fd, &aio.Msg{Bufs: halves}, 0)
 			}},
-			{"Write of a descriptor", func(c *aio.UnixConn, fd int, to *net.UnixAddr) (int, error) { return lib.Write(bg, fd, p) }},
-			{"Writev of a descriptor", func(c *aio.UnixConn, fd int, to *net.UnixAddr) (int, error) { return lib.Writev(bg, fd, halves, -1) }},
+			{"Write of a descriptor", func(c *aio.UnixConn, fd int, to *net.UnixAddr) (int,
+				error) {
+				return lib.Write(bg, fd, p)
+			}},
+			{"Writev of a descriptor", func(c *aio.UnixConn, fd int, to *net.UnixAddr) (int,
+				error) {
+				return lib.Writev(bg, fd, halves, -1)
+			}},
 			{"op.Send", func(c *aio.UnixConn, fd int, to *net.UnixAddr) (int, error) { return do(op.Send(fd, p, 0)) }},
 			{"op.SendMsg", func(c *aio.UnixConn, fd int, to *net.UnixAddr) (int, error) {
 				return do(op.SendMsg(fd, &op.Msg{Bufs: halves}, 0))
 			}},
-			{"op.SendZC", func(c *aio.UnixConn, fd int, to *net.UnixAddr) (int, error) { return do(op.SendZC(fd, p, 0)) }},
+			{"op.SendZC", func(c *aio.UnixConn, fd int, to *net.UnixAddr) (int,
+				error) {
+				return do(op.SendZC(fd, p, 0))
+			}},
 			{"a chain", func(c *aio.UnixConn, fd int, to *net.UnixAddr) (int, error) {
 				return do(op.Send(fd, p, 0).Link(), op.Nop())
 			}},
@@ -154,8 +164,8 @@ func TestPacketsThatWait(t *testing.T) {
 	})
 }
 
-// A socket that is not connected is always ready to send, whatever room there is at the receiver. To wait for that room costs
-// next to nothing, and ends with the deadline.
+// A socket that is not connected is always ready to send, whatever room there is at the receiver.
+// To wait for that room costs next to nothing, and ends with the deadline.
 func TestWriteToAFullReceiver(t *testing.T) {
 	each(t, func(t *testing.T, lib *aio.IO) {
 		fd, c, _, _ := fullReceiver(t, lib, "unixgram", false)

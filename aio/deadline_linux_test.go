@@ -8,8 +8,8 @@ import (
 	"time"
 )
 
-// TestAfter: the sum of a time and a duration is on the same side of the clock's zero as it is in arithmetic, and beyond
-// the end of time it is that.
+// TestAfter: the sum of a time and a duration is on the same side of the clock's zero as it is in
+// arithmetic, and beyond the end of time it is that.
 func TestAfter(t *testing.T) {
 	for _, tt := range []struct {
 		now  int64

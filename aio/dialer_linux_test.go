@@ -46,9 +46,11 @@ func resolver(t *testing.T, ips ...string) *net.Resolver {
 			for _, ip := range ips {
 				switch a := netip.MustParseAddr(ip); {
 				case a.Is4() && q.Type == dnsmessage.TypeA:
-					m.Answers = append(m.Answers, dnsmessage.Resource{Header: h, Body: &dnsmessage.AResource{A: a.As4()}})
+					m.Answers = append(m.Answers, dnsmessage.Resource{Header: h,
+						Body: &dnsmessage.AResource{A: a.As4()}})
 				case a.Is6() && q.Type == dnsmessage.TypeAAAA:
-					m.Answers = append(m.Answers, dnsmessage.Resource{Header: h, Body: &dnsmessage.AAAAResource{AAAA: a.As16()}})
+					m.Answers = append(m.Answers, dnsmessage.Resource{Header: h,
+						Body: &dnsmessage.AAAAResource{AAAA: a.As16()}})
 				}
 			}
 			if b, err := m.Pack(); err == nil {
@@ -161,9 +163,15 @@ func TestDialerLimits(t *testing.T) {
 			return ctx.Err()
 		}
 		for name, limit := range map[string]func(a *aio.Dialer, n *net.Dialer){
-			"timeout":          func(a *aio.Dialer, n *net.Dialer) { a.Timeout, n.Timeout = 5*time.Millisecond, 5*time.Millisecond },
+			"timeout": func(a *aio.Dialer, n *net.Dialer) {
+				a.Timeout, n.Timeout = 5*time.Millisecond,
+					5*time.Millisecond
+			},
 			"negative timeout": func(a *aio.Dialer, n *net.Dialer) { a.Timeout, n.Timeout = -1, -1 },
-			"deadline":         func(a *aio.Dialer, n *net.Dialer) { a.Deadline, n.Deadline = time.Unix(1, 0), time.Unix(1, 0) },
+			"deadline": func(a *aio.Dialer, n *net.Dialer) {
+				a.Deadline, n.Deadline = time.Unix(1, 0),
+					time.Unix(1, 0)
+			},
 			"cancel": func(a *aio.Dialer, n *net.Dialer) {
 				ch := make(chan struct{})
 				//lint:ignore SA1019 it is deprecated, and there
@@ -178,19 +186,25 @@ func TestDialerLimits(t *testing.T) {
 			t.Run(name, func(t *testing.T) { sameError(t, got, want) })
 		}
 		refuse := errors.New("refused by Control")
-		_, err := (&aio.Dialer{IO: io, Control: func(string, string, syscall.RawConn) error { return refuse }}).Dial("tcp", ln.Addr().String())
+		_, err := (&aio.Dialer{IO: io, Control: func(string, string,
+			syscall.RawConn) error {
+			return refuse
+		}}).Dial("tcp", ln.Addr().String())
 		if !errors.Is(err, refuse) {
 			t.Errorf("Control's error became %v", err)
 		}
-		_, err = (&aio.ListenConfig{IO: io, Control: func(string, string, syscall.RawConn) error { return refuse }}).Listen(context.Background(), "tcp", "127.0.0.1:0")
+		_, err = (&aio.ListenConfig{IO: io, Control: func(string, string,
+			syscall.RawConn) error {
+			return refuse
+		}}).Listen(context.Background(), "tcp", "127.0.0.1:0")
 		if !errors.Is(err, refuse) {
 			t.Errorf("Control's error became %v", err)
 		}
 	})
 }
 
-// What Control functions are told, where sockets are bound, and the options that they end up with: all as in package
-// net.
+// What Control functions are told, where sockets are bound, and the options that they end up with:
+// all as in package net.
 func TestSocketsLikeNet(t *testing.T) {
 	options := func(c syscall.Conn) string {
 		raw, err := c.SyscallConn()
@@ -244,7 +258,8 @@ func TestSocketsLikeNet(t *testing.T) {
 			} {
 				run := func(
 					listen func(control func(network, address string, c syscall.RawConn) error) (net.Listener, error),
-					dial func(control func(network, address string, c syscall.RawConn) error, address string) (net.Conn, error),
+					dial func(control func(network, address string, c syscall.RawConn) error, address string) (net.Conn,
+						error),
 				) (notes []string) {
 					control := func(network, address string, c syscall.RawConn) error {
 						host, _, _ := net.SplitHostPort(address)
@@ -256,7 +271,8 @@ func TestSocketsLikeNet(t *testing.T) {
 						return append(notes, describeError(err))
 					}
 					defer ln.Close()
-					notes = append(notes, options(ln.(syscall.Conn)), ln.Addr().Network(), ln.Addr().(*net.TCPAddr).IP.String())
+					notes = append(notes, options(ln.(syscall.Conn)), ln.Addr().Network(),
+						ln.Addr().(*net.TCPAddr).IP.String())
 					address := fmt.Sprintf("127.0.0.1:%d", ln.Addr().(*net.TCPAddr).Port)
 					if network == "tcp6" {
 						address = fmt.Sprintf("[::1]:%d", ln.Addr().(*net.TCPAddr).Port)
@@ -273,11 +289,14 @@ func TestSocketsLikeNet(t *testing.T) {
 					defer a.Close()
 					for _, c := range []tcp{c.(tcp), a.(tcp)} {
 						multi, err := c.MultipathTCP()
-						notes = append(notes, options(c), fmt.Sprint(multi, err), fmt.Sprintf("%#v", c.RemoteAddr().(*net.TCPAddr).IP), c.LocalAddr().(*net.TCPAddr).IP.String())
+						notes = append(notes, options(c), fmt.Sprint(multi, err),
+							fmt.Sprintf("%#v", c.RemoteAddr().(*net.TCPAddr).IP),
+							c.LocalAddr().(*net.TCPAddr).IP.String())
 					}
 					x := a.(tcp)
 					for _, err := range []error{
-						x.SetKeepAlive(false), x.SetKeepAlivePeriod(21 * time.Second), x.SetNoDelay(false), x.SetLinger(5),
+						x.SetKeepAlive(false), x.SetKeepAlivePeriod(21 * time.Second), x.SetNoDelay(false),
+						x.SetLinger(5),
 					} {
 						if err != nil {
 							notes = append(notes, describeError(err))
@@ -289,15 +308,18 @@ func TestSocketsLikeNet(t *testing.T) {
 					x.SetKeepAliveConfig(net.KeepAliveConfig{Enable: true, Interval: 33 * time.Second, Count: -1})
 					return append(notes, options(x))
 				}
-				nl, al := &net.ListenConfig{KeepAlive: cfg.period, KeepAliveConfig: cfg.cfg}, &aio.ListenConfig{IO: io, KeepAlive: cfg.period, KeepAliveConfig: cfg.cfg}
-				nd, ad := &net.Dialer{KeepAlive: cfg.period, KeepAliveConfig: cfg.cfg, LocalAddr: cfg.local}, &aio.Dialer{IO: io, KeepAlive: cfg.period, KeepAliveConfig: cfg.cfg, LocalAddr: cfg.local}
+				nl, al := &net.ListenConfig{KeepAlive: cfg.period, KeepAliveConfig: cfg.cfg},
+					&aio.ListenConfig{IO: io, KeepAlive: cfg.period, KeepAliveConfig: cfg.cfg}
+				nd, ad := &net.Dialer{KeepAlive: cfg.period, KeepAliveConfig: cfg.cfg, LocalAddr: cfg.local},
+					&aio.Dialer{IO: io, KeepAlive: cfg.period, KeepAliveConfig: cfg.cfg, LocalAddr: cfg.local}
 				if cfg.mptcp != 0 {
 					for _, x := range []interface{ SetMultipathTCP(bool) }{nl, al, nd, ad} {
 						x.SetMultipathTCP(cfg.mptcp > 0)
 					}
 				}
 				if nl.MultipathTCP() != al.MultipathTCP() || nd.MultipathTCP() != ad.MultipathTCP() {
-					t.Errorf("MultipathTCP differs: %v %v %v %v", nl.MultipathTCP(), al.MultipathTCP(), nd.MultipathTCP(), ad.MultipathTCP())
+					t.Errorf("MultipathTCP differs: %v %v %v %v", nl.MultipathTCP(), al.MultipathTCP(),
+						nd.MultipathTCP(), ad.MultipathTCP())
 				}
 				type control = func(network, address string, c syscall.RawConn) error
 				want := run(func(c control) (net.Listener, error) {
@@ -344,7 +366,8 @@ func TestDialerTyped(t *testing.T) {
 			t.Errorf("addresses %v, %v", u.LocalAddr(), u.RemoteAddr())
 		}
 		u.Close()
-		if _, err := d.DialUnix(ctx, "unix", nil, &net.UnixAddr{Name: "/none", Net: "unix"}); !errors.Is(err, unix.ENOENT) {
+		if _, err := d.DialUnix(ctx, "unix", nil, &net.UnixAddr{Name: "/none", Net: "unix"}); !errors.Is(err,
+			unix.ENOENT) {
 			t.Errorf("DialUnix: %v", err)
 		}
 		if _, err := d.DialTCP(ctx, "udp", netip.AddrPort{}, netip.AddrPort{}); err == nil {
@@ -358,8 +381,8 @@ func TestDialerTyped(t *testing.T) {
 	})
 }
 
-// inNamespace runs f, which must not start goroutines that make sockets, in a network namespace of its own, with a
-// network that loses everything sent to 192.0.2.0/24. No other address has a route.
+// inNamespace runs f, which must not start goroutines that make sockets, in a network namespace of
+// its own, with a network that loses everything sent to 192.0.2.0/24. No other address has a route.
 func inNamespace(t *testing.T, f func()) {
 	done := make(chan string)
 	go func() {
@@ -368,7 +391,8 @@ func inNamespace(t *testing.T, f func()) {
 			done <- "no network namespace: " + err.Error()
 			return
 		}
-		for _, args := range []string{"link set lo up", "addr add 192.0.2.1/32 dev lo", "route add 192.0.2.0/24 dev lo"} {
+		for _, args := range []string{"link set lo up", "addr add 192.0.2.1/32 dev lo",
+			"route add 192.0.2.0/24 dev lo"} {
 			if out, err := exec.Command("ip", strings.Fields(args)...).CombinedOutput(); err != nil {
 				done <- fmt.Sprintf("ip %s: %v %s", args, err, out)
 				return
@@ -395,7 +419,8 @@ func TestBlackHole(t *testing.T) {
 			sameError(t, got, want)
 			_, got = io.DialTimeout("tcp", nobody, 20*time.Millisecond)
 			var timeout net.Error // package net's is sometimes os.ErrDeadlineExceeded, and sometimes this
-			if ownTypes && !errors.Is(got, context.DeadlineExceeded) || !errors.As(got, &timeout) || !timeout.Timeout() {
+			if ownTypes && !errors.Is(got, context.DeadlineExceeded) || !errors.As(got, &timeout) ||
+				!timeout.Timeout() {
 				t.Errorf("out of time: %v", got)
 			}
 			cancelled := func(dial func(ctx context.Context, network, address string) (net.Conn, error)) error {

@@ -18,8 +18,9 @@ import (
 	"github.com/weirgo/weir/aio"
 )
 
-// The benchmarks of the dispatch policy: what callers do by themselves, what goes through a loop, and package os or
-// net beside it. They run the sides one after the other; for ratios to quote use the stress program, which pairs them.
+// The benchmarks of the dispatch policy: what callers do by themselves, what goes through a loop,
+// and package os or net beside it. They run the sides one after the other; for ratios to quote use
+// the stress program, which pairs them.
 
 // BenchmarkReadAt reads random 4 KiB blocks of a file, past the page cache and from it.
 func BenchmarkReadAt(b *testing.B) {
@@ -47,7 +48,8 @@ func BenchmarkReadAt(b *testing.B) {
 					wg.Add(1)
 					go func() {
 						defer wg.Done()
-						buf, err := unix.Mmap(-1, 0, block, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_ANON|unix.MAP_PRIVATE)
+						buf, err := unix.Mmap(-1, 0, block, unix.PROT_READ|unix.PROT_WRITE,
+							unix.MAP_ANON|unix.MAP_PRIVATE)
 						if err != nil {
 							b.Error(err)
 							return
@@ -131,12 +133,16 @@ func BenchmarkPingPong(b *testing.B) {
 		}
 		b.Run(fmt.Sprintf("%d/net", pairs), func(b *testing.B) { run(b, net.FileConn) })
 		for _, d := range drives {
-			b.Run(fmt.Sprintf("%d/%s", pairs, d), func(b *testing.B) { run(b, open(b, aio.Options{Drive: d}).FileConn) })
+			b.Run(fmt.Sprintf("%d/%s", pairs, d), func(b *testing.B) {
+				run(b,
+					open(b, aio.Options{Drive: d}).FileConn)
+			})
 		}
 	}
 }
 
-// TestDirectCount guards that what callers do by themselves is counted: of a stream that has room and bytes, each call.
+// TestDirectCount guards that what callers do by themselves is counted: of a stream that has room
+// and bytes, each call.
 func TestDirectCount(t *testing.T) {
 	weir, err := aio.New(aio.Options{Drive: "auto", Backend: os.Getenv("WEIR_BACKEND")})
 	if err != nil {

@@ -18,9 +18,9 @@ import (
 )
 
 // TestErrorQueueCostsWritersNothing: what stands in the error queue of a socket, here when each of
-// its packets was sent, keeps POLLERR up, and epoll and poll report that to those that wait for room
-// too. A writer neither spins nor sees EAGAIN; it goes on when there is room. All backends and drives
-// wait at the same time, so that the CPU time of the process is that of all.
+// its packets was sent, keeps POLLERR up, and epoll and poll report that to those that wait for
+// room too. A writer neither spins nor sees EAGAIN; it goes on when there is room. All backends and
+// drives wait at the same time, so that the CPU time of the process is that of all.
 func TestErrorQueueCostsWritersNothing(t *testing.T) {
 	file, err := os.CreateTemp(t.TempDir(), "")
 	if err != nil {
@@ -34,8 +34,12 @@ func TestErrorQueueCostsWritersNothing(t *testing.T) {
 	ctx := context.Background()
 	do := func(w *aio.IO, o *op.Op, c *aio.TCPConn) error { return w.Do(ctx, o.On(c)) }
 	writers := map[string]func(w *aio.IO, c *aio.TCPConn) error{
-		"Write":  func(_ *aio.IO, c *aio.TCPConn) error { _, err := c.Write(data); return err },
-		"Writev": func(_ *aio.IO, c *aio.TCPConn) error { _, err := c.Writev([][]byte{data[1:], data[:1]}); return err },
+		"Write": func(_ *aio.IO, c *aio.TCPConn) error { _, err := c.Write(data); return err },
+		"Writev": func(_ *aio.IO, c *aio.TCPConn) error {
+			_,
+				err := c.Writev([][]byte{data[1:], data[:1]})
+			return err
+		},
 		"ReadFrom of a file": func(_ *aio.IO, c *aio.TCPConn) error {
 			_, err := c.ReadFrom(&io.LimitedReader{R: file, N: 1 << 14})
 			return err
@@ -54,9 +58,12 @@ func TestErrorQueueCostsWritersNothing(t *testing.T) {
 			}
 			return raw.Write(func(fd uintptr) bool { n, _ := unix.Write(int(fd), data); return n > 0 })
 		},
-		"op.Send":   func(w *aio.IO, c *aio.TCPConn) error { return do(w, op.Send(-1, data, 0), c) },
-		"op.Write":  func(w *aio.IO, c *aio.TCPConn) error { return do(w, op.Write(-1, data, op.Stream), c) },
-		"op.Writev": func(w *aio.IO, c *aio.TCPConn) error { return do(w, op.Writev(-1, [][]byte{data}, op.Stream), c) },
+		"op.Send":  func(w *aio.IO, c *aio.TCPConn) error { return do(w, op.Send(-1, data, 0), c) },
+		"op.Write": func(w *aio.IO, c *aio.TCPConn) error { return do(w, op.Write(-1, data, op.Stream), c) },
+		"op.Writev": func(w *aio.IO, c *aio.TCPConn) error {
+			return do(w,
+				op.Writev(-1, [][]byte{data}, op.Stream), c)
+		},
 		"op.SendMsg": func(w *aio.IO, c *aio.TCPConn) error {
 			return do(w, op.SendMsg(-1, &op.Msg{Bufs: [][]byte{data}}, 0), c)
 		},
@@ -99,7 +106,8 @@ func TestErrorQueueCostsWritersNothing(t *testing.T) {
 			for name, write := range writers {
 				c, peer := tcpPair(t, w)
 				waiters = append(waiters, waiter{
-					fmt.Sprintf("%s/%s: %s", backend, drive, name), c, peer, func() error { return write(w, c) }, make(chan error, 1),
+					fmt.Sprintf("%s/%s: %s", backend, drive, name), c, peer, func() error { return write(w, c) },
+					make(chan error, 1),
 				})
 			}
 		}

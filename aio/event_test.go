@@ -119,7 +119,8 @@ func TestDo(t *testing.T) {
 		t.Error(late.Err)
 	}
 	io.Close()
-	if err := io.Do(context.Background(), late.Unlink()); !errors.Is(err, net.ErrClosed) || !errors.Is(late.Err, net.ErrClosed) {
+	if err := io.Do(context.Background(), late.Unlink()); !errors.Is(err, net.ErrClosed) || !errors.Is(late.Err,
+		net.ErrClosed) {
 		t.Error("after Close:", err, late.Err)
 	}
 	if err := io.Start(late).Wait(context.Background()); !errors.Is(err, net.ErrClosed) {

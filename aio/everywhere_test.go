@@ -96,7 +96,8 @@ func TestFileEverywhere(t *testing.T) {
 	ended, cancel := context.WithCancelCause(t.Context())
 	because := errors.New("because")
 	cancel(because)
-	if _, err := f.ReadAtContext(ended, make([]byte, 1), 0); !errors.Is(err, because) && !(ownTypes && err == nil) { // from the page cache
+	// from the page cache
+	if _, err := f.ReadAtContext(ended, make([]byte, 1), 0); !errors.Is(err, because) && !(ownTypes && err == nil) {
 		t.Errorf("ReadAtContext with a context that is over: %v", err)
 	}
 	if err := f.Close(); err != nil {
@@ -166,8 +167,8 @@ func TestConnEverywhere(t *testing.T) {
 	wg.Wait()
 }
 
-// TestContextLeavesDeadline guards that a context that ends takes nobody's deadline away, however close together the two
-// come, and ends no call but its own.
+// TestContextLeavesDeadline guards that a context that ends takes nobody's deadline away, however
+// close together the two come, and ends no call but its own.
 func TestContextLeavesDeadline(t *testing.T) {
 	lib := anywhere(t)
 	ln, err := lib.Listen("tcp", "127.0.0.1:0")
@@ -200,7 +201,8 @@ func TestContextLeavesDeadline(t *testing.T) {
 				t.Error(err)
 			}
 		})
-		if _, err := c.ReadContext(ctx, b); !errors.Is(err, context.Canceled) && !errors.Is(err, os.ErrDeadlineExceeded) {
+		if _, err := c.ReadContext(ctx, b); !errors.Is(err, context.Canceled) &&
+			!errors.Is(err, os.ErrDeadlineExceeded) {
 			t.Errorf("ReadContext: %v", err)
 		}
 		wg.Wait()

@@ -27,11 +27,11 @@ import (
 	"github.com/weirgo/weir/internal/sys/systest"
 )
 
-// The tests of this file do to a process, while it is at work, what happens to processes. Their numbers are those of the
-// list of faults in docs/testing.md.
+// The tests of this file do to a process, while it is at work, what happens to processes. Their
+// numbers are those of the list of faults in docs/testing.md.
 
-// traffic keeps lib busy until the function that it returns is called: connections are dialed, accepted, echo and are
-// closed, and files are opened.
+// traffic keeps lib busy until the function that it returns is called: connections are dialed,
+// accepted, echo and are closed, and files are opened.
 func traffic(t *testing.T, lib *aio.IO) (stop func() (rounds int64)) {
 	t.Helper()
 	ln, err := lib.Listen("tcp", "127.0.0.1:0")
@@ -105,8 +105,9 @@ func traffic(t *testing.T, lib *aio.IO) (stop func() (rounds int64)) {
 	return stop
 }
 
-// TestFault57Signals: children that end send SIGCHLD, and writes to those who have gone would send SIGPIPE, in the midst
-// of everything. No call fails for that, but with EPIPE. (SIGURG and SIGPROF: package runtime's TestSignals.)
+// TestFault57Signals: children that end send SIGCHLD, and writes to those who have gone would send
+// SIGPIPE, in the midst of everything. No call fails for that, but with EPIPE. (SIGURG and SIGPROF:
+// package runtime's TestSignals.)
 func TestFault57Signals(t *testing.T) {
 	systest.Child(t, func() {
 		each(t, func(t *testing.T, lib *aio.IO) {
@@ -144,8 +145,8 @@ func TestFault57Signals(t *testing.T) {
 	})
 }
 
-// TestFault60Exec: programs that are started in the midst of everything get no descriptor that is not theirs, and
-// nothing fails for them.
+// TestFault60Exec: programs that are started in the midst of everything get no descriptor that is
+// not theirs, and nothing fails for them.
 func TestFault60Exec(t *testing.T) {
 	ls, err := exec.LookPath("ls")
 	if err != nil {
@@ -162,7 +163,8 @@ func TestFault60Exec(t *testing.T) {
 		}
 		fds := map[string]string{}
 		for line := range strings.Lines(string(out)) {
-			if left, target, ok := strings.Cut(strings.TrimSpace(line), " -> "); ok && !strings.HasPrefix(target, "/proc/") {
+			if left, target, ok := strings.Cut(strings.TrimSpace(line), " -> "); ok && !strings.HasPrefix(target,
+				"/proc/") {
 				fds[left[strings.LastIndexByte(left, ' ')+1:]] = target
 			}
 		}
@@ -197,8 +199,8 @@ func TestFault60Exec(t *testing.T) {
 	})
 }
 
-// busy starts operations of all sorts that do not end by themselves, and reports the address of a listener with a
-// connection.
+// busy starts operations of all sorts that do not end by themselves, and reports the address of a
+// listener with a connection.
 func busy(t *testing.T, lib *aio.IO, dir string) net.Addr {
 	ln, err := lib.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -247,8 +249,9 @@ func busy(t *testing.T, lib *aio.IO, dir string) net.Addr {
 	return ln.Addr()
 }
 
-// TestFault61Exit: a process ends with operations in flight, in each of the ways there are. It does end, kernel threads
-// included, and another one can have its address at once, although there are connections left of the old one.
+// TestFault61Exit: a process ends with operations in flight, in each of the ways there are. It does
+// end, kernel threads included, and another one can have its address at once, although there are
+// connections left of the old one.
 func TestFault61Exit(t *testing.T) {
 	for _, drive := range drives {
 		t.Run(drive, func(t *testing.T) {
@@ -293,7 +296,8 @@ func TestFault61Exit(t *testing.T) {
 					}
 					io.Copy(io.Discard, out)
 					err = cmd.Wait()
-					if want := map[string]string{"exit": "exit status 7", "panic": "exit status 2", "kill": "signal: killed"}[way]; err == nil || err.Error() != want {
+					if want := map[string]string{"exit": "exit status 7", "panic": "exit status 2",
+						"kill": "signal: killed"}[way]; err == nil || err.Error() != want {
 						t.Errorf("it ended with %v, want %s", err, want)
 					}
 					if tasks, err := os.ReadDir(fmt.Sprintf("/proc/%d/task", cmd.Process.Pid)); err == nil {
@@ -335,14 +339,15 @@ func dieBusy(t *testing.T) {
 	select {}
 }
 
-// TestFault58Stopped: a process is stopped for a while. What is in flight goes on when it does, and what has been due
-// meanwhile is over at once, not after the pause and once more its time.
+// TestFault58Stopped: a process is stopped for a while. What is in flight goes on when it does, and
+// what has been due meanwhile is over at once, not after the pause and once more its time.
 func TestFault58Stopped(t *testing.T) {
 	const (
 		limit = 400 * time.Millisecond
 		later = 300 * time.Millisecond // is how long after the pause nobody may be late
 	)
-	// Whoever starts the wait again for all of its time is too late each time; a slow machine now and then.
+	// Whoever starts the wait again for all of its time is too late each time; a slow machine now
+	// and then.
 	const attempts = 3
 	if systest.InChild(t) {
 		each(t, func(t *testing.T, lib *aio.IO) {
@@ -399,7 +404,8 @@ func TestFault58Stopped(t *testing.T) {
 				if inTime && paused > limit {
 					return
 				}
-				t.Logf("attempt %d: stopped for %v, in time: %v, over after %v", attempt, paused, inTime, time.Since(begin))
+				t.Logf("attempt %d: stopped for %v, in time: %v, over after %v", attempt, paused, inTime,
+					time.Since(begin))
 			}
 			t.Errorf("what was due while the process was stopped was late in each of %d attempts", attempts)
 		})
@@ -434,8 +440,9 @@ func TestFault58Stopped(t *testing.T) {
 	t.Logf("%d pauses\n%s", pauses, strings.Join(all, "\n"))
 }
 
-// TestFault63Credentials: a process gives up the rights of a root user. From then on nothing is done with them, on
-// whatever thread it is done; what was opened before stays open, and what was in flight goes on.
+// TestFault63Credentials: a process gives up the rights of a root user. From then on nothing is
+// done with them, on whatever thread it is done; what was opened before stays open, and what was in
+// flight goes on.
 func TestFault63Credentials(t *testing.T) {
 	if os.Getuid() != 0 {
 		t.Skip("only root has rights to give up")
@@ -494,8 +501,8 @@ func TestFault63Credentials(t *testing.T) {
 	}
 }
 
-// TestFault59TimeNamespace: the clock that deadlines are on is far from the kernel's own, as in a container that was
-// moved here from another machine. A wait is as long as it is elsewhere.
+// TestFault59TimeNamespace: the clock that deadlines are on is far from the kernel's own, as in a
+// container that was moved here from another machine. A wait is as long as it is elsewhere.
 func TestFault59TimeNamespace(t *testing.T) {
 	const nsFile, outer = "/proc/self/ns/time", "WEIR_TEST_TIME_NS"
 	for name, seconds := range map[string]int{"later": 10 * 24 * 3600, "earlier": -60} {

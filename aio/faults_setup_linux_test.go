@@ -24,11 +24,11 @@ import (
 	"github.com/weirgo/weir/internal/sys/systest"
 )
 
-// The tests of this file spoil the set-up of io_uring in a process of their own. Their numbers are those of the list of
-// faults in docs/testing.md.
+// The tests of this file spoil the set-up of io_uring in a process of their own. Their numbers are
+// those of the list of faults in docs/testing.md.
 
-// everyday does a little of everything: it says hello on a connection, waits for one until a deadline, sleeps, and
-// keeps a file in the current directory.
+// everyday does a little of everything: it says hello on a connection, waits for one until a
+// deadline, sleeps, and keeps a file in the current directory.
 func everyday(t *testing.T, lib *aio.IO) {
 	t.Helper()
 	a, b := pipe(t, "tcp", lib.Dial, lib.Listen)
@@ -69,8 +69,8 @@ func everyday(t *testing.T, lib *aio.IO) {
 	}
 }
 
-// inChild runs inside in a process of its own, in a directory that anybody may write to, with nothing but inside to
-// decide which backend there is.
+// inChild runs inside in a process of its own, in a directory that anybody may write to, with
+// nothing but inside to decide which backend there is.
 func inChild(t *testing.T, inside func()) {
 	t.Helper()
 	systest.Child(t, inside, func(cmd *exec.Cmd) {
@@ -92,8 +92,8 @@ func wantRing(t *testing.T) {
 	lib.Close()
 }
 
-// wantEpoll guards that everything works where io_uring does not, that Info says why, and that so does one line of
-// the log, and no more.
+// wantEpoll guards that everything works where io_uring does not, that Info says why, and that so
+// does one line of the log, and no more.
 func wantEpoll(t *testing.T, because ...string) {
 	t.Helper()
 	for _, drive := range drives {
@@ -131,8 +131,8 @@ func TestFault43SetupDenied(t *testing.T) {
 	}
 }
 
-// TestFault43NoDescriptors: descriptors are so short that no backend but the last can start, or not even that one. It is
-// said what is short, none is lost, and when there are some again all is well.
+// TestFault43NoDescriptors: descriptors are so short that no backend but the last can start, or not
+// even that one. It is said what is short, none is lost, and when there are some again all is well.
 func TestFault43NoDescriptors(t *testing.T) {
 	inChild(t, func() {
 		for _, drive := range drives {
@@ -148,7 +148,8 @@ func TestFault43NoDescriptors(t *testing.T) {
 				}
 				unix.Close(lowest)
 				for spare := range 4 {
-					if err := unix.Setrlimit(unix.RLIMIT_NOFILE, &unix.Rlimit{Cur: uint64(lowest + spare), Max: was.Max}); err != nil {
+					if err := unix.Setrlimit(unix.RLIMIT_NOFILE, &unix.Rlimit{Cur: uint64(lowest + spare),
+						Max: was.Max}); err != nil {
 						t.Fatal(err)
 					}
 					lib, err := aio.New(aio.Options{Drive: drive, Loops: 1})
@@ -190,8 +191,9 @@ func TestFault44UseDenied(t *testing.T) {
 	}
 }
 
-// TestFault46Disabled: a system administrator has switched io_uring off for everybody, or for those without rights. The
-// file of the sysctl is covered by another one that says so, for the child alone, and a filter does what the kernel would.
+// TestFault46Disabled: a system administrator has switched io_uring off for everybody, or for those
+// without rights. The file of the sysctl is covered by another one that says so, for the child
+// alone, and a filter does what the kernel would.
 func TestFault46Disabled(t *testing.T) {
 	const sysctl = "/proc/sys/kernel/io_uring_disabled"
 	if _, err := os.Stat(sysctl); err != nil {
@@ -220,8 +222,8 @@ func TestFault46Disabled(t *testing.T) {
 	}
 }
 
-// TestFault49NoLockedMemory: no memory may be locked. Linux before 5.12 counts rings as such, and so does 6.18: where they
-// cannot be had, that is why; elsewhere nothing changes.
+// TestFault49NoLockedMemory: no memory may be locked. Linux before 5.12 counts rings as such, and
+// so does 6.18: where they cannot be had, that is why; elsewhere nothing changes.
 func TestFault49NoLockedMemory(t *testing.T) {
 	wantRing(t)
 	inChild(t, func() {
@@ -240,8 +242,8 @@ func TestFault49NoLockedMemory(t *testing.T) {
 	})
 }
 
-// TestFault47Descriptors: the process runs out of descriptors, and gets some back. Accept and open say so with errors
-// that are package net's and os's, and the listener goes on.
+// TestFault47Descriptors: the process runs out of descriptors, and gets some back. Accept and open
+// say so with errors that are package net's and os's, and the listener goes on.
 func TestFault47Descriptors(t *testing.T) {
 	systest.Child(t, func() {
 		each(t, func(t *testing.T, lib *aio.IO) {
@@ -270,7 +272,8 @@ func TestFault47Descriptors(t *testing.T) {
 			for range 3 {
 				c, err := ln.Accept()
 				//lint:ignore SA1019 what callers of net still ask
-				if e := (net.Error)(nil); !errors.Is(err, syscall.EMFILE) || !errors.As(err, &e) || !e.Temporary() || c != nil {
+				if e := (net.Error)(nil); !errors.Is(err, syscall.EMFILE) || !errors.As(err, &e) || !e.Temporary() ||
+					c != nil {
 					t.Errorf("Accept: %v, %v: want a temporary EMFILE", c, err)
 				}
 				for _, err := range ln.(*aio.TCPListener).Accepts(t.Context()) {

@@ -50,7 +50,8 @@ func fileError(err error) string {
 	if errors.As(err, &pe) {
 		s = fmt.Sprintf("PathError %s %T", pe.Op, pe.Err)
 	}
-	for _, target := range []error{io.EOF, os.ErrClosed, os.ErrNotExist, os.ErrExist, os.ErrPermission, os.ErrInvalid, os.ErrNoDeadline,
+	for _, target := range []error{io.EOF, os.ErrClosed, os.ErrNotExist, os.ErrExist, os.ErrPermission, os.ErrInvalid,
+		os.ErrNoDeadline,
 		syscall.EISDIR, syscall.EBADF, syscall.EINVAL, syscall.ENOSPC} {
 		if errors.Is(err, target) {
 			s += fmt.Sprintf(" Is(%v)", target)
@@ -59,8 +60,8 @@ func fileError(err error) string {
 	return s
 }
 
-// Random programs of reads, writes, seeks and truncations do the same to an *aio.File as to an *os.File: same
-// counts, same errors, same bytes.
+// Random programs of reads, writes, seeks and truncations do the same to an *aio.File as to an
+// *os.File: same counts, same errors, same bytes.
 func TestFileLikeOS(t *testing.T) {
 	each(t, func(t *testing.T, lib *aio.IO) {
 		for seed := range uint64(20) {
@@ -209,7 +210,8 @@ func TestFileErrorsLikeOS(t *testing.T) {
 				t.Errorf("%s of a closed file:\n os  %s\n aio %s", name, want, got)
 			}
 		}
-		if err := f2.SetDeadline(time.Time{}); ownTypes && !errors.Is(err, os.ErrClosed) { // package os has an error of its own here
+		// package os has an error of its own here
+		if err := f2.SetDeadline(time.Time{}); ownTypes && !errors.Is(err, os.ErrClosed) {
 			t.Errorf("SetDeadline of a closed file: %v", err)
 		}
 		d1, _ := os.Open(dir)
@@ -252,7 +254,8 @@ func TestFileReader(t *testing.T) {
 	})
 }
 
-// Reads of a pipe obey deadlines and contexts and end with Close; what is written later is not lost.
+// Reads of a pipe obey deadlines and contexts and end with Close; what is written later is not
+// lost.
 func TestPipe(t *testing.T) {
 	each(t, func(t *testing.T, lib *aio.IO) {
 		var fds [2]int
@@ -302,7 +305,8 @@ func TestPipe(t *testing.T) {
 	})
 }
 
-// Many goroutines read and write one file side by side, cached and not, and each finds its own bytes.
+// Many goroutines read and write one file side by side, cached and not, and each finds its own
+// bytes.
 func TestFileConcurrent(t *testing.T) {
 	each(t, func(t *testing.T, lib *aio.IO) {
 		for _, flag := range []int{0, unix.O_DIRECT} {
@@ -321,7 +325,9 @@ func TestFileConcurrent(t *testing.T) {
 				wg.Add(1)
 				go func() {
 					defer wg.Done()
-					buf, err := unix.Mmap(-1, 0, 2*block, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_ANON|unix.MAP_PRIVATE) // aligned
+					// aligned
+					buf, err := unix.Mmap(-1, 0, 2*block, unix.PROT_READ|unix.PROT_WRITE,
+						unix.MAP_ANON|unix.MAP_PRIVATE)
 					if err != nil {
 						t.Error(err)
 						return

@@ -17,8 +17,8 @@ import (
 	"github.com/weirgo/weir/aio"
 )
 
-// TestFileCopy guards what io.Copy does from files and to files, of weir's and of package os, in the kernel or not: bytes,
-// counts, positions, and what is left of a limit.
+// TestFileCopy guards what io.Copy does from files and to files, of weir's and of package os, in
+// the kernel or not: bytes, counts, positions, and what is left of a limit.
 func TestFileCopy(t *testing.T) {
 	data := payload(9<<20 + 5)
 	each(t, func(t *testing.T, lib *aio.IO) {
@@ -191,7 +191,8 @@ func TestFileCopyInKernel(t *testing.T) {
 	})
 }
 
-// TestFileCopyToNet guards that connections of package net take weir's files, through their SyscallConn.
+// TestFileCopyToNet guards that connections of package net take weir's files, through their
+// SyscallConn.
 func TestFileCopyToNet(t *testing.T) {
 	data := payload(1 << 20)
 	each(t, func(t *testing.T, lib *aio.IO) {
@@ -224,7 +225,8 @@ func TestFileCopyToNet(t *testing.T) {
 	})
 }
 
-// TestFileCopyErrors guards that what a copy cannot do it says as reads and writes do, on the file whose fault it is.
+// TestFileCopyErrors guards that what a copy cannot do it says as reads and writes do, on the file
+// whose fault it is.
 func TestFileCopyErrors(t *testing.T) {
 	each(t, func(t *testing.T, lib *aio.IO) {
 		dir := t.TempDir()
@@ -286,8 +288,8 @@ func TestFileCopyErrors(t *testing.T) {
 	})
 }
 
-// TestFileSyscallConn guards that the descriptor can be used in turn, that on a pipe Read and Write wait, with deadlines,
-// until Close, and that on a file they do not.
+// TestFileSyscallConn guards that the descriptor can be used in turn, that on a pipe Read and Write
+// wait, with deadlines, until Close, and that on a file they do not.
 func TestFileSyscallConn(t *testing.T) {
 	each(t, func(t *testing.T, lib *aio.IO) {
 		raw := func(f *aio.File) syscall.RawConn {
@@ -368,7 +370,8 @@ func TestFileSyscallConn(t *testing.T) {
 		}
 		calls := 0
 		again := func(uintptr) bool { calls++; return false }
-		if want, got := stdRaw.Read(again), raw(f).Read(again); got == nil || got.Error() != want.Error() || calls != 2 {
+		if want, got := stdRaw.Read(again), raw(f).Read(again); got == nil || got.Error() != want.Error() ||
+			calls != 2 {
 			t.Errorf("of a file that nobody can wait for: %v after %d calls, with package os %v", got, calls, want)
 		}
 	})

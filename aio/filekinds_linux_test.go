@@ -194,7 +194,8 @@ func pseudoTerminal() (master, slave int, err error) {
 // TestDeadlinesLikeOS: there are deadlines for the same files as with package os.
 func TestDeadlinesLikeOS(t *testing.T) {
 	each(t, func(t *testing.T, lib *aio.IO) {
-		for _, name := range []string{"/dev/null", "/dev/zero", "/dev/urandom", "/dev/ptmx", "/proc/self/maps", "/proc/mounts",
+		for _, name := range []string{"/dev/null", "/dev/zero", "/dev/urandom", "/dev/ptmx", "/proc/self/maps",
+			"/proc/mounts",
 			"/proc/sys/kernel/pid_max", "/sys/kernel/mm/transparent_hugepage/enabled", ".", "/etc/passwd"} {
 			std, err := os.Open(name)
 			if err != nil {
@@ -225,11 +226,13 @@ func TestOneRead(t *testing.T) {
 		}
 		defer child.Wait()
 		defer child.Process.Kill()
-		smaps := fmt.Sprintf("/proc/%d/smaps", child.Process.Pid)                                // no poll, and more than one read gives
+		// no poll, and more than one read gives
+		smaps := fmt.Sprintf("/proc/%d/smaps", child.Process.Pid)
 		for was := ""; was == "" || was != readAll(t, smaps); time.Sleep(5 * time.Millisecond) { // loaded
 			was = readAll(t, smaps)
 		}
-		for _, name := range []string{smaps, "/proc/self/status", "/proc/kallsyms", "/proc/mounts", "/proc/sys/kernel/pid_max",
+		for _, name := range []string{smaps, "/proc/self/status", "/proc/kallsyms", "/proc/mounts",
+			"/proc/sys/kernel/pid_max",
 			"/sys/kernel/mm/transparent_hugepage/enabled", "/sys/kernel/notes"} {
 			std, err := os.Open(name)
 			if err != nil {

@@ -16,7 +16,8 @@ import (
 	"github.com/weirgo/weir/aio"
 )
 
-// listLikeOS guards that an open directory is listed as package os does it, in pieces of all sizes and from the start again.
+// listLikeOS guards that an open directory is listed as package os does it, in pieces of all sizes
+// and from the start again.
 func listLikeOS(t *testing.T, lib *aio.IO) {
 	dir := t.TempDir()
 	plant(dir)
@@ -92,8 +93,8 @@ func fileMethods() []struct {
 	}
 }
 
-// methodsLikeOS guards that each method fails as package os's does: on no file, on one that is closed, on files and
-// directories open for reading.
+// methodsLikeOS guards that each method fails as package os's does: on no file, on one that is
+// closed, on files and directories open for reading.
 func methodsLikeOS(t *testing.T, lib *aio.IO) {
 	for _, m := range fileMethods() {
 		if got := m.call((*aio.File)(nil)); got != os.ErrInvalid {
@@ -115,24 +116,26 @@ func methodsLikeOS(t *testing.T, lib *aio.IO) {
 	for _, name := range []string{"file", "full"} {
 		for _, closed := range []bool{false, true} {
 			for _, m := range fileMethods() {
-				likeOS(t, base, script{fmt.Sprintf("%s of %s, closed %v", m.name, name, closed), func(c calls, dir string) string {
-					f, err := c.Open(filepath.Join(dir, name))
-					if err != nil {
-						return exactly(err)
-					}
-					defer f.Close()
-					if closed {
-						f.Close()
-						// What package os says in some places is private, and is not os.ErrClosed.
-						return strings.ReplaceAll(exactly(m.call(f)), "use of closed file", os.ErrClosed.Error())
-					}
-					said := exactly(m.call(f))
-					here, err := os.Getwd()
-					if err := os.Chdir(home); err != nil {
-						t.Fatal(err)
-					}
-					return fmt.Sprint(said, here, err)
-				}}, map[string]calls{"IO": ioCalls(lib)})
+				likeOS(t, base, script{fmt.Sprintf("%s of %s, closed %v", m.name, name, closed),
+					func(c calls, dir string) string {
+						f, err := c.Open(filepath.Join(dir, name))
+						if err != nil {
+							return exactly(err)
+						}
+						defer f.Close()
+						if closed {
+							f.Close()
+							// What package os says in some places is private, and is not
+							// os.ErrClosed.
+							return strings.ReplaceAll(exactly(m.call(f)), "use of closed file", os.ErrClosed.Error())
+						}
+						said := exactly(m.call(f))
+						here, err := os.Getwd()
+						if err := os.Chdir(home); err != nil {
+							t.Fatal(err)
+						}
+						return fmt.Sprint(said, here, err)
+					}}, map[string]calls{"IO": ioCalls(lib)})
 			}
 		}
 	}

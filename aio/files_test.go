@@ -12,8 +12,8 @@ import (
 	"github.com/weirgo/weir/aio/op"
 )
 
-// TestFilesEverywhere: registered files work on every system that has descriptors, registered or not, of an IO and of the
-// default one, and do not mind that what they were made from is closed.
+// TestFilesEverywhere: registered files work on every system that has descriptors, registered or
+// not, of an IO and of the default one, and do not mind that what they were made from is closed.
 func TestFilesEverywhere(t *testing.T) {
 	lib := anywhere(t)
 	for name, register := range map[string]func(fd int) (*aio.FixedFile, error){
@@ -57,7 +57,8 @@ func TestFilesEverywhere(t *testing.T) {
 	}
 }
 
-// TestRegisteredConn: a connection that is registered and closed is open for its peer until the FixedFile is closed too.
+// TestRegisteredConn: a connection that is registered and closed is open for its peer until the
+// FixedFile is closed too.
 func TestRegisteredConn(t *testing.T) {
 	lib := anywhere(t)
 	l, err := lib.Listen("tcp", "127.0.0.1:0")

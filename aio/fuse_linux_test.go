@@ -20,9 +20,10 @@ import (
 	"github.com/weirgo/weir/internal/sys/systest"
 )
 
-// stream is a file system with one file, "stream", that is regular by its mode and gives what was put,
-// piece by piece: a FUSE server with the kernel's protocol and nothing else. It is a process of its own,
-// since epoll_ctl asks it, during which Go's scheduler lets nothing else of the caller's go on.
+// stream is a file system with one file, "stream", that is regular by its mode and gives what was
+// put, piece by piece: a FUSE server with the kernel's protocol and nothing else. It is a process
+// of its own, since epoll_ctl asks it, during which Go's scheduler lets nothing else of the
+// caller's go on.
 type stream struct {
 	fd int // of /dev/fuse
 
@@ -41,8 +42,8 @@ const (
 
 var ne = binary.NativeEndian
 
-// streamChild is that process: descriptor 3 is of /dev/fuse, and what comes in at 4 is put, a packet
-// a piece, behind one byte.
+// streamChild is that process: descriptor 3 is of /dev/fuse, and what comes in at 4 is put, a
+// packet a piece, behind one byte.
 func streamChild() {
 	s := &stream{fd: 3}
 	go func() {
@@ -152,9 +153,9 @@ func (s *stream) attributes(node uint64) []byte {
 	return attr
 }
 
-// TestFuseStream: the file of a FUSE server that streams, regular by its mode, returns what each read
-// returns, ends, and has deadlines and a Close that end a read, on package os and on every drive.
-// Files that are odd in such ways: go#23943, go#26439, water#53.
+// TestFuseStream: the file of a FUSE server that streams, regular by its mode, returns what each
+// read returns, ends, and has deadlines and a Close that end a read, on package os and on every
+// drive. Files that are odd in such ways: go#23943, go#26439, water#53.
 func TestFuseStream(t *testing.T) {
 	if systest.InChild(t) {
 		streamChild()

@@ -251,7 +251,8 @@ func TestDialersAreTheCallersAgain(t *testing.T) {
 				Cancel: cancel, Timeout: time.Minute}
 			d.ControlContext = func(ctx context.Context, network, address string, c syscall.RawConn) error {
 				if network != "tcp6" {
-					time.Sleep(10 * time.Millisecond) // the other begins; a channel would hide from the race detector what it reads
+					// the other begins; a channel would hide from the race detector what it reads
+					time.Sleep(10 * time.Millisecond)
 					return nil
 				}
 				begun.Store(true)
@@ -292,14 +293,17 @@ func TestDialersAreTheCallersAgain(t *testing.T) {
 			t.Fatal(err)
 		}
 		raw.Control(func(fd uintptr) {
-			if idle, err := unix.GetsockoptInt(int(fd), unix.IPPROTO_TCP, unix.TCP_KEEPIDLE); idle != 3600 || err != nil {
-				t.Errorf("keep-alive after %d s, %v: the listener looks at a ListenConfig that is the caller's again", idle, err)
+			if idle, err := unix.GetsockoptInt(int(fd), unix.IPPROTO_TCP, unix.TCP_KEEPIDLE); idle != 3600 ||
+				err != nil {
+				t.Errorf("keep-alive after %d s, %v: the listener looks at a ListenConfig that is the caller's again",
+					idle, err)
 			}
 		})
 	})
 }
 
-// TestBuffersAreReturned: a call that was ended by its context, or a deadline, leaves its buffer alone from then on.
+// TestBuffersAreReturned: a call that was ended by its context, or a deadline, leaves its buffer
+// alone from then on.
 func TestBuffersAreReturned(t *testing.T) {
 	each(t, func(t *testing.T, lib *aio.IO) {
 		a, b := streamEnds(t)

@@ -17,8 +17,8 @@ import (
 	"github.com/weirgo/weir/aio/op"
 )
 
-// TestOpOn: an operation that is On a file works on that file or fails with os.ErrClosed: never on another one that has got
-// its descriptor's number.
+// TestOpOn: an operation that is On a file works on that file or fails with os.ErrClosed: never on
+// another one that has got its descriptor's number.
 func TestOpOn(t *testing.T) {
 	each(t, func(t *testing.T, lib *aio.IO) {
 		dir, bg := t.TempDir(), context.Background()
@@ -39,7 +39,8 @@ func TestOpOn(t *testing.T) {
 		}
 		defer b.Close()
 		var which *op.Error
-		if err := lib.Do(bg, op.Nop(), w.Unlink()); !errors.Is(err, os.ErrClosed) || !errors.As(err, &which) || which.Index != 1 || w.Err != err {
+		if err := lib.Do(bg, op.Nop(), w.Unlink()); !errors.Is(err, os.ErrClosed) || !errors.As(err, &which) ||
+			which.Index != 1 || w.Err != err {
 			t.Errorf("after Close: %v, %v", err, w.Err)
 		} else if !strings.Contains(err.Error(), "write "+a.Name()) || !strings.HasPrefix(err.Error(), "op: ") {
 			t.Errorf("the error does not name the operation and its file: %v", err)
@@ -62,8 +63,9 @@ func TestOpOn(t *testing.T) {
 			o    *op.Op
 			want error
 		}{
-			"a file of package os": {op.Read(0, nil, 0).On(std), errors.ErrUnsupported}, "nil": {op.Read(0, nil, 0).On(nil), os.ErrInvalid},
-			"a nil file": {op.Read(0, nil, 0).On((*aio.File)(nil)), os.ErrInvalid},
+			"a file of package os": {op.Read(0, nil, 0).On(std), errors.ErrUnsupported},
+			"nil":                  {op.Read(0, nil, 0).On(nil), os.ErrInvalid},
+			"a nil file":           {op.Read(0, nil, 0).On((*aio.File)(nil)), os.ErrInvalid},
 		} {
 			if err := lib.Do(bg, c.o); err == nil || c.want != os.ErrInvalid && !errors.Is(err, c.want) {
 				t.Errorf("On %s: %v", what, err)
@@ -78,8 +80,9 @@ func TestOpOn(t *testing.T) {
 	})
 }
 
-// TestOpOnClose: Close of a connection ends the operations that are On it, with net.ErrClosed, and waits for them, however
-// they were submitted and whether they have begun; also those that are about to be.
+// TestOpOnClose: Close of a connection ends the operations that are On it, with net.ErrClosed, and
+// waits for them, however they were submitted and whether they have begun; also those that are
+// about to be.
 func TestOpOnClose(t *testing.T) {
 	each(t, func(t *testing.T, lib *aio.IO) {
 		bg := context.Background()

@@ -76,7 +76,8 @@ type web struct {
 	dial   func() (net.Conn, error)
 }
 
-func serve(t *testing.T, ln net.Listener, h http.Handler, dial func(ctx context.Context, network, address string) (net.Conn, error), cert *tls.Certificate, protocols *http.Protocols) *web {
+func serve(t *testing.T, ln net.Listener, h http.Handler, dial func(ctx context.Context, network,
+	address string) (net.Conn, error), cert *tls.Certificate, protocols *http.Protocols) *web {
 	t.Helper()
 	w := &web{url: "http://" + ln.Addr().String(), server: &http.Server{Handler: h, Protocols: protocols}}
 	tr := &http.Transport{DialContext: dial, ExpectContinueTimeout: 10 * time.Second, Protocols: protocols}
@@ -227,7 +228,8 @@ func TestHTTP(t *testing.T) {
 				protocols *http.Protocols
 				want      string
 			}{
-				{"http1", nil, &h1, "HTTP/1.1"}, {"tls", cert, &h1, "HTTP/1.1"}, {"http2", cert, &h2, "HTTP/2.0"}, {"h2c", nil, &h2c, "HTTP/2.0"},
+				{"http1", nil, &h1, "HTTP/1.1"}, {"tls", cert, &h1, "HTTP/1.1"}, {"http2", cert, &h2, "HTTP/2.0"},
+				{"h2c", nil, &h2c, "HTTP/2.0"},
 			} {
 				t.Run(side.name+"/"+proto.name, func(t *testing.T) {
 					ln, err := side.listen("tcp", "127.0.0.1:0")
@@ -241,9 +243,10 @@ func TestHTTP(t *testing.T) {
 						resp.Body.Close()
 					}
 					reused := false
-					req, _ := http.NewRequestWithContext(httptrace.WithClientTrace(context.Background(), &httptrace.ClientTrace{
-						GotConn: func(i httptrace.GotConnInfo) { reused = i.Reused },
-					}), "GET", w.url+"/hello", nil)
+					req, _ := http.NewRequestWithContext(httptrace.WithClientTrace(context.Background(),
+						&httptrace.ClientTrace{
+							GotConn: func(i httptrace.GotConnInfo) { reused = i.Reused },
+						}), "GET", w.url+"/hello", nil)
 					resp, err := w.client.Do(req)
 					if err != nil {
 						t.Fatal(err)
@@ -286,11 +289,12 @@ func TestHTTPShutdown(t *testing.T) {
 			t.Fatal(err)
 		}
 		started, finish := make(chan struct{}), make(chan struct{})
-		srv := &http.Server{ReadHeaderTimeout: 20 * time.Millisecond, Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			close(started)
-			<-finish
-			io.WriteString(w, "finished")
-		})}
+		srv := &http.Server{ReadHeaderTimeout: 20 * time.Millisecond,
+			Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				close(started)
+				<-finish
+				io.WriteString(w, "finished")
+			})}
 		served := make(chan error, 1)
 		go func() { served <- srv.Serve(ln) }()
 

@@ -12,7 +12,8 @@ import (
 	"github.com/weirgo/weir/aio"
 )
 
-// An http.Client on weir's connections tells an httptrace.ClientTrace of them if its dial function does.
+// An http.Client on weir's connections tells an httptrace.ClientTrace of them if its dial function
+// does.
 func ExampleIO_DialContext_httptrace() {
 	weir, err := aio.New(aio.Options{})
 	if err != nil {
@@ -43,8 +44,11 @@ func ExampleIO_DialContext_httptrace() {
 	defer transport.CloseIdleConnections()
 
 	ctx := httptrace.WithClientTrace(context.Background(), &httptrace.ClientTrace{
-		ConnectStart: func(network, address string) { fmt.Println("connecting by", network, address == ln.Addr().String()) },
-		ConnectDone:  func(_, _ string, err error) { fmt.Println("connected:", err) },
+		ConnectStart: func(network, address string) {
+			fmt.Println("connecting by", network,
+				address == ln.Addr().String())
+		},
+		ConnectDone: func(_, _ string, err error) { fmt.Println("connected:", err) },
 	})
 	request, err := http.NewRequestWithContext(ctx, "GET", "http://"+ln.Addr().String(), nil)
 	if err != nil {

@@ -115,7 +115,11 @@ func TestHalfClosedPeerCostsNothing(t *testing.T) {
 			{"ReadFrom of a file", func() error { _, err := c.ReadFrom(file); return err }},
 			{"ReadFrom of a connection", func() error { _, err := c.ReadFrom(other); return err }},
 			{"RawConn.Write", func() error {
-				return raw.Write(func(fd uintptr) bool { _, err := unix.Write(int(fd), []byte("x")); return err == nil })
+				return raw.Write(func(fd uintptr) bool {
+					_,
+						err := unix.Write(int(fd), []byte("x"))
+					return err == nil
+				})
 			}},
 		} {
 			waits(t, wait.what, func(deadline time.Time) error {
@@ -207,7 +211,11 @@ func TestErrorQueueCostsNothing(t *testing.T) {
 			{"Read", func() error { _, err := c.Read(p); return err }},
 			{"ReadFrom", func() error { _, _, err := c.ReadFrom(p); return err }},
 			{"ReadMsgUDP", func() error { _, _, _, _, err := c.ReadMsgUDP(p, make([]byte, 100)); return err }},
-			{"ReadBatch", func() error { _, err := c.ReadBatch(context.Background(), []aio.Packet{{Buf: p}}); return err }},
+			{"ReadBatch", func() error {
+				_, err := c.ReadBatch(context.Background(),
+					[]aio.Packet{{Buf: p}})
+				return err
+			}},
 			{"RawConn.Read", func() error { return raw.Read(func(uintptr) bool { return false }) }},
 		} {
 			waits(t, wait.what, func(deadline time.Time) error {
@@ -247,7 +255,8 @@ func TestErrorQueueCostsOperationsNothing(t *testing.T) {
 					ctx, cancel := context.WithDeadline(context.Background(), deadline)
 					defer cancel()
 					for i := range 10 { // each timestamp is news, and none is a packet
-						time.AfterFunc(time.Duration(i)*5*time.Millisecond, func() { c.WriteTo([]byte("x"), sink.LocalAddr()) })
+						time.AfterFunc(time.Duration(i)*5*time.Millisecond,
+							func() { c.WriteTo([]byte("x"), sink.LocalAddr()) })
 					}
 					before := w.Stats().Resubmitted
 					err := w.Do(ctx, o)

@@ -56,15 +56,16 @@ func TestDefault(t *testing.T) {
 	}
 	t.Setenv("WEIR_BACKEND", "steam")
 	defer func() {
-		if r := recover(); r == nil || !strings.Contains(r.(string), `"steam"`) || !strings.Contains(r.(string), "WEIR_BACKEND") {
+		if r := recover(); r == nil || !strings.Contains(r.(string), `"steam"`) || !strings.Contains(r.(string),
+			"WEIR_BACKEND") {
 			t.Errorf("Default with WEIR_BACKEND=steam: %v", r)
 		}
 	}()
 	aio.Default()
 }
 
-// Shutdown ends what is in flight with an error that is net.ErrClosed and os.ErrClosed; connections can be closed
-// afterwards; further calls fail at once; a second Close is net.ErrClosed.
+// Shutdown ends what is in flight with an error that is net.ErrClosed and os.ErrClosed; connections
+// can be closed afterwards; further calls fail at once; a second Close is net.ErrClosed.
 func TestShutdown(t *testing.T) {
 	for _, d := range drives {
 		t.Run(d, func(t *testing.T) {
@@ -118,8 +119,8 @@ func TestShutdown(t *testing.T) {
 	}
 }
 
-// Sleep never ends early, ends with its context, and is precise below a millisecond, as far as a loaded machine
-// lets it: the shortest of many is looked at.
+// Sleep never ends early, ends with its context, and is precise below a millisecond, as far as a
+// loaded machine lets it: the shortest of many is looked at.
 func TestSleep(t *testing.T) {
 	each(t, func(t *testing.T, io *aio.IO) {
 		best := time.Hour
@@ -260,7 +261,8 @@ func TestAllocs(t *testing.T) {
 			for range 100 {
 				c.f()
 			}
-			if n := testing.AllocsPerRun(1000, c.f); n >= 1 && (ownTypes || c.name != "round trip of a Writev") { // net.Buffers
+			// net.Buffers
+			if n := testing.AllocsPerRun(1000, c.f); n >= 1 && (ownTypes || c.name != "round trip of a Writev") {
 				t.Errorf("%s: %v allocations", c.name, n)
 			}
 		}

@@ -121,7 +121,8 @@ type record struct {
 	what []string
 }
 
-// note notes a result: errors by what programs ask of them, the rest as it is. Ports differ and are left out.
+// note notes a result: errors by what programs ask of them, the rest as it is. Ports differ and are
+// left out.
 func (r *record) note(label string, values ...any) {
 	for i, v := range values {
 		switch v := v.(type) {

@@ -38,7 +38,8 @@ func blocking(t *testing.T, fd uintptr) bool {
 func TestSocketFile(t *testing.T) {
 	type filer interface{ File() (*os.File, error) }
 	each(t, func(t *testing.T, lib *aio.IO) {
-		for _, network := range []string{"tcp", "tcp4", "udp", "unix", "unixgram", "unixpacket", "listener", "unix listener"} {
+		for _, network := range []string{"tcp", "tcp4", "udp", "unix", "unixgram", "unixpacket", "listener",
+			"unix listener"} {
 			t.Run(network, func(t *testing.T) {
 				var sockets [2]filer // net's, weir's
 				path := filepath.Join(t.TempDir(), "s")
@@ -62,7 +63,8 @@ func TestSocketFile(t *testing.T) {
 					}
 				case "udp", "unixgram":
 					address := "127.0.0.1:0"
-					for i, listen := range []func(network, address string) (net.PacketConn, error){net.ListenPacket, lib.ListenPacket} {
+					for i, listen := range []func(network, address string) (net.PacketConn, error){net.ListenPacket,
+						lib.ListenPacket} {
 						if network == "unixgram" {
 							address = path + fmt.Sprint(i)
 						}
@@ -81,7 +83,8 @@ func TestSocketFile(t *testing.T) {
 					}
 				default:
 					net1, address := "tcp", "127.0.0.1:0"
-					for i, listen := range []func(network, address string) (net.Listener, error){net.Listen, lib.Listen} {
+					for i, listen := range []func(network, address string) (net.Listener, error){net.Listen,
+						lib.Listen} {
 						if network == "unix listener" {
 							net1, address = "unix", path+fmt.Sprint(i)
 						}
@@ -259,7 +262,8 @@ func TestStandardOutputGone(t *testing.T) {
 							t.Fatal(err)
 						}
 						w.Close()
-						for lines := bufio.NewScanner(r); lines.Scan() && lines.Text() != "line"; { // but not what package testing says
+						// but not what package testing says
+						for lines := bufio.NewScanner(r); lines.Scan() && lines.Text() != "line"; {
 						}
 						r.Close()
 						err = cmd.Wait()

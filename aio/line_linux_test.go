@@ -8,7 +8,8 @@ import (
 	"testing"
 )
 
-// TestTurnLine compares the line for a turn with a slice, over random calls that come, give up and get the turn.
+// TestTurnLine compares the line for a turn with a slice, over random calls that come, give up and
+// get the turn.
 func TestTurnLine(t *testing.T) {
 	rnd := rand.New(rand.NewPCG(1, 2))
 	var line turn

@@ -49,7 +49,8 @@ func TestLingering(t *testing.T) {
 		{"the loop has a thread", "thread", false, func(h *handle) { h.direct = true }, all[:1]},
 		{"everything goes through the loop", "scheduler", false, ticked, nil},
 		{"a view", "auto", false, func(h *handle) { h.as = &viewing{lane: &eagerLane{}} }, all[:2]},
-		{"a view with nobody to yield to", "auto", false, func(h *handle) { h.as = &viewing{lane: &eagerLane{alone: true}} }, all[:1]},
+		{"a view with nobody to yield to", "auto", false,
+			func(h *handle) { h.as = &viewing{lane: &eagerLane{alone: true}} }, all[:1]},
 		{"trying was for nothing of late", "auto", false, func(h *handle) { ticked(h); inVain(h, trying) }, all[1:]},
 		{"yielding was for nothing of late", "auto", false, func(h *handle) {
 			ticked(h)
@@ -79,15 +80,17 @@ func TestLingering(t *testing.T) {
 	}
 }
 
-// TestLingersTwice: a goroutine lets others run a second time before it gives up, one who may be interrupted by the next step of
-// its caller does not, and neither does a coroutine, whose loop is near.
+// TestLingersTwice: a goroutine lets others run a second time before it gives up, one who may be
+// interrupted by the next step of its caller does not, and neither does a coroutine, whose loop is
+// near.
 func TestLingersTwice(t *testing.T) {
 	for _, tt := range []struct {
 		name string
 		l    lingering
 		lane bool
 		want int
-	}{{"a goroutine", lingering{}, false, 2}, {"a brief call", lingering{brief: true}, false, 1}, {"a view", lingering{}, true, 1}} {
+	}{{"a goroutine", lingering{}, false, 2}, {"a brief call", lingering{brief: true}, false, 1},
+		{"a view", lingering{}, true, 1}} {
 		h := recorded(t, "auto")
 		if tt.lane {
 			h.as = &viewing{lane: &eagerLane{}}
@@ -114,7 +117,8 @@ func TestLingersTwice(t *testing.T) {
 	}
 }
 
-// TestLingersAlone: a read of a coroutine that has nobody to yield to goes on to the loop, and does not leave the step out later.
+// TestLingersAlone: a read of a coroutine that has nobody to yield to goes on to the loop, and does
+// not leave the step out later.
 func TestLingersAlone(t *testing.T) {
 	c := recordedConn(t, "auto")
 	l := &eagerLane{alone: true}
@@ -125,7 +129,8 @@ func TestLingersAlone(t *testing.T) {
 		}
 	}
 	if l.retries != 3 || l.done != 3 || c.h.r.patient[yielding] != (backoff.Backoff{}) {
-		t.Errorf("%d tries, %d operations, then %+v of the step that could not be begun", l.retries, l.done, c.h.r.patient[yielding])
+		t.Errorf("%d tries, %d operations, then %+v of the step that could not be begun", l.retries, l.done,
+			c.h.r.patient[yielding])
 	}
 }
 

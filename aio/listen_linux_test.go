@@ -54,7 +54,8 @@ func TestListenerClose(t *testing.T) {
 	})
 }
 
-// An Accept ends at its deadline or with its context, and the listener goes on: nobody who connects is lost.
+// An Accept ends at its deadline or with its context, and the listener goes on: nobody who connects
+// is lost.
 func TestAcceptDeadlineAndContext(t *testing.T) {
 	each(t, func(t *testing.T, io *aio.IO) {
 		ln := listen(t, io)
@@ -98,8 +99,8 @@ func TestAcceptDeadlineAndContext(t *testing.T) {
 	})
 }
 
-// A connection that arrives while its Accept is being cancelled is returned or stays in the queue: none is lost, no
-// descriptor leaks (tokio 7979).
+// A connection that arrives while its Accept is being cancelled is returned or stays in the queue:
+// none is lost, no descriptor leaks (tokio 7979).
 func TestAcceptCancelRace(t *testing.T) {
 	const rounds = 300
 	each(t, func(t *testing.T, io *aio.IO) {
@@ -148,7 +149,8 @@ func TestAcceptCancelRace(t *testing.T) {
 	})
 }
 
-// Running out of descriptors does not wedge a listener: Accept says EMFILE, and works again when there are some.
+// Running out of descriptors does not wedge a listener: Accept says EMFILE, and works again when
+// there are some.
 func TestAcceptEMFILE(t *testing.T) {
 	each(t, func(t *testing.T, io *aio.IO) {
 		ln := listen(t, io)

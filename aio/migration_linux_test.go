@@ -10,7 +10,8 @@ import (
 	"testing"
 )
 
-// The rewriting rules of docs/migration.md turn what packages net and os have into what aio has, whole words only.
+// The rewriting rules of docs/migration.md turn what packages net and os have into what aio has,
+// whole words only.
 func TestMigrationRules(t *testing.T) {
 	gofmt, err := exec.LookPath("gofmt")
 	if err != nil {

@@ -37,7 +37,8 @@ func TestNilListeners(t *testing.T) {
 		_, file := l.File()
 		_, raw := l.SyscallConn()
 		for what, err := range map[string]error{
-			"Accept": accept, "File": file, "SyscallConn": raw, "Close": l.Close(), "SetDeadline": l.SetDeadline(time.Time{}),
+			"Accept": accept, "File": file, "SyscallConn": raw, "Close": l.Close(),
+			"SetDeadline": l.SetDeadline(time.Time{}),
 		} {
 			if err != syscall.EINVAL {
 				t.Errorf("%s of a nil %T: %v, want EINVAL", what, l, err)
@@ -91,8 +92,9 @@ func TestNilLocalAddress(t *testing.T) {
 	})
 }
 
-// Nothing that happens to a connection reaches the file that gets its descriptor's number next: a call that meets Close
-// ends with net.ErrClosed, or did its work before (the faults of every library that closes under a running operation).
+// Nothing that happens to a connection reaches the file that gets its descriptor's number next: a
+// call that meets Close ends with net.ErrClosed, or did its work before (the faults of every
+// library that closes under a running operation).
 func TestDescriptorReuse(t *testing.T) {
 	rounds := 300
 	if testing.Short() {
@@ -156,7 +158,8 @@ func TestDescriptorReuse(t *testing.T) {
 	})
 }
 
-// However many close, one Close succeeds, every call ends, and what is in flight is neither lost nor stuck.
+// However many close, one Close succeeds, every call ends, and what is in flight is neither lost
+// nor stuck.
 func TestCloseFromEverywhere(t *testing.T) {
 	each(t, func(t *testing.T, lib *aio.IO) {
 		for _, network := range []string{"tcp", "udp", "listener"} {
@@ -288,8 +291,8 @@ func TestWritesDoNotMix(t *testing.T) {
 	})
 }
 
-// A deadline may be moved, into the past and back, by anybody at any time, as net/http does to end its read in the
-// background: no byte is lost.
+// A deadline may be moved, into the past and back, by anybody at any time, as net/http does to end
+// its read in the background: no byte is lost.
 func TestAbortRead(t *testing.T) {
 	each(t, func(t *testing.T, lib *aio.IO) {
 		a, b := tcpPair(t, lib)
@@ -324,8 +327,8 @@ func TestAbortRead(t *testing.T) {
 	})
 }
 
-// BenchmarkAbortRead is what net/http does once for each request that it has read: it starts to read one byte more, and
-// ends that with a deadline in the past.
+// BenchmarkAbortRead is what net/http does once for each request that it has read: it starts to
+// read one byte more, and ends that with a deadline in the past.
 func BenchmarkAbortRead(b *testing.B) {
 	run := func(b *testing.B, c net.Conn) {
 		buf := make([]byte, 1)
@@ -387,7 +390,8 @@ func TestPeerEnds(t *testing.T) {
 
 		e, f := tcpPair(t, lib) // and under a write that waits
 		time.AfterFunc(5*time.Millisecond, func() { f.SetLinger(0); f.Close() })
-		if n, err := e.Write(make([]byte, 64<<20)); !errors.Is(err, unix.ECONNRESET) && !errors.Is(err, unix.EPIPE) || n == 64<<20 {
+		if n, err := e.Write(make([]byte, 64<<20)); !errors.Is(err, unix.ECONNRESET) && !errors.Is(err, unix.EPIPE) ||
+			n == 64<<20 {
 			t.Errorf("reset: %d, %v", n, err)
 		}
 	})

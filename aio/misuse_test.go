@@ -74,7 +74,8 @@ func methods(v any, do func(name string, f reflect.Value)) {
 func TestZeroValues(t *testing.T) {
 	t.Setenv("WEIR_BACKEND", "none") // a nil IO does not stand for Default
 	for _, v := range []any{
-		(*aio.IO)(nil), (*aio.File)(nil), new(aio.IO), new(aio.TCPConn), new(aio.UDPConn), new(aio.IPConn), new(aio.UnixConn),
+		(*aio.IO)(nil), (*aio.File)(nil), new(aio.IO), new(aio.TCPConn), new(aio.UDPConn), new(aio.IPConn),
+		new(aio.UnixConn),
 		new(aio.TCPListener), new(aio.UnixListener), new(aio.File), new(aio.Event),
 	} {
 		if _, io := v.(*aio.IO); !io && embeds(v) {
@@ -134,7 +135,8 @@ func TestNilContext(t *testing.T) {
 			}
 		})
 	}
-	if panics, err := call(t, "Shutdown", reflect.ValueOf(lib.Shutdown), nil); !strings.Contains(panics, "nil context") {
+	if panics, err := call(t, "Shutdown", reflect.ValueOf(lib.Shutdown), nil); !strings.Contains(panics,
+		"nil context") {
 		t.Errorf("Shutdown(nil): %v, panic %q", err, panics)
 	}
 	if err := lib.Sleep(t.Context(), time.Nanosecond); err != nil {

@@ -58,7 +58,8 @@ func TestMulticast(t *testing.T) {
 		}
 		defer c.Close()
 		p := ipv4.NewPacketConn(c)
-		for _, err := range []error{p.JoinGroup(lo, group), p.SetMulticastInterface(lo), p.SetMulticastLoopback(true), p.SetControlMessage(ipv4.FlagDst, true)} {
+		for _, err := range []error{p.JoinGroup(lo, group), p.SetMulticastInterface(lo), p.SetMulticastLoopback(true),
+			p.SetControlMessage(ipv4.FlagDst, true)} {
 			if err != nil {
 				t.Skip("no multicast on the loopback interface:", err)
 			}
@@ -74,7 +75,8 @@ func TestMulticast(t *testing.T) {
 			t.Fatal(n, err)
 		}
 		var cm ipv4.ControlMessage
-		if err := cm.Parse(msgs[0].OOB[:msgs[0].NN]); err != nil || string(buf[:msgs[0].N]) != "all" || !cm.Dst.Equal(group.IP) {
+		if err := cm.Parse(msgs[0].OOB[:msgs[0].NN]); err != nil || string(buf[:msgs[0].N]) != "all" ||
+			!cm.Dst.Equal(group.IP) {
 			t.Fatalf("received %q, %v, %v", buf[:msgs[0].N], cm, err)
 		}
 		l, err := io.ListenMulticastUDP("udp4", lo, group)

@@ -113,7 +113,8 @@ func TestBatchSegments(t *testing.T) {
 			} else if err != nil {
 				t.Fatal(err)
 			}
-			ps := []aio.Packet{{Buf: []byte("before"), Addr: self}, {Buf: data, Addr: self, Segment: 1000}, {Buf: data[:700], Addr: self, Segment: 1000}}
+			ps := []aio.Packet{{Buf: []byte("before"), Addr: self}, {Buf: data, Addr: self, Segment: 1000},
+				{Buf: data[:700], Addr: self, Segment: 1000}}
 			if n, err := b.WriteBatch(context.Background(), ps); n != 3 || err != nil {
 				t.Fatalf("sent %d, %v", n, err)
 			}
@@ -137,7 +138,8 @@ func TestBatchSegments(t *testing.T) {
 func TestBatchWithoutGSO(t *testing.T) {
 	each(t, func(t *testing.T, io *aio.IO) {
 		lite := func() (*aio.UDPConn, netip.AddrPort) {
-			fd, err := unix.Socket(unix.AF_INET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, unix.IPPROTO_UDPLITE)
+			fd, err := unix.Socket(unix.AF_INET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK,
+				unix.IPPROTO_UDPLITE)
 			if err != nil {
 				t.Skip("no UDP-Lite here:", err)
 			}
@@ -157,7 +159,8 @@ func TestBatchWithoutGSO(t *testing.T) {
 		b, _ := lite()
 		data := payload(10500)
 		for round := range 3 {
-			ps := []aio.Packet{{Buf: []byte("before"), Addr: self}, {Buf: data, Addr: self, Segment: 1000}, {Buf: []byte("between"), Addr: self}, {Buf: data[:2100], Addr: self, Segment: 1000}}
+			ps := []aio.Packet{{Buf: []byte("before"), Addr: self}, {Buf: data, Addr: self, Segment: 1000},
+				{Buf: []byte("between"), Addr: self}, {Buf: data[:2100], Addr: self, Segment: 1000}}
 			if n, err := b.WriteBatch(context.Background(), ps); n != len(ps) || err != nil {
 				t.Fatalf("round %d: sent %d, %v", round, n, err)
 			}
@@ -169,7 +172,8 @@ func TestBatchWithoutGSO(t *testing.T) {
 			got, _ := receive(t, a, len(want), 65535)
 			for i := range want {
 				if got[i] != want[i] {
-					t.Fatalf("round %d: datagram %d has %d bytes, want %d, or others", round, i, len(got[i]), len(want[i]))
+					t.Fatalf("round %d: datagram %d has %d bytes, want %d, or others", round, i, len(got[i]),
+						len(want[i]))
 				}
 			}
 			for i, p := range ps {
@@ -178,7 +182,8 @@ func TestBatchWithoutGSO(t *testing.T) {
 				}
 			}
 		}
-		if n, err := b.WriteBatch(context.Background(), []aio.Packet{{Buf: data, Addr: self, Segment: -1}}); n != 0 || !errors.Is(err, unix.EINVAL) {
+		if n, err := b.WriteBatch(context.Background(), []aio.Packet{{Buf: data, Addr: self, Segment: -1}}); n != 0 ||
+			!errors.Is(err, unix.EINVAL) {
 			t.Errorf("a negative Segment: %d, %v", n, err)
 		}
 	})
@@ -196,8 +201,10 @@ func TestBatchFlags(t *testing.T) {
 		raw, _ := a.SyscallConn()
 		raw.Control(func(fd uintptr) {
 			for _, o := range [][3]int{
-				{unix.SOL_SOCKET, unix.SO_TIMESTAMPNS, 1}, {unix.IPPROTO_IP, unix.IP_PKTINFO, 1}, {unix.IPPROTO_IP, unix.IP_RECVTOS, 1}, {unix.SOL_SOCKET, unix.SO_RXQ_OVFL, 1},
-				{unix.SOL_SOCKET, unix.SO_TIMESTAMPING, unix.SOF_TIMESTAMPING_RX_SOFTWARE | unix.SOF_TIMESTAMPING_SOFTWARE},
+				{unix.SOL_SOCKET, unix.SO_TIMESTAMPNS, 1}, {unix.IPPROTO_IP, unix.IP_PKTINFO, 1},
+				{unix.IPPROTO_IP, unix.IP_RECVTOS, 1}, {unix.SOL_SOCKET, unix.SO_RXQ_OVFL, 1},
+				{unix.SOL_SOCKET, unix.SO_TIMESTAMPING,
+					unix.SOF_TIMESTAMPING_RX_SOFTWARE | unix.SOF_TIMESTAMPING_SOFTWARE},
 			} {
 				if err := unix.SetsockoptInt(int(fd), o[0], o[1], o[2]); err != nil {
 					t.Fatal(err)
@@ -205,20 +212,24 @@ func TestBatchFlags(t *testing.T) {
 			}
 		})
 		for _, size := range []int{10500, 2000} {
-			if n, err := b.WriteBatch(context.Background(), []aio.Packet{{Buf: payload(10500), Addr: self, Segment: 1000}}); n != 1 || err != nil {
+			if n, err := b.WriteBatch(context.Background(),
+				[]aio.Packet{{Buf: payload(10500), Addr: self, Segment: 1000}}); n != 1 || err != nil {
 				t.Fatalf("sent %d, %v", n, err)
 			}
 			a.SetReadDeadline(time.Now().Add(10 * time.Second))
 			ps := []aio.Packet{{Buf: make([]byte, size)}}
 			n, err := a.ReadBatch(context.Background(), ps)
-			if cut := ps[0].Flags&unix.MSG_TRUNC != 0; n != 1 || err != nil || ps[0].N != size || ps[0].Segment != 1000 || cut != (size < 10500) {
-				t.Errorf("room for %d: %d, %v, N %d, Segment %d, Flags %#x", size, n, err, ps[0].N, ps[0].Segment, ps[0].Flags)
+			if cut := ps[0].Flags&unix.MSG_TRUNC != 0; n != 1 || err != nil || ps[0].N != size ||
+				ps[0].Segment != 1000 || cut != (size < 10500) {
+				t.Errorf("room for %d: %d, %v, N %d, Segment %d, Flags %#x", size, n, err, ps[0].N, ps[0].Segment,
+					ps[0].Flags)
 			}
 		}
 	})
 }
 
-// Errors of batches: what was sent or received before one is told; deadlines, contexts and Close end the wait.
+// Errors of batches: what was sent or received before one is told; deadlines, contexts and Close
+// end the wait.
 func TestBatchErrors(t *testing.T) {
 	each(t, func(t *testing.T, io *aio.IO) {
 		a, self := listenUDP(t, io)
@@ -231,9 +242,11 @@ func TestBatchErrors(t *testing.T) {
 				t.Errorf("%s: %d, %v; want %d, %v", what, n, err, wantN, want)
 			}
 		}
-		n, err := a.WriteBatch(ctx, []aio.Packet{{Buf: []byte("x"), Addr: self}, {Buf: make([]byte, 1<<17), Addr: self}, {Buf: []byte("y"), Addr: self}})
+		n, err := a.WriteBatch(ctx, []aio.Packet{{Buf: []byte("x"), Addr: self}, {Buf: make([]byte, 1<<17), Addr: self},
+			{Buf: []byte("y"), Addr: self}})
 		check("too big", n, err, 1, unix.EMSGSIZE, "write")
-		if n, err := a.WriteBatch(ctx, []aio.Packet{{Buf: []byte("x"), Addr: self}, {Buf: []byte("nowhere")}}); n != 1 || err == nil {
+		if n, err := a.WriteBatch(ctx, []aio.Packet{{Buf: []byte("x"), Addr: self},
+			{Buf: []byte("nowhere")}}); n != 1 || err == nil {
 			t.Errorf("without an address: %d, %v", n, err)
 		}
 		receive(t, a, 2, 10)
@@ -296,7 +309,8 @@ func TestBatchAllocs(t *testing.T) {
 	})
 }
 
-// BenchmarkUDPEcho has 64 senders exchange 64 bytes with a server that answers one by one, or in batches.
+// BenchmarkUDPEcho has 64 senders exchange 64 bytes with a server that answers one by one, or in
+// batches.
 func BenchmarkUDPEcho(b *testing.B) {
 	run := func(b *testing.B, server net.Addr) {
 		const senders = 64
@@ -371,8 +385,8 @@ func BenchmarkUDPEcho(b *testing.B) {
 	}
 }
 
-// A long batch ends when it should, also if there is always room: by a deadline, by a context, by Close. What it says to have
-// sent is less than all.
+// A long batch ends when it should, also if there is always room: by a deadline, by a context, by
+// Close. What it says to have sent is less than all.
 func TestLongBatchEnds(t *testing.T) {
 	each(t, func(t *testing.T, io *aio.IO) {
 		_, self := listenUDP(t, io)
@@ -384,9 +398,10 @@ func TestLongBatchEnds(t *testing.T) {
 			end  func(c *aio.UDPConn, cancel context.CancelFunc)
 			want error
 		}{
-			"deadline": {func(c *aio.UDPConn, _ context.CancelFunc) { c.SetWriteDeadline(time.Now()) }, os.ErrDeadlineExceeded},
-			"context":  {func(_ *aio.UDPConn, cancel context.CancelFunc) { cancel() }, context.Canceled},
-			"close":    {func(c *aio.UDPConn, _ context.CancelFunc) { c.Close() }, net.ErrClosed},
+			"deadline": {func(c *aio.UDPConn, _ context.CancelFunc) { c.SetWriteDeadline(time.Now()) },
+				os.ErrDeadlineExceeded},
+			"context": {func(_ *aio.UDPConn, cancel context.CancelFunc) { cancel() }, context.Canceled},
+			"close":   {func(c *aio.UDPConn, _ context.CancelFunc) { c.Close() }, net.ErrClosed},
 		} {
 			c, _ := listenUDP(t, io)
 			ctx, cancel := context.WithCancel(context.Background())

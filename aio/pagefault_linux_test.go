@@ -14,7 +14,8 @@ import (
 	"github.com/weirgo/weir/internal/sys/systest"
 )
 
-// TestPageFaults guards that a call on memory of which a page is missing makes nothing wait but itself.
+// TestPageFaults guards that a call on memory of which a page is missing makes nothing wait but
+// itself.
 func TestPageFaults(t *testing.T) {
 	each(t, func(t *testing.T, lib *aio.IO) {
 		name := filepath.Join(t.TempDir(), "file")
@@ -55,7 +56,11 @@ func TestPageFaults(t *testing.T) {
 			{"WriteTo", nil, func(p []byte) (int, error) { return u.WriteTo(p, u.LocalAddr()) }},
 			{"Read of a stream", func() { b.Write([]byte("data")) }, a.Read},
 			{"Write to a stream", nil, a.Write},
-			{"Writev", nil, func(p []byte) (int, error) { n, err := a.Writev([][]byte{[]byte("head"), p}); return int(n), err }},
+			{"Writev", nil, func(p []byte) (int, error) {
+				n,
+					err := a.Writev([][]byte{[]byte("head"), p})
+				return int(n), err
+			}},
 		} {
 			t.Run(c.name, func(t *testing.T) {
 				mem, faults, err := systest.Userfault(1)
@@ -127,8 +132,8 @@ func listener(t *testing.T, lib *aio.IO) string {
 	return l.Addr().String()
 }
 
-// TestMissingPageInBlockingMode guards that a write of memory that is missing to a full pipe in blocking mode obeys its
-// deadline. The caller must not make that call: it would block.
+// TestMissingPageInBlockingMode guards that a write of memory that is missing to a full pipe in
+// blocking mode obeys its deadline. The caller must not make that call: it would block.
 func TestMissingPageInBlockingMode(t *testing.T) {
 	each(t, func(t *testing.T, lib *aio.IO) {
 		var fds [2]int

@@ -23,8 +23,8 @@ var twins = []struct{ std, aio reflect.Type }{
 	{reflect.TypeFor[*os.File](), reflect.TypeFor[*aio.File]()},
 }
 
-// signature describes a function type, with our twins of the standard library's types in their place, and without the first
-// skip parameters.
+// signature describes a function type, with our twins of the standard library's types in their
+// place, and without the first skip parameters.
 func signature(f reflect.Type, skip int) string {
 	name := func(t reflect.Type) string {
 		for _, tw := range twins {
@@ -66,8 +66,8 @@ func TestMethodsLikeStd(t *testing.T) {
 	}
 }
 
-// Every function of package net or os that makes something of those types is there, and so are those of package os on
-// names: as a function and as a method of IO.
+// Every function of package net or os that makes something of those types is there, and so are
+// those of package os on names: as a function and as a method of IO.
 func TestFunctionsLikeStd(t *testing.T) {
 	io := reflect.TypeFor[*aio.IO]()
 	for name, f := range map[string]struct{ std, aio any }{

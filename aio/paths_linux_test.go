@@ -27,8 +27,9 @@ func TestListLikeOS(t *testing.T)        { each(t, listLikeOS) }
 func TestFileMethodsLikeOS(t *testing.T) { each(t, methodsLikeOS) }
 func TestPipes(t *testing.T)             { each(t, testPipes) }
 
-// TestReadFilePieces guards that a file which does not tell its size is asked for no small pieces: a pipe of packets cuts what
-// does not fit, and files of /proc have more than one way to take it badly.
+// TestReadFilePieces guards that a file which does not tell its size is asked for no small pieces:
+// a pipe of packets cuts what does not fit, and files of /proc have more than one way to take it
+// badly.
 func TestReadFilePieces(t *testing.T) {
 	each(t, func(t *testing.T, lib *aio.IO) {
 		var p [2]int
@@ -66,7 +67,8 @@ func TestWriteFileFull(t *testing.T) {
 	})
 }
 
-// TestReadFile guards that ReadFile finds the end of files whose size says nothing about it, and reads as File does.
+// TestReadFile guards that ReadFile finds the end of files whose size says nothing about it, and
+// reads as File does.
 func TestReadFile(t *testing.T) {
 	dir := t.TempDir()
 	fifo := filepath.Join(dir, "fifo")
@@ -80,7 +82,8 @@ func TestReadFile(t *testing.T) {
 		}
 	}
 	each(t, func(t *testing.T, lib *aio.IO) {
-		for _, name := range []string{"/proc/filesystems", "/proc/self/mountinfo", "/proc/devices", "/proc/sys/kernel/ostype",
+		for _, name := range []string{"/proc/filesystems", "/proc/self/mountinfo", "/proc/devices",
+			"/proc/sys/kernel/ostype",
 			"/sys/kernel/mm/transparent_hugepage/enabled", "/dev/null"} {
 			want, err := os.ReadFile(name)
 			if err != nil {
@@ -112,7 +115,8 @@ func TestReadFile(t *testing.T) {
 	})
 }
 
-// TestReadFileGrows guards that a file that others append to is read up to a point at which it was whole.
+// TestReadFileGrows guards that a file that others append to is read up to a point at which it was
+// whole.
 func TestReadFileGrows(t *testing.T) {
 	each(t, func(t *testing.T, lib *aio.IO) {
 		name := filepath.Join(t.TempDir(), "log")
@@ -135,7 +139,8 @@ func TestReadFileGrows(t *testing.T) {
 		}()
 		for last := 0; last < 5000; {
 			got, err := lib.ReadFile(name)
-			if err != nil || len(got) < last || !bytes.Equal(got, bytes.Repeat([]byte("0123456789"), len(got)/10+1)[:len(got)]) {
+			if err != nil || len(got) < last || !bytes.Equal(got, bytes.Repeat([]byte("0123456789"),
+				len(got)/10+1)[:len(got)]) {
 				t.Fatalf("%d bytes after %d, %v", len(got), last, err)
 			}
 			last = len(got)
@@ -145,7 +150,8 @@ func TestReadFileGrows(t *testing.T) {
 	})
 }
 
-// TestUmask guards that modes are cut by the umask, and that WriteFile leaves the mode of what is there alone.
+// TestUmask guards that modes are cut by the umask, and that WriteFile leaves the mode of what is
+// there alone.
 func TestUmask(t *testing.T) {
 	lib := open(t, aio.Options{})
 	defer unix.Umask(unix.Umask(0o027))
@@ -153,7 +159,8 @@ func TestUmask(t *testing.T) {
 	for _, name := range []string{"new", "full/a", "full/d/e/f"} {
 		likeOS(t, base, script{"modes of " + name, func(c calls, dir string) string {
 			path := filepath.Join(dir, name)
-			return exactly(c.WriteFile(path, []byte("x"), 0o7777)) + exactly(c.MkdirAll(path+"d/d", 0o7777)) + exactly(c.Mkdir(path+"m", 0o7777))
+			return exactly(c.WriteFile(path, []byte("x"), 0o7777)) + exactly(c.MkdirAll(path+"d/d", 0o7777)) +
+				exactly(c.Mkdir(path+"m", 0o7777))
 		}}, map[string]calls{"IO": ioCalls(lib)})
 	}
 }
@@ -209,8 +216,8 @@ func TestListDescriptors(t *testing.T) {
 	})
 }
 
-// TestListWhileClosing guards that many list one directory side by side, and each name comes once; and that Close ends
-// that without harm.
+// TestListWhileClosing guards that many list one directory side by side, and each name comes once;
+// and that Close ends that without harm.
 func TestListWhileClosing(t *testing.T) {
 	each(t, func(t *testing.T, lib *aio.IO) {
 		dir := t.TempDir()
@@ -263,7 +270,8 @@ func TestListWhileClosing(t *testing.T) {
 	})
 }
 
-// BenchmarkNames compares operations on names: by package os, as IO does them, and as operations of a ring.
+// BenchmarkNames compares operations on names: by package os, as IO does them, and as operations of
+// a ring.
 func BenchmarkNames(b *testing.B) {
 	lib := open(b, aio.Options{})
 	dir := b.TempDir()

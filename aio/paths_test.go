@@ -86,7 +86,8 @@ func osCalls() calls {
 		func(name string) (anyFile, error) { return anyOf(os.Open(name)) },
 		func(dir, pattern string) (anyFile, error) { return anyOf(os.CreateTemp(dir, pattern)) },
 		func() (r, w anyFile, err error) { return os.Pipe() },
-		os.ReadFile, os.WriteFile, os.Stat, os.Lstat, os.ReadDir, os.Mkdir, os.MkdirAll, os.MkdirTemp, os.Remove, os.RemoveAll,
+		os.ReadFile, os.WriteFile, os.Stat, os.Lstat, os.ReadDir, os.Mkdir, os.MkdirAll, os.MkdirTemp, os.Remove,
+		os.RemoveAll,
 		os.Rename, os.Link, os.Symlink, os.Readlink, os.Truncate, os.Chmod, os.Chown, os.Chtimes, os.DirFS,
 	}
 }
@@ -106,7 +107,8 @@ func aioCalls() calls {
 		func(name string) (anyFile, error) { return anyOf(aio.Open(name)) },
 		func(dir, pattern string) (anyFile, error) { return anyOf(aio.CreateTemp(dir, pattern)) },
 		func() (r, w anyFile, err error) { return aio.Pipe() },
-		aio.ReadFile, aio.WriteFile, aio.Stat, aio.Lstat, aio.ReadDir, aio.Mkdir, aio.MkdirAll, aio.MkdirTemp, aio.Remove, aio.RemoveAll,
+		aio.ReadFile, aio.WriteFile, aio.Stat, aio.Lstat, aio.ReadDir, aio.Mkdir, aio.MkdirAll, aio.MkdirTemp,
+		aio.Remove, aio.RemoveAll,
 		aio.Rename, aio.Link, aio.Symlink, aio.Readlink, aio.Truncate, aio.Chmod, aio.Chown, aio.Chtimes, aio.DirFS,
 	}
 }
@@ -194,14 +196,17 @@ func census(dir string) string {
 // nasty are names below a directory that plant has filled, and names that no directory has.
 var nasty = []string{
 	"file", "missing", "empty", "full", "good", "todir", "dangling", "loop", // as plant made them
-	"file/", "empty/", "missing/", "good/", "todir/", "dangling/", "file/x", "missing/x/y", "full/new", "loop/x", "todir/a",
+	"file/", "empty/", "missing/", "good/", "todir/", "dangling/", "file/x", "missing/x/y", "full/new", "loop/x",
+	"todir/a",
 	".", "full/.", "full/..", "empty//../file", "a\x00b", strings.Repeat("n", 300), strings.Repeat("d/", 3000) + "x",
 }
 
 // few are those that tell two names of a call apart.
-var few = []string{"file", "missing", "empty", "full", "full/new", "dangling", "file/", "file/x", "loop/x", "good", "a\x00b"}
+var few = []string{"file", "missing", "empty", "full", "full/new", "dangling", "file/", "file/x", "loop/x", "good",
+	"a\x00b"}
 
-// script is one thing to be done on a fresh tree: what it returns, and what it makes of the tree, is compared.
+// script is one thing to be done on a fresh tree: what it returns, and what it makes of the tree,
+// is compared.
 type script struct {
 	name string
 	run  func(c calls, dir string) string
@@ -245,7 +250,8 @@ func pathScripts() []script {
 				}
 				info, err := f.Stat()
 				_, wrote := f.Write([]byte("y"))
-				return fmt.Sprint(strings.HasSuffix(f.Name(), "x"), info.Mode(), err, wrote, f.Close(), os.Remove(f.Name()))
+				return fmt.Sprint(strings.HasSuffix(f.Name(), "x"), info.Mode(), err, wrote, f.Close(),
+					os.Remove(f.Name()))
 			})
 		}
 		one("Remove", func(c calls, p string) string { return exactly(c.Remove(p)) })
@@ -260,7 +266,8 @@ func pathScripts() []script {
 		one("Chmod", func(c calls, p string) string { return exactly(c.Chmod(p, 0o604|os.ModeSetgid|os.ModeSticky)) })
 		one("Chown", func(c calls, p string) string { return exactly(c.Chown(p, os.Getuid(), -1)) })
 		one("Chtimes", func(c calls, p string) string {
-			return exactly(c.Chtimes(p, time.Time{}, longAgo.Add(time.Minute))) + exactly(c.Chtimes(p, longAgo, time.Time{})) +
+			return exactly(c.Chtimes(p, time.Time{}, longAgo.Add(time.Minute))) +
+				exactly(c.Chtimes(p, longAgo, time.Time{})) +
 				exactly(c.Chtimes(p, time.Time{}, time.Time{}))
 		})
 		one("Open", func(c calls, p string) string {
@@ -276,7 +283,8 @@ func pathScripts() []script {
 			return shape(s, err)
 		})
 		for _, method := range []string{"Open", "ReadFile", "ReadDir", "Stat", "Lstat", "ReadLink"} {
-			add(fmt.Sprintf("DirFS.%s %.40q", method, name), func(c calls, dir string) string { return inFS(c.DirFS(dir), method, name) })
+			add(fmt.Sprintf("DirFS.%s %.40q", method, name),
+				func(c calls, dir string) string { return inFS(c.DirFS(dir), method, name) })
 		}
 	}
 	for _, old := range few {
@@ -286,7 +294,8 @@ func pathScripts() []script {
 				"Link":    func(c calls) func(old, new string) error { return c.Link },
 				"Symlink": func(c calls) func(old, new string) error { return c.Symlink },
 			} {
-				add(fmt.Sprintf("%s %q %q", op, old, new), func(c calls, dir string) string { return exactly(f(c)(dir+"/"+old, dir+"/"+new)) })
+				add(fmt.Sprintf("%s %q %q", op, old, new),
+					func(c calls, dir string) string { return exactly(f(c)(dir+"/"+old, dir+"/"+new)) })
 			}
 		}
 	}
@@ -321,7 +330,8 @@ func noDigit(r rune) rune {
 	return r
 }
 
-// withoutDigits takes what was found by chance out of an error's name. The other error comes with it, if the first is nil.
+// withoutDigits takes what was found by chance out of an error's name. The other error comes with
+// it, if the first is nil.
 func withoutDigits(err, other error) error {
 	if err == nil {
 		err = other
@@ -403,11 +413,13 @@ func pathsLikeOS(t *testing.T, lib *aio.IO) {
 
 func TestPathsEverywhere(t *testing.T) { pathsLikeOS(t, anywhere(t)) }
 
-// TestPathsOfDefault guards that the functions of the package are those of the default IO, each its own.
+// TestPathsOfDefault guards that the functions of the package are those of the default IO, each its
+// own.
 func TestPathsOfDefault(t *testing.T) {
 	base := t.TempDir()
 	for _, s := range pathScripts() {
-		if strings.Contains(s.name, `"file"`) || strings.Contains(s.name, `"missing"`) || strings.Contains(s.name, `"full"`) {
+		if strings.Contains(s.name, `"file"`) || strings.Contains(s.name, `"missing"`) || strings.Contains(s.name,
+			`"full"`) {
 			likeOS(t, base, s, map[string]calls{"aio": aioCalls()})
 		}
 	}
@@ -429,8 +441,8 @@ func TestPathsOfDefault(t *testing.T) {
 	}
 }
 
-// TestPathsEnd guards that an IO that has ended does nothing any more, and that its errors are what package os's are, and
-// net.ErrClosed.
+// TestPathsEnd guards that an IO that has ended does nothing any more, and that its errors are what
+// package os's are, and net.ErrClosed.
 func TestPathsEnd(t *testing.T) {
 	lib := anywhere(t)
 	dir := t.TempDir()
@@ -537,7 +549,8 @@ func ExampleIO_DirFS() {
 		fmt.Println(err)
 	}
 	for _, name := range []string{"en/index.html", "en/about.html", "style.css"} {
-		if err := weir.WriteFile(filepath.Join(dir, "pages", filepath.FromSlash(name)), []byte(name), 0o644); err != nil {
+		if err := weir.WriteFile(filepath.Join(dir, "pages", filepath.FromSlash(name)), []byte(name),
+			0o644); err != nil {
 			fmt.Println(err)
 		}
 	}

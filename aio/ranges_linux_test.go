@@ -42,17 +42,27 @@ func TestPortsOutOfRange(t *testing.T) {
 					if got == nil || want == nil {
 						t.Fatalf("%s of %v: %v, want %v", what, ta, got, want)
 					}
-					if stripAddr(got.Error()) != stripAddr(want.Error()) || errors.Is(got, unix.EINVAL) != errors.Is(want, unix.EINVAL) {
+					if stripAddr(got.Error()) != stripAddr(want.Error()) ||
+						errors.Is(got, unix.EINVAL) != errors.Is(want, unix.EINVAL) {
 						t.Errorf("%s of %v: %v, want %v", what, ta, got, want)
 					}
 				}
-				same("ListenTCP", func() error { _, err := w.ListenTCP("tcp", ta); return err }, func() error { _, err := net.ListenTCP("tcp", ta); return err })
-				same("DialTCP", func() error { _, err := w.DialTCP("tcp", nil, ta); return err }, func() error { _, err := net.DialTCP("tcp", nil, ta); return err })
-				same("ListenUDP", func() error { _, err := w.ListenUDP("udp", ua); return err }, func() error { _, err := net.ListenUDP("udp", ua); return err })
-				same("DialUDP", func() error { _, err := w.DialUDP("udp", nil, ua); return err }, func() error { _, err := net.DialUDP("udp", nil, ua); return err })
-				same("DialUDP from there", func() error { _, err := w.DialUDP("udp", ua, &net.UDPAddr{IP: ip, Port: 9}); return err },
+				same("ListenTCP", func() error { _, err := w.ListenTCP("tcp", ta); return err },
+					func() error { _, err := net.ListenTCP("tcp", ta); return err })
+				same("DialTCP", func() error { _, err := w.DialTCP("tcp", nil, ta); return err },
+					func() error { _, err := net.DialTCP("tcp", nil, ta); return err })
+				same("ListenUDP", func() error { _, err := w.ListenUDP("udp", ua); return err },
+					func() error { _, err := net.ListenUDP("udp", ua); return err })
+				same("DialUDP", func() error { _, err := w.DialUDP("udp", nil, ua); return err },
+					func() error { _, err := net.DialUDP("udp", nil, ua); return err })
+				same("DialUDP from there", func() error {
+					_,
+						err := w.DialUDP("udp", ua, &net.UDPAddr{IP: ip, Port: 9})
+					return err
+				},
 					func() error { _, err := net.DialUDP("udp", ua, &net.UDPAddr{IP: ip, Port: 9}); return err })
-				same("WriteTo", func() error { _, err := u.WriteTo([]byte("x"), ua); return err }, func() error { _, err := plain.WriteTo([]byte("x"), ua); return err })
+				same("WriteTo", func() error { _, err := u.WriteTo([]byte("x"), ua); return err },
+					func() error { _, err := plain.WriteTo([]byte("x"), ua); return err })
 				same("WriteMsgUDP", func() error { _, _, err := u.WriteMsgUDP([]byte("x"), nil, ua); return err },
 					func() error { _, _, err := plain.WriteMsgUDP([]byte("x"), nil, ua); return err })
 				if ip == nil {
@@ -118,7 +128,8 @@ func TestNumbersOutOfRange(t *testing.T) {
 				f.Close()
 			}
 		}
-		if _, err := w.ListenMulticastUDP("udp4", &net.Interface{Index: big + 1}, &net.UDPAddr{IP: net.IPv4(224, 0, 0, 251)}); !errors.Is(err, unix.EINVAL) {
+		if _, err := w.ListenMulticastUDP("udp4", &net.Interface{Index: big + 1},
+			&net.UDPAddr{IP: net.IPv4(224, 0, 0, 251)}); !errors.Is(err, unix.EINVAL) {
 			t.Errorf("ListenMulticastUDP: %v, want EINVAL", err)
 		}
 	})

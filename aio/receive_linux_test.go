@@ -22,7 +22,8 @@ type receiver interface {
 	Receive(ctx context.Context, f func(p []byte) error) error
 }
 
-// byReceive is a connection whose Read is a Receive, which keeps what it has received and nobody has read.
+// byReceive is a connection whose Read is a Receive, which keeps what it has received and nobody
+// has read.
 type byReceive struct {
 	receiver
 	turn chan struct{}
@@ -151,24 +152,27 @@ func isOp(err error, op string) bool {
 	return errors.As(err, &e) && e.Op == op
 }
 
-// TestWriteToAnything: what is copied by way of a plain writer arrives whole, also in pieces larger than a buffer, and a
-// writer that fails ends it with its error.
+// TestWriteToAnything: what is copied by way of a plain writer arrives whole, also in pieces larger
+// than a buffer, and a writer that fails ends it with its error.
 func TestWriteToAnything(t *testing.T) {
 	each(t, func(t *testing.T, lib *aio.IO) {
 		a, b := tcpPair(t, lib)
 		data := payload(300_000)
 		go func() { b.Write(data); b.CloseWrite() }()
 		var got bytes.Buffer
-		if n, err := a.WriteTo(struct{ io.Writer }{&got}); n != int64(len(data)) || err != nil || !bytes.Equal(got.Bytes(), data) {
+		if n, err := a.WriteTo(struct{ io.Writer }{&got}); n != int64(len(data)) || err != nil ||
+			!bytes.Equal(got.Bytes(), data) {
 			t.Errorf("%d bytes, %v", n, err)
 		}
 		own := errors.New("of one's own")
 		go a.Write([]byte("more"))
-		if n, err := b.WriteTo(writerFunc(func(p []byte) (int, error) { return 2, own })); n != 2 || !errors.Is(err, own) {
+		if n, err := b.WriteTo(writerFunc(func(p []byte) (int, error) { return 2, own })); n != 2 ||
+			!errors.Is(err, own) {
 			t.Errorf("a writer that fails: %d, %v", n, err)
 		}
 		go a.Write([]byte("more"))
-		if n, err := b.WriteTo(writerFunc(func(p []byte) (int, error) { return 1, nil })); n != 1 || !errors.Is(err, io.ErrShortWrite) {
+		if n, err := b.WriteTo(writerFunc(func(p []byte) (int, error) { return 1, nil })); n != 1 ||
+			!errors.Is(err, io.ErrShortWrite) {
 			t.Errorf("a writer that writes less: %d, %v", n, err)
 		}
 	})

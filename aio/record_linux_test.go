@@ -20,7 +20,8 @@ import (
 	aiort "github.com/weirgo/weir/runtime"
 )
 
-// recorded returns a handle of a socket that nobody writes to, whose loop is driven by Go's scheduler or a thread.
+// recorded returns a handle of a socket that nobody writes to, whose loop is driven by Go's
+// scheduler or a thread.
 func recorded(t *testing.T, drive string) *handle { return &recordedConn(t, drive).h }
 
 // recordedConn is the connection that such a handle is part of.
@@ -43,7 +44,8 @@ func recordedConn(t *testing.T, drive string) *conn {
 	return c
 }
 
-// A read that has begun when Close comes, and has its record made only then, ends all the same, and so does Close.
+// A read that has begun when Close comes, and has its record made only then, ends all the same, and
+// so does Close.
 func TestRecordWhileClosing(t *testing.T) {
 	for _, drive := range []string{"thread", "scheduler"} {
 		t.Run(drive, func(t *testing.T) {
@@ -59,7 +61,8 @@ func TestRecordWhileClosing(t *testing.T) {
 			h.mu.Lock() // Close comes after, or has been there: either way it does not know of the record
 			//lint:ignore SA2001 it is to wait for Close
 			h.mu.Unlock()
-			n, err := h.do(context.Background(), &h.r, &backends.Op{Code: backends.OpRecv, FD: h.fd, Buf: make([]byte, 1)})
+			n, err := h.do(context.Background(), &h.r, &backends.Op{Code: backends.OpRecv, FD: h.fd,
+				Buf: make([]byte, 1)})
 			if n != 0 || !errors.Is(err, net.ErrClosed) {
 				t.Errorf("a read that meets Close: %d, %v", n, err)
 			}
@@ -79,7 +82,8 @@ func TestRecordDeadline(t *testing.T) {
 			defer h.close()
 			read := func() {
 				t.Helper()
-				n, err := h.do(context.Background(), &h.r, &backends.Op{Code: backends.OpRecv, FD: h.fd, Buf: make([]byte, 1)})
+				n, err := h.do(context.Background(), &h.r, &backends.Op{Code: backends.OpRecv, FD: h.fd,
+					Buf: make([]byte, 1)})
 				if n != 0 || !errors.Is(err, os.ErrDeadlineExceeded) {
 					t.Errorf("a read past its deadline: %d, %v", n, err)
 				}
@@ -133,13 +137,14 @@ func TestSetDeadlineSides(t *testing.T) {
 			t.Fatal(err)
 		}
 		if r, w := h.r.deadline.Load(), h.w.deadline.Load(); r != tt.read || w != tt.write {
-			t.Errorf("%d for %d sides: reads have %d, writes %d, want %d and %d", tt.when, len(tt.sides), r, w, tt.read, tt.write)
+			t.Errorf("%d for %d sides: reads have %d, writes %d, want %d and %d", tt.when, len(tt.sides), r, w, tt.read,
+				tt.write)
 		}
 	}
 }
 
-// Who finds a side to have a deadline may take it for that of its operations: so setDeadline need not wait for somebody who is
-// just setting the same.
+// Who finds a side to have a deadline may take it for that of its operations: so setDeadline need
+// not wait for somebody who is just setting the same.
 func TestSetDeadlineTogether(t *testing.T) {
 	h := recorded(t, "auto")
 	defer h.close()
@@ -163,8 +168,8 @@ func TestSetDeadlineTogether(t *testing.T) {
 	}
 }
 
-// There may be very many connections, most of them idle: what each holds must not grow by accident. The sizes are those
-// of the allocator's classes that they fit into.
+// There may be very many connections, most of them idle: what each holds must not grow by accident.
+// The sizes are those of the allocator's classes that they fit into.
 func TestSizes(t *testing.T) {
 	if strconv.IntSize < 64 {
 		t.Skip("the sizes are those of 64-bit systems")
@@ -181,7 +186,8 @@ func TestSizes(t *testing.T) {
 	}
 }
 
-// Connections of a listener have the local address that their clients have called, and those with the same share it.
+// Connections of a listener have the local address that their clients have called, and those with
+// the same share it.
 func TestSharedLocalAddr(t *testing.T) {
 	lib, err := New(Options{})
 	if err != nil {

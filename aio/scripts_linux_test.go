@@ -121,13 +121,15 @@ var scripts = map[string]func(r *record, s stack){
 		r.note("dial tcp nowhere", err)
 		_, err = s.dialTCP("udp", nil, nil)
 		r.note("dial tcp udp", err)
-		_, err = s.dialTCP("tcp", &net.TCPAddr{IP: net.IPv4(192, 0, 2, 1)}, &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: 1})
+		_, err = s.dialTCP("tcp", &net.TCPAddr{IP: net.IPv4(192, 0, 2, 1)}, &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1),
+			Port: 1})
 		r.note("dial from elsewhere", err)
 		_, err = s.listenTCP("tcp", &net.TCPAddr{IP: net.IPv4(192, 0, 2, 1)})
 		r.note("listen elsewhere", err)
 		_, err = s.listenTCP("unix", nil)
 		r.note("listen tcp unix", err)
-		c, err := s.dialUDP("udp", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)}, &net.UDPAddr{IP: net.IPv6loopback, Port: 1})
+		c, err := s.dialUDP("udp", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)}, &net.UDPAddr{IP: net.IPv6loopback,
+			Port: 1})
 		r.note("two families", c == nil, err)
 		if err == nil {
 			c.Close()
@@ -295,12 +297,14 @@ var scripts = map[string]func(r *record, s stack){
 		a.SetReadDeadline(time.Time{})
 		time.AfterFunc(5*time.Millisecond, func() { a.Close() })
 		r.note("read, closed", raw.Read(func(fd uintptr) bool { return false }))
-		r.note("closed", raw.Read(func(fd uintptr) bool { return true }), raw.Write(func(fd uintptr) bool { return true }), raw.Control(func(uintptr) {}))
+		r.note("closed", raw.Read(func(fd uintptr) bool { return true }),
+			raw.Write(func(fd uintptr) bool { return true }), raw.Control(func(uintptr) {}))
 		ln, err := s.listen("tcp4", "127.0.0.1:0")
 		r.must(err)
 		raw, err = ln.(syscall.Conn).SyscallConn()
 		r.must(err)
-		r.note("listener", raw.Read(func(uintptr) bool { return true }), raw.Write(func(uintptr) bool { return true }), raw.Control(func(uintptr) {}))
+		r.note("listener", raw.Read(func(uintptr) bool { return true }), raw.Write(func(uintptr) bool { return true }),
+			raw.Control(func(uintptr) {}))
 		r.note("close", ln.Close(), ln.Close(), ln.(unixListenerLike).SetDeadline(time.Now()))
 		_, err = ln.(unixListenerLike).File()
 		r.note("closed", err, raw.Control(func(uintptr) {}))

@@ -47,8 +47,8 @@ func (c *clock) deadline() time.Time {
 	return c.last
 }
 
-// TestSideDeadline guards a deadline that is set while a context ends its operation: it waits for the end of that, so that
-// the operation does end, and then it counts.
+// TestSideDeadline guards a deadline that is set while a context ends its operation: it waits for
+// the end of that, so that the operation does end, and then it counts.
 func TestSideDeadline(t *testing.T) {
 	s, c := newSide()
 	ctx, cancel := context.WithCancel(context.Background())
@@ -70,12 +70,14 @@ func TestSideDeadline(t *testing.T) {
 	if got := c.deadline(); !got.Equal(user) {
 		t.Errorf("the deadline is %v after the operation, want the user's, %v", got, user)
 	}
-	if err := s.do(context.Background(), func() error { return os.ErrDeadlineExceeded }); !errors.Is(err, os.ErrDeadlineExceeded) {
+	if err := s.do(context.Background(), func() error { return os.ErrDeadlineExceeded }); !errors.Is(err,
+		os.ErrDeadlineExceeded) {
 		t.Errorf("an operation at its deadline: %v", err)
 	}
 }
 
-// TestSideLate guards an operation that is over while its context is just ending: what that does must not hit the next.
+// TestSideLate guards an operation that is over while its context is just ending: what that does
+// must not hit the next.
 func TestSideLate(t *testing.T) {
 	s, c := newSide()
 	c.gate = make(chan struct{})
@@ -131,18 +133,21 @@ func TestSideEnds(t *testing.T) {
 		t.Errorf("the deadline is %v after the end: it was moved", c.deadline())
 	}
 	ran := false
-	if err := s.do(context.Background(), func() error { ran = true; return nil }); !errors.Is(err, net.ErrClosed) || ran {
+	if err := s.do(context.Background(), func() error { ran = true; return nil }); !errors.Is(err,
+		net.ErrClosed) || ran {
 		t.Errorf("an operation after the end: %v, it ran: %v", err, ran)
 	}
 }
 
-// TestSideTurn guards that an operation which waits for its turn ends with its context, and that a zero value fails.
+// TestSideTurn guards that an operation which waits for its turn ends with its context, and that a
+// zero value fails.
 func TestSideTurn(t *testing.T) {
 	s, c := newSide()
 	s.do(context.Background(), func() error {
 		ctx, cancel := context.WithTimeout(context.Background(), time.Millisecond)
 		defer cancel()
-		if err := s.do(ctx, func() error { t.Error("two operations at a time"); return nil }); !errors.Is(err, context.DeadlineExceeded) {
+		if err := s.do(ctx, func() error { t.Error("two operations at a time"); return nil }); !errors.Is(err,
+			context.DeadlineExceeded) {
 			t.Errorf("an operation whose context ended before its turn: %v", err)
 		}
 		return nil
@@ -162,7 +167,8 @@ func TestDialEnds(t *testing.T) {
 		t.Fatal(err)
 	}
 	under, ended := make(chan struct{}, 10), make(chan error, 10)
-	d := Dialer{IO: lib, Resolver: &net.Resolver{PreferGo: true, Dial: func(ctx context.Context, _, _ string) (net.Conn, error) {
+	d := Dialer{IO: lib, Resolver: &net.Resolver{PreferGo: true, Dial: func(ctx context.Context, _, _ string) (net.Conn,
+		error) {
 		under <- struct{}{}
 		<-ctx.Done()
 		ended <- ctx.Err()

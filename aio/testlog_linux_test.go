@@ -64,7 +64,8 @@ func TestCacheOfGoTest(t *testing.T) {
 			t.Fatal(err)
 		}
 		for line := range strings.Lines(string(data)) {
-			if strings.Contains(line, used) || strings.Contains(line, "WEIR_BACKEND") || strings.Contains(line, "WEIR_DRIVE") {
+			if strings.Contains(line, used) || strings.Contains(line, "WEIR_BACKEND") || strings.Contains(line,
+				"WEIR_DRIVE") {
 				logs[i] = append(logs[i], line)
 			}
 		}
@@ -72,7 +73,8 @@ func TestCacheOfGoTest(t *testing.T) {
 		logs[i] = slices.Compact(logs[i])
 	}
 	if len(logs[0]) < 10 || !slices.Equal(logs[0], logs[1]) {
-		t.Errorf("package os is said to have used\n%s\nand aio\n%s", strings.Join(logs[0], ""), strings.Join(logs[1], ""))
+		t.Errorf("package os is said to have used\n%s\nand aio\n%s", strings.Join(logs[0], ""),
+			strings.Join(logs[1], ""))
 	}
 }
 
@@ -82,7 +84,8 @@ type closer interface {
 }
 
 // use uses files in dir in every way that names them.
-func use[F closer](open func(string) (F, error), openFile func(string, int, os.FileMode) (F, error), create func(string) (F, error),
+func use[F closer](open func(string) (F, error), openFile func(string, int, os.FileMode) (F, error),
+	create func(string) (F, error),
 	readFile func(string) ([]byte, error), writeFile func(string, []byte, os.FileMode) error, dirFS func(string) fs.FS,
 	stat, lstat func(string) (os.FileInfo, error), dir string) {
 	in := func(name string) string { return filepath.Join(dir, name) }

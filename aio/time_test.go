@@ -9,9 +9,9 @@ import (
 	"github.com/weirgo/weir/aio"
 )
 
-// A million Timers that a program dropped kept 632 MiB, and every later operation waited for room. Dropped Timers and
-// Tickers are garbage, as those of package time are since Go 1.23.
-// Reports of timers: go#14038, go#37196, tinygo#5487.
+// A million Timers that a program dropped kept 632 MiB, and every later operation waited for room.
+// Dropped Timers and Tickers are garbage, as those of package time are since Go 1.23. Reports of
+// timers: go#14038, go#37196, tinygo#5487.
 func TestDroppedTimersAreGarbage(t *testing.T) {
 	lib := anywhere(t)
 	timer, ticker := weak.Make(lib.NewTimer(time.Hour)), weak.Make(lib.NewTicker(time.Hour))
@@ -23,8 +23,8 @@ func TestDroppedTimersAreGarbage(t *testing.T) {
 	t.Error("a Timer or a Ticker that was dropped is kept")
 }
 
-// Reset of a Timer was overridden by the time that it had before, and a Ticker that was late lost its beat. Those of
-// package time, which these are, do neither.
+// Reset of a Timer was overridden by the time that it had before, and a Ticker that was late lost
+// its beat. Those of package time, which these are, do neither.
 func TestTimersArePackageTimes(t *testing.T) {
 	lib := anywhere(t)
 	var timer *time.Timer = lib.NewTimer(time.Hour)

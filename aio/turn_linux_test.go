@@ -32,7 +32,8 @@ func (p *passer) Wait(_ context.Context, arm func(wake func()), _ func() bool) e
 	return nil
 }
 
-// A turn that becomes free while somebody is about to stand in line for it is his, and he is told so.
+// A turn that becomes free while somebody is about to stand in line for it is his, and he is told
+// so.
 func TestTurnFreeMeanwhile(t *testing.T) {
 	var turn turn
 	var use atomic.Uint64

@@ -95,7 +95,10 @@ func TestSpliceStepsOverUrgentData(t *testing.T) {
 			name string
 			run  func(ctx context.Context, from, to int) (int, error)
 		}{
-			{"Splice", func(ctx context.Context, from, to int) (int, error) { return w.Splice(ctx, from, -1, to, -1, 1<<16) }},
+			{"Splice", func(ctx context.Context, from, to int) (int, error) {
+				return w.Splice(ctx, from, -1, to, -1,
+					1<<16)
+			}},
 			{"op.Splice", func(ctx context.Context, from, to int) (int, error) {
 				o := op.Splice(from, -1, to, -1, 1<<16, 0)
 				err := w.Do(ctx, o)

@@ -11,32 +11,35 @@ import (
 // Code says what an Op does.
 type Code uint8
 
-// The operations. Unless a line says otherwise Res is 0 on success and -errno on failure, and the parameters
-// have the meaning of the system call named.
+// The operations. Unless a line says otherwise Res is 0 on success and -errno on failure, and the
+// parameters have the meaning of the system call named.
 const (
-	OpNop       Code = iota // completes at once
-	OpRead                  // read(2) or pread(2): FD, Buf, Off, Flags RWF_*; Res is the number of bytes, 0 at end of file
-	OpWrite                 // write(2) or pwrite(2): FD, Buf, Off, Flags RWF_*; Res is the number of bytes
-	OpReadv                 // preadv2(2): FD, Bufs, Off, Flags RWF_*; Res is the number of bytes
-	OpWritev                // pwritev2(2): FD, Bufs, Off, Flags RWF_*; Res is the number of bytes
-	OpRecv                  // recv(2): FD, Buf, Flags MSG_*; Res is the number of bytes, 0 at end of stream
-	OpSend                  // send(2): FD, Buf, Flags MSG_*; Res is the number of bytes; never raises SIGPIPE
-	OpRecvMsg               // recvmsg(2): FD, Msg, Flags MSG_*; Res is the number of bytes
-	OpSendMsg               // sendmsg(2): FD, Msg, Flags MSG_*; Res is the number of bytes
-	OpAccept                // accept4(2): FD, Addr (may be nil), Flags SOCK_*; Res is the new descriptor
-	OpConnect               // connect(2): FD, Addr
-	OpPoll                  // poll(2): FD, Flags POLL*; Res is the ready mask
-	OpShutdown              // shutdown(2): FD, Flags SHUT_*
-	OpFsync                 // fsync(2): FD
-	OpFdatasync             // fdatasync(2): FD
-	OpClose                 // close(2): FD
+	OpNop Code = iota // completes at once
+	// read(2) or pread(2): FD, Buf, Off, Flags RWF_*; Res is the number of bytes, 0 at end of file
+	OpRead
+	OpWrite     // write(2) or pwrite(2): FD, Buf, Off, Flags RWF_*; Res is the number of bytes
+	OpReadv     // preadv2(2): FD, Bufs, Off, Flags RWF_*; Res is the number of bytes
+	OpWritev    // pwritev2(2): FD, Bufs, Off, Flags RWF_*; Res is the number of bytes
+	OpRecv      // recv(2): FD, Buf, Flags MSG_*; Res is the number of bytes, 0 at end of stream
+	OpSend      // send(2): FD, Buf, Flags MSG_*; Res is the number of bytes; never raises SIGPIPE
+	OpRecvMsg   // recvmsg(2): FD, Msg, Flags MSG_*; Res is the number of bytes
+	OpSendMsg   // sendmsg(2): FD, Msg, Flags MSG_*; Res is the number of bytes
+	OpAccept    // accept4(2): FD, Addr (may be nil), Flags SOCK_*; Res is the new descriptor
+	OpConnect   // connect(2): FD, Addr
+	OpPoll      // poll(2): FD, Flags POLL*; Res is the ready mask
+	OpShutdown  // shutdown(2): FD, Flags SHUT_*
+	OpFsync     // fsync(2): FD
+	OpFdatasync // fdatasync(2): FD
+	OpClose     // close(2): FD
 
-	OpSocket        // socket(2): FD domain, Flags type and SOCK_*, Off protocol; Res is the new descriptor
-	OpBind          // bind(2): FD, Addr
-	OpListen        // listen(2): FD, Flags backlog
-	OpSendZC        // send(2) without a copy where that can be had: as OpSend; over when the kernel has let go of Buf
-	OpSendMsgZC     // sendmsg(2) without a copy where that can be had: as OpSendMsg
-	OpOpen          // openat2(2): FD directory, Args.Path, Flags O_*, Args.Mode, Args.Resolve; Res is the new descriptor
+	OpSocket    // socket(2): FD domain, Flags type and SOCK_*, Off protocol; Res is the new descriptor
+	OpBind      // bind(2): FD, Addr
+	OpListen    // listen(2): FD, Flags backlog
+	OpSendZC    // send(2) without a copy where that can be had: as OpSend; over when the kernel has let go of Buf
+	OpSendMsgZC // sendmsg(2) without a copy where that can be had: as OpSendMsg
+	// openat2(2): FD directory, Args.Path, Flags O_*, Args.Mode, Args.Resolve; Res is the new
+	// descriptor
+	OpOpen
 	OpStatx         // statx(2): FD directory, Args.Path, Flags AT_*, Args.Mode STATX_* mask; fills Args.Stat in
 	OpRename        // renameat2(2): FD directory, Args.Path, Args.FD directory, Args.Path2, Flags RENAME_*
 	OpUnlink        // unlinkat(2): FD directory, Args.Path, Flags AT_REMOVEDIR
@@ -47,23 +50,25 @@ const (
 	OpFadvise       // posix_fadvise(2): FD, Off, Args.Len, Flags advice
 	OpFtruncate     // ftruncate(2): FD, Off size
 	OpSyncFileRange // sync_file_range(2): FD, Off, Args.Len (below 4 GiB), Flags SYNC_FILE_RANGE_*
-	OpSplice        // splice(2): from Args.FD at Args.Off to FD at Off (Stream: none), Args.Len bytes at most, Flags; Res is the number of bytes
-	OpTee           // tee(2): from Args.FD to FD, Args.Len bytes at most, Flags; Res is the number of bytes
-	OpGetxattr      // getxattr(2): FD or, if not nil, Args.Path; Args.Name, Buf; Res is the number of bytes
-	OpSetxattr      // setxattr(2): FD or, if not nil, Args.Path; Args.Name, Buf, Flags XATTR_*
-	OpPipe          // pipe2(2): Flags O_*; fills Args.Pipe in with the read and the write end
-	OpWaitid        // waitid(2): Args.Off idtype, FD id, Flags options; fills Args.Info in
-	OpFutexWait     // futex_wait(2): waits while *Args.Word is Args.Val; Flags FUTEX2_*; -EAGAIN: it is not
-	OpFutexWake     // futex_wake(2): Args.Word, Args.Val how many, Flags FUTEX2_*; Res is how many were woken
-	OpTimeout       // a point in time: the Completion's deadline; the Loop's timers serve it, no backend sees it
-	OpAsync         // a wake-up from any goroutine; the Loop's intake serves it, no backend sees it
-	OpBlocking      // a function on the pool for blocking calls; no backend sees it
-	OpLinkTimeout   // bounds the operation before it in a batch; no backend sees it
-	OpCancel        // cancels another operation; no backend sees it
-	OpEventWait     // waits for an event of the Loop's; no backend sees it
-	OpEventNotify   // notifies one; no backend sees it
-	OpEventClose    // closes one; no backend sees it
-	OpBatch         // operations that are submitted together; no backend sees it
+	// splice(2): from Args.FD at Args.Off to FD at Off (Stream: none), Args.Len bytes at most,
+	// Flags; Res is the number of bytes
+	OpSplice
+	OpTee         // tee(2): from Args.FD to FD, Args.Len bytes at most, Flags; Res is the number of bytes
+	OpGetxattr    // getxattr(2): FD or, if not nil, Args.Path; Args.Name, Buf; Res is the number of bytes
+	OpSetxattr    // setxattr(2): FD or, if not nil, Args.Path; Args.Name, Buf, Flags XATTR_*
+	OpPipe        // pipe2(2): Flags O_*; fills Args.Pipe in with the read and the write end
+	OpWaitid      // waitid(2): Args.Off idtype, FD id, Flags options; fills Args.Info in
+	OpFutexWait   // futex_wait(2): waits while *Args.Word is Args.Val; Flags FUTEX2_*; -EAGAIN: it is not
+	OpFutexWake   // futex_wake(2): Args.Word, Args.Val how many, Flags FUTEX2_*; Res is how many were woken
+	OpTimeout     // a point in time: the Completion's deadline; the Loop's timers serve it, no backend sees it
+	OpAsync       // a wake-up from any goroutine; the Loop's intake serves it, no backend sees it
+	OpBlocking    // a function on the pool for blocking calls; no backend sees it
+	OpLinkTimeout // bounds the operation before it in a batch; no backend sees it
+	OpCancel      // cancels another operation; no backend sees it
+	OpEventWait   // waits for an event of the Loop's; no backend sees it
+	OpEventNotify // notifies one; no backend sees it
+	OpEventClose  // closes one; no backend sees it
+	OpBatch       // operations that are submitted together; no backend sees it
 	numCodes
 )
 
@@ -94,14 +99,16 @@ func (c Code) String() string {
 	return "unknown"
 }
 
-// MakesFD reports whether success of the operation yields a new descriptor, which somebody must own or close.
+// MakesFD reports whether success of the operation yields a new descriptor, which somebody must own
+// or close.
 func (c Code) MakesFD() bool { return c == OpAccept || c == OpOpen || c == OpSocket }
 
 // OfLoop reports whether the Loop does the operation by itself: no backend sees it.
 func (c Code) OfLoop() bool { return c >= OpTimeout && c < numCodes }
 
-// Waits reports whether what takes time about the operation is to wait until a descriptor is ready. A read or
-// write that has no offset counts, though it may be of a regular file: a backend of readiness finds that out.
+// Waits reports whether what takes time about the operation is to wait until a descriptor is ready.
+// A read or write that has no offset counts, though it may be of a regular file: a backend of
+// readiness finds that out.
 func (op *Op) Waits() bool {
 	switch op.Code {
 	case OpRead, OpWrite, OpReadv, OpWritev:
@@ -128,16 +135,17 @@ func (op *Op) Size() int {
 // TakesStorageFlags reports whether Flags are RWF_*.
 func (c Code) TakesStorageFlags() bool { return c >= OpRead && c <= OpWritev }
 
-// CloseAll is a flag of OpClose in a batch: what the loop has in flight on the descriptor is cancelled, and over, first.
-// Backends do not see it.
+// CloseAll is a flag of OpClose in a batch: what the loop has in flight on the descriptor is
+// cancelled, and over, first. Backends do not see it.
 const CloseAll = 1
 
-// Stream is the Off of an operation that has no offset of its own: it reads or writes at the file's current
-// position, or the file has none (sockets, pipes).
+// Stream is the Off of an operation that has no offset of its own: it reads or writes at the file's
+// current position, or the file has none (sockets, pipes).
 const Stream int64 = -1
 
-// MaxTransfer is the largest number of bytes one operation moves. A larger Buf is cut to it, never truncated in
-// 32 bits; the caller sees a short result and goes on. (internal/poll has the same limit: 1 GiB.)
+// MaxTransfer is the largest number of bytes one operation moves. A larger Buf is cut to it, never
+// truncated in 32 bits; the caller sees a short result and goes on. (internal/poll has the same
+// limit: 1 GiB.)
 const MaxTransfer = sys.MaxTransfer
 
 // MaxIovecs is the largest number of buffers with something in them of one vectored operation
@@ -145,10 +153,10 @@ const MaxTransfer = sys.MaxTransfer
 // leaves further ones out, and the result is short.
 const MaxIovecs = sys.MaxIovecs
 
-// Op describes one operation. It is inert: nothing happens until a Completion that holds it is submitted.
-// From then until the terminal Event the kernel may read and write everything an Op points to, so neither the
-// Op nor what it points to may be touched by anybody else. All of it must be heap memory; storing it in an Op on
-// the heap makes it so.
+// Op describes one operation. It is inert: nothing happens until a Completion that holds it is
+// submitted. From then until the terminal Event the kernel may read and write everything an Op
+// points to, so neither the Op nor what it points to may be touched by anybody else. All of it must
+// be heap memory; storing it in an Op on the heap makes it so.
 type Op struct {
 	Code  Code
 	Multi bool      // OpPoll, OpAccept: stay armed and report again and again, until an Event without More
@@ -164,8 +172,8 @@ type Op struct {
 	Args  *Args     // what few operations need: see Code
 }
 
-// Args are the parameters of operations that need more than an Op holds, and where such results go. The kernel
-// reads and writes them while the operation is in flight, as it does an Op's buffers.
+// Args are the parameters of operations that need more than an Op holds, and where such results go.
+// The kernel reads and writes them while the operation is in flight, as it does an Op's buffers.
 type Args struct {
 	FD      int    // a second descriptor
 	Off     int64  // a second offset in bytes, or Stream; OpWaitid: the P_* of the id

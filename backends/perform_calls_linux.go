@@ -54,14 +54,18 @@ var calls = [NumCodes]call{
 		return sys.Xattr(true, op.FD, op.Args.Path, op.Args.Name, op.Buf, op.Flags)
 	}),
 
-	OpFallocate: plain(func(op *Op) (int, syscall.Errno) { return sys.Fallocate(op.FD, op.Flags, op.Off, op.Args.Len) }),
+	OpFallocate: plain(func(op *Op) (int, syscall.Errno) {
+		return sys.Fallocate(op.FD, op.Flags, op.Off,
+			op.Args.Len)
+	}),
 	OpFadvise:   plain(func(op *Op) (int, syscall.Errno) { return sys.Fadvise(op.FD, op.Off, op.Args.Len, op.Flags) }),
 	OpFtruncate: plain(func(op *Op) (int, syscall.Errno) { return sys.Ftruncate(op.FD, op.Off) }),
 	OpSyncFileRange: plain(func(op *Op) (int, syscall.Errno) {
 		return sys.SyncFileRange(op.FD, op.Off, op.Args.Len, op.Flags)
 	}),
 	OpSplice: plain(func(op *Op) (int, syscall.Errno) {
-		n, errno := sys.SpliceFlags(op.Args.FD, op.Args.Off, op.FD, op.Off, int(min(op.Args.Len, MaxTransfer)), op.Flags)
+		n, errno := sys.SpliceFlags(op.Args.FD, op.Args.Off, op.FD, op.Off, int(min(op.Args.Len, MaxTransfer)),
+			op.Flags)
 		if n == 0 && op.Args.Len > 0 && (errno == 0 || errno == syscall.EAGAIN) && sys.AtMark(op.Args.FD) {
 			return sys.StepOverMark(op.Args.FD, op.FD)
 		}

@@ -6,12 +6,14 @@ import (
 	"github.com/weirgo/weir/internal/sys"
 )
 
-// Perform does what op says with the plain system call of its name, right now on the calling thread, and returns what
-// Code says of Res: -errno on failure. Any goroutine may call it. It repeats what a signal interrupted. It blocks
-// where the system call does: where there is nothing to do, unless the descriptor is non-blocking, which answers
-// -EAGAIN; OpConnect and OpPoll block on any descriptor. Nothing but the event itself ends that.
+// Perform does what op says with the plain system call of its name, right now on the calling
+// thread, and returns what Code says of Res: -errno on failure. Any goroutine may call it. It
+// repeats what a signal interrupted. It blocks where the system call does: where there is nothing
+// to do, unless the descriptor is non-blocking, which answers -EAGAIN; OpConnect and OpPoll block
+// on any descriptor. Nothing but the event itself ends that.
 //
-// Op.Multi makes no difference: one event is all there is. A Code that is none of a backend's is -EINVAL.
+// Op.Multi makes no difference: one event is all there is. A Code that is none of a backend's is
+// -EINVAL.
 func Perform(op *Op) int32 {
 	c := callOf(op.Code)
 	if c.do == nil {
@@ -20,15 +22,16 @@ func Perform(op *Op) int32 {
 	return c.do(op, attempt{wait: true})
 }
 
-// Try is Perform that does not wait for others to do something: it answers -EAGAIN if op has to wait, also on a
-// descriptor in blocking mode, whose mode it leaves alone. Readiness says what for.
+// Try is Perform that does not wait for others to do something: it answers -EAGAIN if op has to
+// wait, also on a descriptor in blocking mode, whose mode it leaves alone. Readiness says what for.
 //
-// done is what earlier Tries of this Op have done: bytes moved, which are left out and not counted in Res (for
-// MSG_WAITALL), or 1 for an OpConnect that has begun.
+// done is what earlier Tries of this Op have done: bytes moved, which are left out and not counted
+// in Res (for MSG_WAITALL), or 1 for an OpConnect that has begun.
 //
-// sure is false if there is no way to do it that does not block if somebody else is faster: the descriptor is in
-// blocking mode and ready, and its call has no non-blocking form. Nothing was done then, and Perform is for a thread
-// that may block. It is never false for operations whose Readiness is 0, with which Try does the same as Perform.
+// sure is false if there is no way to do it that does not block if somebody else is faster: the
+// descriptor is in blocking mode and ready, and its call has no non-blocking form. Nothing was done
+// then, and Perform is for a thread that may block. It is never false for operations whose
+// Readiness is 0, with which Try does the same as Perform.
 func Try(op *Op, done int) (res int32, sure bool) {
 	c := callOf(op.Code)
 	if c.do == nil {
@@ -38,8 +41,8 @@ func Try(op *Op, done int) (res int32, sure bool) {
 	return res, res != unsure
 }
 
-// Readiness is the mask of POLL* for any of which op waits when Try answers -EAGAIN. It is 0 if op never waits for
-// readiness: then it is done at once, or is disk work, which cannot be polled.
+// Readiness is the mask of POLL* for any of which op waits when Try answers -EAGAIN. It is 0 if op
+// never waits for readiness: then it is done at once, or is disk work, which cannot be polled.
 func Readiness(op *Op) uint32 {
 	c := callOf(op.Code)
 	if c.ready == nil {
@@ -48,7 +51,8 @@ func Readiness(op *Op) uint32 {
 	return c.ready(op)
 }
 
-// Quick reports whether the system call of op takes no time to speak of, though nothing can be polled for it.
+// Quick reports whether the system call of op takes no time to speak of, though nothing can be
+// polled for it.
 func Quick(op *Op) bool { return callOf(op.Code).quick }
 
 // call says what one Code is as a system call.
@@ -120,8 +124,9 @@ func messageIn(op *Op) uint32 {
 	return pollIn
 }
 
-// doRead and doWrite ask, without waiting, for RWF_NOWAIT, which since Linux 6.4 or so all know that can be polled. What
-// does not know it is a socket, which has a flag of its own, or is non-blocking itself, or may block.
+// doRead and doWrite ask, without waiting, for RWF_NOWAIT, which since Linux 6.4 or so all know
+// that can be polled. What does not know it is a socket, which has a flag of its own, or is
+// non-blocking itself, or may block.
 func doRead(op *Op, a attempt) int32 {
 	one := [1][]byte{op.Buf}
 	bufs := one[:]
@@ -152,8 +157,8 @@ func doRead(op *Op, a attempt) int32 {
 			}
 			flags = op.Flags
 		case flags != op.Flags && 0 < n && a.done+n < op.Size() && !sys.Pollable(op.FD):
-			// A file on a disk: the read ended where the page cache does. It must end where the file does, so the
-			// rest is read now, and waits for the disk.
+			// A file on a disk: the read ended where the page cache does. It must end where the
+			// file does, so the rest is read now, and waits for the disk.
 			more, _ := sys.Preadv(op.FD, bufs, a.done+n, op.Off, op.Flags)
 			return resultOf(n+max(more, 0), 0)
 		default:
@@ -179,7 +184,8 @@ func doWrite(op *Op, a attempt) int32 {
 		switch {
 		case errno == syscall.EINTR:
 		case flags != op.Flags && op.Flags&^rwfOfAll == 0 && unknown(errno):
-			if n, errno = sys.SendMsg(op.FD, &sys.Message{Bufs: bufs}, a.done, msgDontWait|msgNoSignal); errno != syscall.ENOTSOCK {
+			if n, errno = sys.SendMsg(op.FD, &sys.Message{Bufs: bufs}, a.done,
+				msgDontWait|msgNoSignal); errno != syscall.ENOTSOCK {
 				if errno == syscall.EINTR {
 					continue
 				}
@@ -205,8 +211,9 @@ func streamFlags(op *Op, a attempt) uint32 {
 	return op.Flags | rwfNoWait
 }
 
-// unknown reports whether errno can mean that RWF_NOWAIT is unknown: to the descriptor, to the kernel or to a filter in
-// front of it. If it means something else, the call without it says so again.
+// unknown reports whether errno can mean that RWF_NOWAIT is unknown: to the descriptor, to the
+// kernel or to a filter in front of it. If it means something else, the call without it says so
+// again.
 func unknown(errno syscall.Errno) bool {
 	return errno == syscall.EOPNOTSUPP || errno == syscall.ENOSYS || errno == syscall.EPERM
 }
@@ -278,7 +285,8 @@ func doAccept(op *Op, a attempt) int32 {
 	}
 }
 
-// doConnect begins to connect, or asks what became of that: connect(2) says so when it is called again.
+// doConnect begins to connect, or asks what became of that: connect(2) says so when it is called
+// again.
 func doConnect(op *Op, a attempt) int32 {
 	begun := a.done > 0
 	if !a.wait && !begun {
@@ -329,8 +337,8 @@ func doPoll(op *Op, a attempt) int32 {
 	}
 }
 
-// settle finds out whether a call without a non-blocking form can be made: 0 means that it can, because the descriptor
-// is non-blocking.
+// settle finds out whether a call without a non-blocking form can be made: 0 means that it can,
+// because the descriptor is non-blocking.
 func settle(op *Op, ready uint32) int32 {
 	nonblocking, errno := sys.Nonblocking(op.FD)
 	if errno != 0 || nonblocking {
@@ -348,7 +356,8 @@ func settle(op *Op, ready uint32) int32 {
 	return unsure
 }
 
-// doClose does not repeat what a signal interrupted: the descriptor is closed then, and its number may be another's.
+// doClose does not repeat what a signal interrupted: the descriptor is closed then, and its number
+// may be another's.
 func doClose(op *Op, _ attempt) int32 {
 	n, errno := sys.Call(syscall.SYS_CLOSE, uintptr(op.FD), 0)
 	if errno == syscall.EINTR {

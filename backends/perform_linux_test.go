@@ -149,10 +149,12 @@ func TestPerform(t *testing.T) {
 	f.want(Op{Code: OpRecv, FD: b, Buf: buf, Flags: unix.MSG_DONTWAIT}, 0)
 	f.want(Op{Code: OpWritev, FD: a, Off: Stream}, 0)
 	f.want(Op{Code: OpRecv, FD: b, Buf: buf, Flags: unix.MSG_DONTWAIT}, eagain)
-	f.want(Op{Code: OpSendMsg, FD: a, Msg: &Msg{Bufs: [][]byte{[]byte("he"), []byte("llo")}, Control: unix.UnixRights(a)}}, 5)
+	f.want(Op{Code: OpSendMsg, FD: a, Msg: &Msg{Bufs: [][]byte{[]byte("he"), []byte("llo")},
+		Control: unix.UnixRights(a)}}, 5)
 	m := &Msg{Bufs: [][]byte{buf[:1], buf[1:]}, Control: make([]byte, 100), Addr: &Sockaddr{Len: 128}}
 	f.want(Op{Code: OpRecvMsg, FD: b, Msg: m}, 4)
-	if m.Flags&unix.MSG_TRUNC == 0 || len(m.Control) != len(unix.UnixRights(a)) || m.Addr.Len > 2 || string(buf) != "hell" {
+	if m.Flags&unix.MSG_TRUNC == 0 || len(m.Control) != len(unix.UnixRights(a)) || m.Addr.Len > 2 ||
+		string(buf) != "hell" {
 		t.Errorf("received %q, %+v", buf, m)
 	}
 	if msgs, err := unix.ParseSocketControlMessage(m.Control); err != nil || len(msgs) != 1 {
@@ -231,7 +233,8 @@ func mustPoll(t *testing.T, fd int, mask uint32) int32 {
 	}
 }
 
-// Try answers EAGAIN where the call would block, on descriptors in blocking mode as well, and leaves the mode alone.
+// Try answers EAGAIN where the call would block, on descriptors in blocking mode as well, and
+// leaves the mode alone.
 func TestTry(t *testing.T) {
 	for _, flags := range []int{0, unix.O_NONBLOCK} { // SOCK_NONBLOCK is the same bit
 		f := fds{t}
@@ -246,7 +249,8 @@ func TestTry(t *testing.T) {
 			{Code: OpRead, FD: r, Buf: buf, Off: Stream}, {Code: OpReadv, FD: r, Bufs: [][]byte{buf}, Off: Stream},
 			{Code: OpRead, FD: a, Buf: buf, Off: Stream}, {Code: OpRead, FD: event, Buf: buf, Off: Stream},
 			{Code: OpRead, FD: timer, Buf: buf, Off: Stream},
-			{Code: OpRecv, FD: a, Buf: buf}, {Code: OpRecv, FD: a, Buf: buf, Flags: unix.MSG_WAITALL}, {Code: OpRecvMsg, FD: a, Msg: msg()},
+			{Code: OpRecv, FD: a, Buf: buf}, {Code: OpRecv, FD: a, Buf: buf, Flags: unix.MSG_WAITALL},
+			{Code: OpRecvMsg, FD: a, Msg: msg()},
 			{Code: OpAccept, FD: l}, {Code: OpPoll, FD: r, Flags: pollIn}, {Code: OpPoll, FD: r},
 		} {
 			f.try(op, eagain)
@@ -256,7 +260,8 @@ func TestTry(t *testing.T) {
 		}
 		big := make([]byte, 1<<20)
 		for _, op := range []Op{
-			{Code: OpWrite, FD: w, Buf: big, Off: Stream}, {Code: OpWritev, FD: w, Bufs: [][]byte{big, big}, Off: Stream},
+			{Code: OpWrite, FD: w, Buf: big, Off: Stream}, {Code: OpWritev, FD: w, Bufs: [][]byte{big, big},
+				Off: Stream},
 			{Code: OpSend, FD: a, Buf: big}, {Code: OpSendMsg, FD: a, Msg: &Msg{Bufs: [][]byte{big}}},
 		} {
 			for sent := 0; ; {
@@ -300,15 +305,16 @@ func TestTry(t *testing.T) {
 	}
 }
 
-// Try does without preadv2 and pwritev2: the kernel before 6.4 has no RWF_NOWAIT for what can be polled, and filters deny
-// the calls.
+// Try does without preadv2 and pwritev2: the kernel before 6.4 has no RWF_NOWAIT for what can be
+// polled, and filters deny the calls.
 func TestTryDenied(t *testing.T) {
 	f := fds{t}
 	a, b := f.pair(unix.SOCK_STREAM)
 	c, d := f.pair(unix.SOCK_DGRAM)
 	r, w := f.pipe(0)
 	file := f.file("content")
-	systest.Deny(t, systest.Rule{Call: unix.SYS_PREADV2, Errno: unix.EPERM}, systest.Rule{Call: unix.SYS_PWRITEV2, Errno: unix.ENOSYS})
+	systest.Deny(t, systest.Rule{Call: unix.SYS_PREADV2, Errno: unix.EPERM}, systest.Rule{Call: unix.SYS_PWRITEV2,
+		Errno: unix.ENOSYS})
 	buf := make([]byte, 8)
 	read := func(fd int) Op { return Op{Code: OpRead, FD: fd, Buf: buf, Off: Stream} }
 	write := func(fd int) Op { return Op{Code: OpWrite, FD: fd, Buf: make([]byte, 1<<20), Off: Stream} }
@@ -373,7 +379,8 @@ func TestTryFurther(t *testing.T) {
 			t.Fatalf("Try(%v, 4) = %d, %v, want the 6 that are left", op.Code, res, sure)
 		}
 		got := bytes.Repeat([]byte("."), 10)
-		recv := Op{Code: OpRecvMsg, FD: b, Msg: &Msg{Bufs: [][]byte{got[:5], got[5:]}, Control: []byte("keep me, please, all of me")}}
+		recv := Op{Code: OpRecvMsg, FD: b, Msg: &Msg{Bufs: [][]byte{got[:5], got[5:]},
+			Control: []byte("keep me, please, all of me")}}
 		if res, sure := Try(&recv, 3); res != 6 || !sure || string(got) != "...456789." {
 			t.Fatalf("Try(%v, 3) = %d, %v: %q", recv.Code, res, sure, got)
 		}
@@ -394,9 +401,11 @@ func TestReadiness(t *testing.T) {
 		op   Op
 		want uint32
 	}{
-		{Op{Code: OpNop}, 0}, {Op{Code: OpRead, Off: 0}, 0}, {Op{Code: OpWritev, Off: 7}, 0}, {Op{Code: OpFsync}, 0}, {Op{Code: OpClose}, 0},
+		{Op{Code: OpNop}, 0}, {Op{Code: OpRead, Off: 0}, 0}, {Op{Code: OpWritev, Off: 7}, 0}, {Op{Code: OpFsync}, 0},
+		{Op{Code: OpClose}, 0},
 		{Op{Code: OpShutdown}, 0}, {Op{Code: OpAccept}, pollIn}, {Op{Code: OpConnect}, pollOut},
-		{Op{Code: OpRecv, Flags: unix.MSG_OOB}, unix.POLLPRI}, {Op{Code: OpRecvMsg, Flags: unix.MSG_ERRQUEUE}, unix.POLLERR},
+		{Op{Code: OpRecv, Flags: unix.MSG_OOB}, unix.POLLPRI}, {Op{Code: OpRecvMsg, Flags: unix.MSG_ERRQUEUE},
+			unix.POLLERR},
 		{Op{Code: OpPoll, Flags: unix.POLLPRI}, unix.POLLPRI | unix.POLLERR | unix.POLLHUP},
 	} {
 		if got := Readiness(&tt.op); got != tt.want {
@@ -409,7 +418,8 @@ func TestReadiness(t *testing.T) {
 func TestPerformWaits(t *testing.T) {
 	f := fds{t}
 	r, w := f.pipe(0)
-	for _, op := range []Op{{Code: OpRead, FD: r, Buf: make([]byte, 1), Off: Stream}, {Code: OpPoll, FD: r, Flags: pollIn}} {
+	for _, op := range []Op{{Code: OpRead, FD: r, Buf: make([]byte, 1), Off: Stream},
+		{Code: OpPoll, FD: r, Flags: pollIn}} {
 		done := make(chan int32)
 		go func() { done <- Perform(&op) }()
 		select {
@@ -449,7 +459,8 @@ func TestPerformAllocs(t *testing.T) {
 	}
 	ops := []*Op{
 		{Code: OpSend, FD: a, Buf: make([]byte, 20)}, {Code: OpRecv, FD: b, Buf: make([]byte, 20)},
-		{Code: OpWrite, FD: a, Buf: make([]byte, 20), Off: Stream}, {Code: OpRead, FD: b, Buf: make([]byte, 20), Off: Stream},
+		{Code: OpWrite, FD: a, Buf: make([]byte, 20), Off: Stream}, {Code: OpRead, FD: b, Buf: make([]byte, 20),
+			Off: Stream},
 		{Code: OpWritev, FD: a, Bufs: bufs, Off: Stream}, {Code: OpReadv, FD: b, Bufs: bufs, Off: Stream},
 		{Code: OpSendMsg, FD: a, Msg: &Msg{Bufs: bufs[:3]}}, {Code: OpRecvMsg, FD: b, Msg: &Msg{Bufs: bufs[:3]}},
 		{Code: OpPoll, FD: a, Flags: pollOut},

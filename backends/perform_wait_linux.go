@@ -37,8 +37,8 @@ func doWaitid(op *Op, a attempt) int32 {
 	}
 }
 
-// doFutexWait answers if there is no need to wait. Otherwise it would hold a thread for as long as nobody wakes it, which
-// nothing else could end: that is refused.
+// doFutexWait answers if there is no need to wait. Otherwise it would hold a thread for as long as
+// nobody wakes it, which nothing else could end: that is refused.
 func doFutexWait(op *Op, _ attempt) int32 {
 	if uint64(op.Args.Word.Load()) != op.Args.Val {
 		return -int32(syscall.EAGAIN)

@@ -9,8 +9,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// A read at the position of a disk's file ends at the end of the file or of the buffer, not at the end of what the page
-// cache holds of it, which is where RWF_NOWAIT stops.
+// A read at the position of a disk's file ends at the end of the file or of the buffer, not at the
+// end of what the page cache holds of it, which is where RWF_NOWAIT stops.
 func TestTryReadsPastTheCache(t *testing.T) {
 	const size = 4 << 20
 	content := bytes.Repeat([]byte("content."), size/8)

@@ -58,7 +58,10 @@ func TestGRPC(t *testing.T) {
 
 		conn, err := grpc.NewClient("passthrough:///"+ln.Addr().String(),
 			grpc.WithTransportCredentials(insecure.NewCredentials()),
-			grpc.WithContextDialer(func(ctx context.Context, addr string) (net.Conn, error) { return e.dial(ctx, "tcp", addr) }),
+			grpc.WithContextDialer(func(ctx context.Context, addr string) (net.Conn, error) {
+				return e.dial(ctx, "tcp",
+					addr)
+			}),
 			grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(2*large), grpc.MaxCallSendMsgSize(2*large)))
 		if err != nil {
 			t.Fatal(err)

@@ -29,8 +29,8 @@ type ends struct {
 	dial       func(ctx context.Context, network, address string) (net.Conn, error)
 }
 
-// each runs f with both ends on weir, on every drive, and with one of them on package net. WEIR_BACKEND and WEIR_DRIVE
-// force a backend and a drive.
+// each runs f with both ends on weir, on every drive, and with one of them on package net.
+// WEIR_BACKEND and WEIR_DRIVE force a backend and a drive.
 func each(t *testing.T, f func(t *testing.T, e ends)) {
 	drives := []string{"auto", "thread", "scheduler"}
 	if d := os.Getenv("WEIR_DRIVE"); d != "" {
@@ -47,7 +47,8 @@ func each(t *testing.T, f func(t *testing.T, e ends)) {
 	t.Run("client", func(t *testing.T) { f(t, ends{std.listenWith, open(t, drives[0]).DialContext}) })
 }
 
-// open starts an IO that ends with the test, which must leave neither operations nor descriptors behind.
+// open starts an IO that ends with the test, which must leave neither operations nor descriptors
+// behind.
 func open(t *testing.T, drive string) *aio.IO {
 	t.Helper()
 	before := openFDs()
@@ -93,8 +94,8 @@ func (e ends) listen(t *testing.T) net.Listener {
 	return ln
 }
 
-// soon is a context that ends in a moment: long after what it is for has begun, where that matters, because it does not
-// end without it.
+// soon is a context that ends in a moment: long after what it is for has begun, where that matters,
+// because it does not end without it.
 func soon(t *testing.T) context.Context {
 	ctx, cancel := context.WithTimeout(context.Background(), 50*time.Millisecond)
 	t.Cleanup(cancel)
@@ -159,7 +160,8 @@ func compare[B []byte | string](got, want B) error {
 	return nil
 }
 
-// sizes are the lengths of messages: empty, less than a segment, more than the kernel's buffers hold by default.
+// sizes are the lengths of messages: empty, less than a segment, more than the kernel's buffers
+// hold by default.
 var sizes = []int{0, 1, 100, 5_000, 70_000, 1_000_000}
 
 const large = 8 << 20

@@ -11,8 +11,8 @@ import (
 	"sync"
 )
 
-// mysqlServer speaks as much of MySQL's protocol as a client needs for plain queries, as they are described in "MySQL
-// Internals, Client/Server Protocol". It lets everybody in. Its queries are
+// mysqlServer speaks as much of MySQL's protocol as a client needs for plain queries, as they are
+// described in "MySQL Internals, Client/Server Protocol". It lets everybody in. Its queries are
 //
 //	ECHO text   one row with the text
 //	ROWS n      n rows: a number, and text(number)
@@ -117,7 +117,8 @@ func mysqlErr(code uint16, text string) []byte {
 }
 
 func (c *mysqlConn) serve(id uint32) {
-	const capabilities = 1<<0 | 1<<3 | 1<<9 | 1<<13 | 1<<15 | 1<<19 // LONG_PASSWORD CONNECT_WITH_DB PROTOCOL_41 TRANSACTIONS SECURE_CONNECTION PLUGIN_AUTH
+	// LONG_PASSWORD CONNECT_WITH_DB PROTOCOL_41 TRANSACTIONS SECURE_CONNECTION PLUGIN_AUTH
+	const capabilities = 1<<0 | 1<<3 | 1<<9 | 1<<13 | 1<<15 | 1<<19
 	hello := append([]byte{10}, "8.0.0-compat\x00"...)
 	hello = binary.LittleEndian.AppendUint32(hello, id)
 	hello = append(hello, "saltsalt\x00"...)

@@ -27,12 +27,16 @@ func TestMySQL(t *testing.T) {
 		})
 		defer stop()
 		network := "weir-" + ln.Addr().String()
-		mysql.RegisterDialContext(network, func(ctx context.Context, addr string) (net.Conn, error) { return e.dial(ctx, "tcp", addr) })
+		mysql.RegisterDialContext(network, func(ctx context.Context, addr string) (net.Conn,
+			error) {
+			return e.dial(ctx, "tcp", addr)
+		})
 		defer mysql.DeregisterDialContext(network)
 		open := func(o func(*mysql.Config)) *sql.DB {
 			t.Helper()
 			cfg := mysql.NewConfig()
-			cfg.Net, cfg.Addr, cfg.User, cfg.Timeout, cfg.MaxAllowedPacket = network, ln.Addr().String(), "user", time.Minute, 64<<20
+			cfg.Net, cfg.Addr, cfg.User, cfg.Timeout, cfg.MaxAllowedPacket = network, ln.Addr().String(), "user",
+				time.Minute, 64<<20
 			o(cfg)
 			connector, err := mysql.NewConnector(cfg)
 			if err != nil {
@@ -101,7 +105,8 @@ func TestMySQL(t *testing.T) {
 			t.Errorf("a query past ReadTimeout: %v", err)
 		}
 
-		// The driver looks whether a connection from its pool has been closed by the server, through SyscallConn.
+		// The driver looks whether a connection from its pool has been closed by the server,
+		// through SyscallConn.
 		if err := echo("before"); err != nil {
 			t.Error(err)
 		}

@@ -18,8 +18,8 @@ import (
 	wire "github.com/jeroenrinzema/psql-wire"
 )
 
-// queries is what the server understands: "echo $1" returns its parameter, "rows $1" as many rows as that, "fail" an
-// error, and "hang" nothing until release is closed; it says when it begins.
+// queries is what the server understands: "echo $1" returns its parameter, "rows $1" as many rows
+// as that, "fail" an error, and "hang" nothing until release is closed; it says when it begins.
 func queries(hanging chan<- string, release <-chan struct{}) wire.ParseFn {
 	column := func(name string, oid uint32) wire.Column { return wire.Column{Name: name, Oid: oid} }
 	parameter := func(p []wire.Parameter, oid uint32) any {
@@ -32,14 +32,17 @@ func queries(hanging chan<- string, release <-chan struct{}) wire.ParseFn {
 	return func(_ context.Context, q wire.Query) (wire.PreparedStatements, error) {
 		switch verb, _, _ := strings.Cut(q.Query, " "); verb {
 		case "echo":
-			return wire.Prepared(wire.NewStatement(func(_ context.Context, w wire.DataWriter, p []wire.Parameter) error {
+			return wire.Prepared(wire.NewStatement(func(_ context.Context, w wire.DataWriter,
+				p []wire.Parameter) error {
 				if err := w.Row([]any{parameter(p, pgtype.TextOID)}); err != nil {
 					return err
 				}
 				return w.Complete("SELECT 1")
-			}, wire.WithParameters([]uint32{pgtype.TextOID}), wire.WithColumns(wire.Columns{column("text", pgtype.TextOID)}))), nil
+			}, wire.WithParameters([]uint32{pgtype.TextOID}),
+				wire.WithColumns(wire.Columns{column("text", pgtype.TextOID)}))), nil
 		case "rows":
-			return wire.Prepared(wire.NewStatement(func(_ context.Context, w wire.DataWriter, p []wire.Parameter) error {
+			return wire.Prepared(wire.NewStatement(func(_ context.Context, w wire.DataWriter,
+				p []wire.Parameter) error {
 				n, ok := parameter(p, pgtype.Int4OID).(int32)
 				if !ok {
 					return errors.New("how many?")
@@ -50,9 +53,11 @@ func queries(hanging chan<- string, release <-chan struct{}) wire.ParseFn {
 					}
 				}
 				return w.Complete(fmt.Sprint("SELECT ", n))
-			}, wire.WithParameters([]uint32{pgtype.Int4OID}), wire.WithColumns(wire.Columns{column("n", pgtype.Int4OID), column("text", pgtype.TextOID)}))), nil
+			}, wire.WithParameters([]uint32{pgtype.Int4OID}),
+				wire.WithColumns(wire.Columns{column("n", pgtype.Int4OID), column("text", pgtype.TextOID)}))), nil
 		case "hang":
-			return wire.Prepared(wire.NewStatement(func(_ context.Context, w wire.DataWriter, _ []wire.Parameter) error {
+			return wire.Prepared(wire.NewStatement(func(_ context.Context, w wire.DataWriter,
+				_ []wire.Parameter) error {
 				hanging <- q.Query
 				<-release
 				return w.Complete("SELECT 0")
@@ -63,8 +68,9 @@ func queries(hanging chan<- string, release <-chan struct{}) wire.ParseFn {
 	}
 }
 
-// recorder knows the connections that it has accepted. pgx waits, up to 15 seconds, for the server to close a connection
-// on which a query was given up, and this server waits for pgx: with connections of package net, too.
+// recorder knows the connections that it has accepted. pgx waits, up to 15 seconds, for the server
+// to close a connection on which a query was given up, and this server waits for pgx: with
+// connections of package net, too.
 type recorder struct {
 	net.Listener
 	mu    sync.Mutex
@@ -92,7 +98,8 @@ func (r *recorder) drop() {
 func TestPostgres(t *testing.T) {
 	each(t, func(t *testing.T, e ends) {
 		ln, hanging, release := &recorder{Listener: e.listen(t)}, make(chan string, 2), make(chan struct{})
-		server, err := wire.NewServer(queries(hanging, release), wire.Logger(slog.New(slog.NewTextHandler(io.Discard, nil))),
+		server, err := wire.NewServer(queries(hanging, release),
+			wire.Logger(slog.New(slog.NewTextHandler(io.Discard, nil))),
 			wire.MessageBufferSize(4*large), wire.WithShutdownTimeout(time.Minute))
 		if err != nil {
 			t.Fatal(err)

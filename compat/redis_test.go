@@ -111,7 +111,8 @@ func TestRedis(t *testing.T) {
 			o.DisableIdentity, o.ContextTimeoutEnabled = true, true
 			return redis.NewClient(&o)
 		}
-		client := connect(redis.Options{PoolSize: 8, ReadTimeout: time.Minute, WriteTimeout: time.Minute, PoolTimeout: time.Minute})
+		client := connect(redis.Options{PoolSize: 8, ReadTimeout: time.Minute, WriteTimeout: time.Minute,
+			PoolTimeout: time.Minute})
 		defer client.Close()
 		ctx := limited(t)
 

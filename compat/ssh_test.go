@@ -17,7 +17,8 @@ import (
 	"golang.org/x/crypto/ssh"
 )
 
-// sshServer has two commands: "cat", which returns its input, and "hang"; and it forwards connections.
+// sshServer has two commands: "cat", which returns its input, and "hang"; and it forwards
+// connections.
 type sshServer struct {
 	config *ssh.ServerConfig
 	dial   func(ctx context.Context, network, address string) (net.Conn, error)
@@ -165,7 +166,8 @@ func TestSSH(t *testing.T) {
 				return nil, nil, err
 			}
 			c, channels, requests, err := ssh.NewClientConn(conn, "server", &ssh.ClientConfig{
-				User: "user", Auth: []ssh.AuthMethod{ssh.Password(password)}, HostKeyCallback: ssh.InsecureIgnoreHostKey(),
+				User: "user", Auth: []ssh.AuthMethod{ssh.Password(password)},
+				HostKeyCallback: ssh.InsecureIgnoreHostKey(),
 			})
 			if err != nil {
 				conn.Close()

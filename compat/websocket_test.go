@@ -180,7 +180,8 @@ func TestWebSocketDial(t *testing.T) {
 			}
 		}()
 		transport := &http.Transport{DialContext: e.dial}
-		_, _, err := websocket.Dial(ctx, "ws://"+ln.Addr().String(), &websocket.DialOptions{HTTPClient: &http.Client{Transport: transport}})
+		_, _, err := websocket.Dial(ctx, "ws://"+ln.Addr().String(),
+			&websocket.DialOptions{HTTPClient: &http.Client{Transport: transport}})
 		if !errors.Is(err, context.Canceled) {
 			t.Errorf("Dial: %v", err)
 		}

@@ -12,8 +12,8 @@ import (
 	"github.com/weirgo/weir/internal/sys"
 )
 
-// TestNoAllocations guards that in steady state nothing that waits allocates, and that a task costs one object, its
-// handle.
+// TestNoAllocations guards that in steady state nothing that waits allocates, and that a task costs
+// one object, its handle.
 func TestNoAllocations(t *testing.T) {
 	if sys.RaceEnabled {
 		t.Skip("the race detector allocates")

@@ -101,7 +101,8 @@ func BenchmarkQueuePingPong(b *testing.B) {
 	}
 }
 
-// BenchmarkNops is operations that do nothing, in batches of 32 from one coroutine. One op is one nop.
+// BenchmarkNops is operations that do nothing, in batches of 32 from one coroutine. One op is one
+// nop.
 func BenchmarkNops(b *testing.B) {
 	benchmark(b, func(t *Task) {
 		ops := make([]*op.Op, 32)

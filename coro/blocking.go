@@ -7,11 +7,12 @@ import (
 	aiort "github.com/weirgo/weir/runtime"
 )
 
-// Blocking calls f on the pool for blocking calls (its size is a limit of the IO) while the coroutine waits and its thread
-// runs others. If the task is cancelled before f has begun, f is not called and the error is the cause; once it has begun
-// its context ends, and it is waited for all the same: what it returns is the result. A panic of f is raised again in the
-// coroutine, as a *PanicError. f is not part of the coroutine: it must not use the Task or its views, and its context is
-// one for goroutines.
+// Blocking calls f on the pool for blocking calls (its size is a limit of the IO) while the
+// coroutine waits and its thread runs others. If the task is cancelled before f has begun, f is not
+// called and the error is the cause; once it has begun its context ends, and it is waited for all
+// the same: what it returns is the result. A panic of f is raised again in the coroutine, as a
+// *PanicError. f is not part of the coroutine: it must not use the Task or its views, and its
+// context is one for goroutines.
 func Blocking[T any](t *Task, f func(ctx context.Context) (T, error)) (T, error) {
 	mustFunction(f == nil)
 	var v T
@@ -84,5 +85,6 @@ func (b *blockingWait) run(t *Task, ctx context.Context, f func(context.Context)
 	returned = true
 }
 
-// outside is the context of a task as a function outside of its coroutine gets it: without the task.
+// outside is the context of a task as a function outside of its coroutine gets it: without the
+// task.
 type outside struct{ context.Context }

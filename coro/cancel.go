@@ -36,8 +36,8 @@ func (t *Task) cancelled() error {
 	return nil
 }
 
-// cancelScope cancels what runs in a scope of t: the children that were spawned in it, newest first, and then what t
-// itself waits for. What has been cancelled stays so.
+// cancelScope cancels what runs in a scope of t: the children that were spawned in it, newest
+// first, and then what t itself waits for. What has been cancelled stays so.
 func (t *Task) cancelScope(sc *scope, cause error) {
 	if sc.cause != nil || t.state == stateDone {
 		return
@@ -67,8 +67,8 @@ func (t *Task) cancel(cause error) {
 	t.cancelScope(&t.own, cause)
 }
 
-// deliver ends the wait that t is in, if it has been cancelled. An operation that the kernel holds is asked to stop and
-// waited for; nothing can cut that short.
+// deliver ends the wait that t is in, if it has been cancelled. An operation that the kernel holds
+// is asked to stop and waited for; nothing can cut that short.
 func (t *Task) deliver() {
 	if t.state != stateWaiting || t.waiting == nil || t.cancelled() == nil {
 		return
@@ -96,9 +96,9 @@ func (t *Task) Mask(f func()) {
 	f()
 }
 
-// Timeout calls f and cancels its waits, and the children it spawns, when it is not over after d. If the time is over
-// before f has returned, and f fails, the error is ErrTimeout, whatever f says; if f succeeds all the same, it is nil.
-// With d <= 0 every wait in f fails.
+// Timeout calls f and cancels its waits, and the children it spawns, when it is not over after d.
+// If the time is over before f has returned, and f fails, the error is ErrTimeout, whatever f says;
+// if f succeeds all the same, it is nil. With d <= 0 every wait in f fails.
 func (t *Task) Timeout(d time.Duration, f func() error) (err error) {
 	mustFunction(f == nil)
 	t.mineSurely()

@@ -29,8 +29,8 @@ func (r *rig) pipe() (rd, wr int) {
 	return int(rf.Fd()), int(wf.Fd())
 }
 
-// never returns an operation that is never over by itself: a read of an empty pipe, or where there are
-// no operations on descriptors (Windows) one that every system has.
+// never returns an operation that is never over by itself: a read of an empty pipe, or where there
+// are no operations on descriptors (Windows) one that every system has.
 func (r *rig) never(rd int) *op.Op {
 	if r.sim == nil && runtime.GOOS == "windows" {
 		return op.EventWait(new(op.Event))
@@ -73,7 +73,8 @@ func waits(r *rig) map[string]func(t *Task) error {
 		"handle":    func(t *Task) error { _, err := never.Wait(t); return err },
 		"children":  func(t *Task) error { _, err := failing(t, forever).Wait(t); return err },
 		"select": func(t *Task) error {
-			_, err := Select(t, IsSet(new(Event)), RecvFrom(NewQueue[int](0), new(int), nil), SendTo(full, 1, nil), Ended(never), DoneOf(never.Task()))
+			_, err := Select(t, IsSet(new(Event)), RecvFrom(NewQueue[int](0), new(int), nil), SendTo(full, 1, nil),
+				Ended(never), DoneOf(never.Task()))
 			return err
 		},
 		"select op": func(t *Task) error {
@@ -108,8 +109,9 @@ func waits(r *rig) map[string]func(t *Task) error {
 	}
 }
 
-// TestCancelEveryWait guards that a cancellation ends every kind of wait, also one that comes before it, by Cancel, by the
-// parent, by a Timeout around it and by a context; that it is not forgotten; and that under Mask none of them is ended.
+// TestCancelEveryWait guards that a cancellation ends every kind of wait, also one that comes
+// before it, by Cancel, by the parent, by a Timeout around it and by a context; that it is not
+// forgotten; and that under Mask none of them is ended.
 func TestCancelEveryWait(t *testing.T) {
 	each(t, Options{}, func(t *testing.T, r *rig) {
 		for what, wait := range waits(r) {
@@ -151,7 +153,8 @@ func TestCancelEveryWait(t *testing.T) {
 	})
 }
 
-// TestMask guards that cancellation waits until a Mask is over, and that a Timeout inside of one works.
+// TestMask guards that cancellation waits until a Mask is over, and that a Timeout inside of one
+// works.
 func TestMask(t *testing.T) {
 	each(t, Options{}, func(t *testing.T, r *rig) {
 		for what, wait := range waits(r) {
@@ -201,8 +204,8 @@ func TestMask(t *testing.T) {
 	})
 }
 
-// TestCancelOrder guards that children are cancelled before what the task waits for, newest first, at every depth, and
-// that those of a Timeout's scope are cancelled alone.
+// TestCancelOrder guards that children are cancelled before what the task waits for, newest first,
+// at every depth, and that those of a Timeout's scope are cancelled alone.
 func TestCancelOrder(t *testing.T) {
 	each(t, Options{}, func(t *testing.T, r *rig) {
 		var order []int
@@ -263,7 +266,8 @@ func TestTimeout(t *testing.T) {
 			}
 			err := task.Timeout(time.Nanosecond, func() error { return forever(task) })
 			var ne net.Error
-			if !errors.Is(err, context.DeadlineExceeded) || !errors.Is(err, os.ErrDeadlineExceeded) || !errors.As(err, &ne) || !ne.Timeout() {
+			if !errors.Is(err, context.DeadlineExceeded) || !errors.Is(err, os.ErrDeadlineExceeded) ||
+				!errors.As(err, &ne) || !ne.Timeout() {
 				t.Errorf("ErrTimeout is %v", err)
 			}
 			inner := error(nil)
@@ -302,8 +306,8 @@ func TestTimeout(t *testing.T) {
 	})
 }
 
-// TestContextOfWait guards waits with a context of their own: its end ends that wait and nothing else, also when it comes
-// late.
+// TestContextOfWait guards waits with a context of their own: its end ends that wait and nothing
+// else, also when it comes late.
 func TestContextOfWait(t *testing.T) {
 	each(t, Options{}, func(t *testing.T, r *rig) {
 		why := errors.New("why")
@@ -341,11 +345,12 @@ func TestContextOfWait(t *testing.T) {
 	})
 }
 
-// TestCancelStorm guards that tasks in trees, in all kinds of waits and cancelled from all sides at random times, all end,
-// and that no token, lock or value is lost.
+// TestCancelStorm guards that tasks in trees, in all kinds of waits and cancelled from all sides at
+// random times, all end, and that no token, lock or value is lost.
 func TestCancelStorm(t *testing.T) {
 	for seed := range uint64(scale(60)) {
-		r := onSim(t, sim.Config{Seed: seed, Trace: -1}, aiort.Options{MaxInFlight: 8}, Options{Budget: 1 + int(seed%5), IdleWorkers: int(seed % 3)})
+		r := onSim(t, sim.Config{Seed: seed, Trace: -1}, aiort.Options{MaxInFlight: 8}, Options{Budget: 1 + int(seed%5),
+			IdleWorkers: int(seed % 3)})
 		rd, wr := r.pipe()
 		var mu Mutex
 		var rw RWMutex
@@ -408,7 +413,8 @@ func TestCancelStorm(t *testing.T) {
 					task.Timeout(time.Duration(rng.IntN(1000)), func() error { _, err := q.Recv(task); return err })
 				case 10:
 					var v int
-					Select(task, RecvFrom(q, &v, nil), After(time.Duration(rng.IntN(100))), Done(nil, op.Read(rd, make([]byte, 1), op.Stream)))
+					Select(task, RecvFrom(q, &v, nil), After(time.Duration(rng.IntN(100))),
+						Done(nil, op.Read(rd, make([]byte, 1), op.Stream)))
 				case 11:
 					task.Mask(func() { task.Sleep(time.Duration(rng.IntN(100))) })
 				case 12, 13:

@@ -105,7 +105,8 @@ func (c *recvCase[T]) say(ok bool) {
 	}
 }
 
-// SendTo is the case of a Send of v to q. *ok tells whether it was sent: false when q has been closed; ok may be nil.
+// SendTo is the case of a Send of v to q. *ok tells whether it was sent: false when q has been
+// closed; ok may be nil.
 func SendTo[T any](q *Queue[T], v T, ok *bool) Case {
 	if q == nil {
 		return never{}
@@ -293,9 +294,10 @@ func (c *contextCase) leave(*Task, *waiter) {
 	c.stop()
 }
 
-// Done is the case that operations are over: see Task.Do, whose error goes to *err; err may be nil. If another case happens
-// they are cancelled and Select waits for their end; they may have been done all the same, as they and *err tell. It is for
-// coroutines: a goroutine's Select panics. The list is copied.
+// Done is the case that operations are over: see Task.Do, whose error goes to *err; err may be nil.
+// If another case happens they are cancelled and Select waits for their end; they may have been
+// done all the same, as they and *err tell. It is for coroutines: a goroutine's Select panics. The
+// list is copied.
 func Done(err *error, ops ...*op.Op) Case { return &opCase{err: err, ops: slices.Clone(ops)} }
 
 type opCase struct {

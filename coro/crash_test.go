@@ -11,8 +11,8 @@ import (
 	"testing"
 )
 
-// TestCrash guards that an error of this package's own, after the function of a task is over, ends the program and says where,
-// whichever goroutine would go on.
+// TestCrash guards that an error of this package's own, after the function of a task is over, ends
+// the program and says where, whichever goroutine would go on.
 func TestCrash(t *testing.T) {
 	if yields, err := strconv.Atoi(os.Getenv("WEIR_CORO_CRASH")); err == nil {
 		r := onSystem(t, Options{})

@@ -5,8 +5,8 @@ import (
 	"sync"
 )
 
-// Event is a flag to wait for. The zero value is ready and not set. Any goroutine and any coroutine may call its
-// methods; those that wait take a context as everywhere in this package: see Task.
+// Event is a flag to wait for. The zero value is ready and not set. Any goroutine and any coroutine
+// may call its methods; those that wait take a context as everywhere in this package: see Task.
 type Event struct {
 	mu   sync.Mutex
 	on   bool
@@ -39,8 +39,8 @@ func (e *Event) IsSet() bool {
 	return e.on
 }
 
-// Wait waits until the flag is set, or was at some time since the call. If ctx or the task ends first the error is the
-// cause; it is nil if the flag is set already.
+// Wait waits until the flag is set, or was at some time since the call. If ctx or the task ends
+// first the error is the cause; it is nil if the flag is set already.
 func (e *Event) Wait(ctx context.Context) error { return e.wait(ctx, taskOf(ctx)) }
 
 func (e *Event) wait(ctx context.Context, t *Task) error {

@@ -2,8 +2,8 @@ package coro
 
 import "slices"
 
-// family is the live children of a task, or the tasks of a scheduler that have no parent, in the order in which they
-// were spawned. It belongs to the loop's thread.
+// family is the live children of a task, or the tasks of a scheduler that have no parent, in the
+// order in which they were spawned. It belongs to the loop's thread.
 type family struct {
 	youngest *Task
 	children int
@@ -43,8 +43,8 @@ func (f *family) remove(t *Task) {
 	f.children--
 }
 
-// finish ends a task whose function is over: it waits for the children, which are cancelled first unless all went well,
-// and leaves the task done. It runs on the task's coroutine.
+// finish ends a task whose function is over: it waits for the children, which are cancelled first
+// unless all went well, and leaves the task done. It runs on the task's coroutine.
 func (t *Task) finish() {
 	t.scope = &t.own
 	if t.failed != nil || t.panicked != nil {
@@ -69,7 +69,8 @@ func (t *Task) finish() {
 	t.become(stateDone)
 }
 
-// abort: cancelling a task that waits for its children has cancelled them, and that is all there is to do.
+// abort: cancelling a task that waits for its children has cancelled them, and that is all there is
+// to do.
 func (f *family) abort(*Task) {}
 
 // childEnded takes t, which is done, out of its family.

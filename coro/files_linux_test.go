@@ -14,8 +14,9 @@ import (
 	"github.com/weirgo/weir/aio/op"
 )
 
-// TestFixedFile guards that a task works on a registered file as on a descriptor, that Close of the file waits for what a
-// task has in flight, which it does not cancel, and that nothing begins on it after.
+// TestFixedFile guards that a task works on a registered file as on a descriptor, that Close of the
+// file waits for what a task has in flight, which it does not cancel, and that nothing begins on it
+// after.
 func TestFixedFile(t *testing.T) {
 	eachDrive(t, func(t *testing.T, io *aio.IO, r *rig) {
 		var p [2]int

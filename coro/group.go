@@ -2,8 +2,8 @@ package coro
 
 import "context"
 
-// Group is a number of children of one task that belong together: the first that fails has the others cancelled. Its
-// methods are for the coroutine of the task it was made for.
+// Group is a number of children of one task that belong together: the first that fails has the
+// others cancelled. Its methods are for the coroutine of the task it was made for.
 type Group struct {
 	t     *Task
 	limit int   // of those that run at one time; 0: none
@@ -21,15 +21,16 @@ func NewGroup(t *Task) *Group {
 	return &Group{t: t}
 }
 
-// SetLimit bounds how many tasks of the group run at one time: Go waits until there is room. 0 or less: no bound.
+// SetLimit bounds how many tasks of the group run at one time: Go waits until there is room. 0 or
+// less: no bound.
 func (g *Group) SetLimit(n int) {
 	g.t.mineSurely()
 	g.limit = max(n, 0)
 }
 
-// Go starts f as a task of the group, waiting for room if the group has a limit. If the task that the group belongs to is
-// cancelled meanwhile, f is not called and the error is the cause. After one has failed further ones are cancelled from
-// the start.
+// Go starts f as a task of the group, waiting for room if the group has a limit. If the task that
+// the group belongs to is cancelled meanwhile, f is not called and the error is the cause. After
+// one has failed further ones are cancelled from the start.
 func (g *Group) Go(f func(t *Task) error, options ...Option) error {
 	mustFunction(f == nil)
 	t := g.t
@@ -142,9 +143,9 @@ func (g *Group) Cancel() {
 	g.cancel()
 }
 
-// Race calls each of fs in a task of its own and returns what the first one that is over returns. The others are
-// cancelled, and Race waits until they are over, too. A panic of any is raised again, as a *PanicError. With no function
-// it waits until t is cancelled.
+// Race calls each of fs in a task of its own and returns what the first one that is over returns.
+// The others are cancelled, and Race waits until they are over, too. A panic of any is raised
+// again, as a *PanicError. With no function it waits until t is cancelled.
 func Race[T any](t *Task, fs ...func(t *Task) (T, error)) (T, error) {
 	t.mineSurely()
 	for _, f := range fs {

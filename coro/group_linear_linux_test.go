@@ -7,8 +7,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// TestGroupLinear guards that a Group costs each of its tasks the same however many there are, whether they end by
-// themselves, are waited for, or are cancelled.
+// TestGroupLinear guards that a Group costs each of its tasks the same however many there are,
+// whether they end by themselves, are waited for, or are cancelled.
 func TestGroupLinear(t *testing.T) {
 	each(t, Options{HogLimit: -1}, func(t *testing.T, r *rig) {
 		most := 200000

@@ -24,12 +24,13 @@ func (l *taskLane) Enter() error {
 	return l.t.cancelled()
 }
 
-// maxDirect is how many system calls a coroutine makes for its views before the loop and others get their turn.
+// maxDirect is how many system calls a coroutine makes for its views before the loop and others get
+// their turn.
 const maxDirect = 16
 
-// Direct allows sends, which nearly always succeed: that costs less than to wait for them. It allows receives
-// to the only coroutine that is ready: in company a try that finds nothing costs more than an entry in the system call
-// that all share.
+// Direct allows sends, which nearly always succeed: that costs less than to wait for them. It
+// allows receives to the only coroutine that is ready: in company a try that finds nothing costs
+// more than an entry in the system call that all share.
 func (l *taskLane) Direct(send bool) bool {
 	t := l.t
 	if t.direct == maxDirect || !send && !t.s.ready.empty() {
@@ -39,7 +40,8 @@ func (l *taskLane) Direct(send bool) bool {
 	return true
 }
 
-// Yield is Task.Yield for a view that has found nothing to do: it is not worth while if nobody else is ready.
+// Yield is Task.Yield for a view that has found nothing to do: it is not worth while if nobody else
+// is ready.
 func (l *taskLane) Yield() bool {
 	if l.t.s.ready.empty() {
 		return false
@@ -104,10 +106,11 @@ func (w *laneWait) abort(t *Task) {
 	}
 }
 
-// Conn returns a view of c, a connection of package aio: the same connection, but its calls park this coroutine and let
-// the thread run others. They end when the task is cancelled, with the cause in their *net.OpError. Deadlines and Close
-// are those of the connection, whoever sets them. The view is of the same type as c, is for this task alone, and of no
-// more use when the task is over; the connection stays open. Conn panics if c is not a connection of package aio.
+// Conn returns a view of c, a connection of package aio: the same connection, but its calls park
+// this coroutine and let the thread run others. They end when the task is cancelled, with the cause
+// in their *net.OpError. Deadlines and Close are those of the connection, whoever sets them. The
+// view is of the same type as c, is for this task alone, and of no more use when the task is over;
+// the connection stays open. Conn panics if c is not a connection of package aio.
 func (t *Task) Conn(c net.Conn) net.Conn {
 	t.mineSurely()
 	if v, ok := t.view(c).(net.Conn); ok {
@@ -116,8 +119,8 @@ func (t *Task) Conn(c net.Conn) net.Conn {
 	panic(fmt.Sprintf("coro: Conn of a %T: it takes connections of package aio", c))
 }
 
-// Listener is Conn for listeners. The connections that it accepts are plain ones: whoever serves one, in this task or
-// another, in this scheduler or another, makes a view of it.
+// Listener is Conn for listeners. The connections that it accepts are plain ones: whoever serves
+// one, in this task or another, in this scheduler or another, makes a view of it.
 func (t *Task) Listener(l net.Listener) net.Listener {
 	t.mineSurely()
 	if v, ok := t.view(l).(net.Listener); ok {
@@ -126,8 +129,8 @@ func (t *Task) Listener(l net.Listener) net.Listener {
 	panic(fmt.Sprintf("coro: Listener of a %T: it takes listeners of package aio", l))
 }
 
-// File is Conn for files. Reads of what the page cache holds are done at once; all other reads, and all writes but those
-// to a file system in memory, go through the loop.
+// File is Conn for files. Reads of what the page cache holds are done at once; all other reads, and
+// all writes but those to a file system in memory, go through the loop.
 func (t *Task) File(f *aio.File) *aio.File {
 	t.mineSurely()
 	if v, ok := t.view(f).(*aio.File); ok {
@@ -165,10 +168,13 @@ func (v *views) detach() {
 	*v = views{}
 }
 
-// Dial connects to address as aio.IO.DialContext does, on the pool for blocking calls, and returns a view of the
-// connection: see Conn.
+// Dial connects to address as aio.IO.DialContext does, on the pool for blocking calls, and returns
+// a view of the connection: see Conn.
 func (t *Task) Dial(network, address string) (net.Conn, error) {
-	c, err := Blocking(t, func(ctx context.Context) (net.Conn, error) { return t.s.io.DialContext(ctx, network, address) })
+	c, err := Blocking(t, func(ctx context.Context) (net.Conn, error) {
+		return t.s.io.DialContext(ctx, network,
+			address)
+	})
 	if err != nil {
 		return nil, err
 	}

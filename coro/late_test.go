@@ -9,8 +9,8 @@ import (
 
 // The tests of this file set up by hand what otherwise takes two threads and bad luck.
 
-// TestLateContext guards that a context whose end is reported after the wait it was for touches no later one, and does not
-// hide the end of a later one's context.
+// TestLateContext guards that a context whose end is reported after the wait it was for touches no
+// later one, and does not hide the end of a later one's context.
 func TestLateContext(t *testing.T) {
 	each(t, Options{}, func(t *testing.T, r *rig) {
 		r.do(func(task *Task) {
@@ -31,7 +31,8 @@ func TestLateContext(t *testing.T) {
 					e.Set()
 				})
 				if err := e.Wait(task); err != nil || !e.IsSet() {
-					t.Errorf("a wait without a context of its own: %v, and what it waits for is there: %v", err, e.IsSet())
+					t.Errorf("a wait without a context of its own: %v, and what it waits for is there: %v", err,
+						e.IsSet())
 				}
 
 				task.follow(old) // as if it could not be stopped any more
@@ -79,8 +80,8 @@ type againCase struct{ wonCase }
 
 func (c againCase) enter(*Task, *waiter) bool { return true }
 
-// TestSelectWonMeanwhile guards a Select that wants to try again when one of its cases has happened already: that counts,
-// and its wake-up is waited for.
+// TestSelectWonMeanwhile guards a Select that wants to try again when one of its cases has happened
+// already: that counts, and its wake-up is waited for.
 func TestSelectWonMeanwhile(t *testing.T) {
 	each(t, Options{}, func(t *testing.T, r *rig) {
 		r.do(func(task *Task) {
@@ -93,8 +94,8 @@ func TestSelectWonMeanwhile(t *testing.T) {
 	})
 }
 
-// TestSelectMeetsWaiting guards that a case which finds the other side waiting when it is entered has Select try again:
-// two that only stood in line would wait for ever.
+// TestSelectMeetsWaiting guards that a case which finds the other side waiting when it is entered
+// has Select try again: two that only stood in line would wait for ever.
 func TestSelectMeetsWaiting(t *testing.T) {
 	each(t, Options{}, func(t *testing.T, r *rig) {
 		r.do(func(task *Task) {
@@ -129,8 +130,8 @@ func TestSelectMeetsWaiting(t *testing.T) {
 	})
 }
 
-// TestLaneWait guards the waits of package aio's: a cancellation that comes when the wake-up is on its way does nothing,
-// one that comes first ends the wait, and without disarm none does.
+// TestLaneWait guards the waits of package aio's: a cancellation that comes when the wake-up is on
+// its way does nothing, one that comes first ends the wait, and without disarm none does.
 func TestLaneWait(t *testing.T) {
 	each(t, Options{}, func(t *testing.T, r *rig) {
 		r.do(func(task *Task) {

@@ -62,7 +62,8 @@ func TestPanicsSeen(t *testing.T) {
 	}
 }
 
-// TestTaskQueue guards the queue of tasks that are to submit: what is left of it when others are taken out, in any place.
+// TestTaskQueue guards the queue of tasks that are to submit: what is left of it when others are
+// taken out, in any place.
 func TestTaskQueue(t *testing.T) {
 	for out := range 1 << 4 {
 		tasks := make([]Task, 4)

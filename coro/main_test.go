@@ -20,8 +20,8 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// patience is how long a test waits for what should happen at once, before it calls it a hang. It is far longer than a
-// slow machine needs.
+// patience is how long a test waits for what should happen at once, before it calls it a hang. It
+// is far longer than a slow machine needs.
 const patience = 100 * time.Second
 
 // rig is a scheduler, with checks at the end that nothing is left.
@@ -38,7 +38,8 @@ func each(t *testing.T, o Options, f func(t *testing.T, r *rig)) {
 	t.Run("sim", func(t *testing.T) { f(t, onSim(t, sim.Config{Seed: 1, Trace: -1}, aiort.Options{}, o)) })
 }
 
-// onSystem starts a scheduler on the system's kernel. WEIR_BACKEND and WEIR_DRIVE pick backend and drive.
+// onSystem starts a scheduler on the system's kernel. WEIR_BACKEND and WEIR_DRIVE pick backend and
+// drive.
 func onSystem(t testing.TB, o Options) *rig {
 	t.Helper()
 	if o.IO == nil {

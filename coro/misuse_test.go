@@ -151,7 +151,8 @@ func TestIOClosedUnderneath(t *testing.T) {
 			if err := s.Shutdown(ctx); err != nil {
 				t.Fatalf("Shutdown of the scheduler: %v", err)
 			}
-			for what, h := range map[string]*coro.Handle[int]{"sleeper": sleeper, "blocker": blocker, "looper": looper} {
+			for what, h := range map[string]*coro.Handle[int]{"sleeper": sleeper, "blocker": blocker,
+				"looper": looper} {
 				if _, err := h.Wait(ctx); !errors.Is(err, net.ErrClosed) && !errors.Is(err, coro.ErrClosed) {
 					t.Errorf("%s: %v", what, err)
 				}
@@ -163,8 +164,9 @@ func TestIOClosedUnderneath(t *testing.T) {
 	}
 }
 
-// TestNilFunctions: a nil function is refused by the call that it is handed to: called later it would end another
-// goroutine, or the scheduler. So is a nil Parent, and a Handle that Spawn has not returned.
+// TestNilFunctions: a nil function is refused by the call that it is handed to: called later it
+// would end another goroutine, or the scheduler. So is a nil Parent, and a Handle that Spawn has
+// not returned.
 func TestNilFunctions(t *testing.T) {
 	lib, err := aio.New(aio.Options{})
 	if err != nil {
@@ -179,16 +181,21 @@ func TestNilFunctions(t *testing.T) {
 	ctx := context.Background()
 	refused := func(task *coro.Task) {
 		for what, f := range map[string]func(){
-			"nil function: Spawn":              func() { coro.Spawn[int](s, nil) },
-			"nil function: Blocking":           func() { coro.Blocking[int](task, nil) },
-			"nil function: Task.Blocking":      func() { task.Blocking(nil) },
-			"nil function: Mask":               func() { task.Mask(nil) },
-			"nil function: Timeout":            func() { task.Timeout(time.Hour, nil) },
-			"nil function: AfterFunc":          func() { task.AfterFunc(nil) },
-			"nil function: Group.Go":           func() { coro.NewGroup(task).Go(nil) },
-			"nil function: Race":               func() { coro.Race[int](task, nil) },
-			"nil function: Once":               func() { new(coro.Once).Do(ctx, nil) },
-			"nil Parent: Spawn":                func() { coro.Spawn(nil, func(*coro.Task) (int, error) { return 0, nil }) },
+			"nil function: Spawn":         func() { coro.Spawn[int](s, nil) },
+			"nil function: Blocking":      func() { coro.Blocking[int](task, nil) },
+			"nil function: Task.Blocking": func() { task.Blocking(nil) },
+			"nil function: Mask":          func() { task.Mask(nil) },
+			"nil function: Timeout":       func() { task.Timeout(time.Hour, nil) },
+			"nil function: AfterFunc":     func() { task.AfterFunc(nil) },
+			"nil function: Group.Go":      func() { coro.NewGroup(task).Go(nil) },
+			"nil function: Race":          func() { coro.Race[int](task, nil) },
+			"nil function: Once":          func() { new(coro.Once).Do(ctx, nil) },
+			"nil Parent: Spawn": func() {
+				coro.Spawn(nil, func(*coro.Task) (int, error) {
+					return 0,
+						nil
+				})
+			},
 			"nil or zero: File":                func() { task.File(nil) },
 			"of a *aio.TCPConn: Conn":          func() { task.Conn((*aio.TCPConn)(nil)) },
 			"of a *aio.UnixListener: Listener": func() { task.Listener((*aio.UnixListener)(nil)) },

@@ -5,16 +5,17 @@ import (
 	"sync"
 )
 
-// Mutex is a lock that parks coroutines, not threads, and goroutines too. It is handed over in the order in which they
-// came. The zero value is ready and unlocked. Any goroutine and any coroutine may call its methods.
+// Mutex is a lock that parks coroutines, not threads, and goroutines too. It is handed over in the
+// order in which they came. The zero value is ready and unlocked. Any goroutine and any coroutine
+// may call its methods.
 type Mutex struct {
 	mu     sync.Mutex
 	locked bool
 	line   line
 }
 
-// Lock takes the lock, waiting for it. The error is nil if and only if the caller has it; otherwise ctx or the task ended
-// first, and it is the cause. ctx is as everywhere in this package: see Task.
+// Lock takes the lock, waiting for it. The error is nil if and only if the caller has it; otherwise
+// ctx or the task ended first, and it is the cause. ctx is as everywhere in this package: see Task.
 func (m *Mutex) Lock(ctx context.Context) error {
 	t := taskOf(ctx)
 	if err := cause(ctx, t); err != nil {
@@ -47,8 +48,8 @@ func (m *Mutex) TryLock() bool {
 	return true
 }
 
-// Unlock hands the lock to who has waited longest, or frees it. It panics if it is not locked. Whoever holds the lock may
-// call it, on any thread.
+// Unlock hands the lock to who has waited longest, or frees it. It panics if it is not locked.
+// Whoever holds the lock may call it, on any thread.
 func (m *Mutex) Unlock() {
 	m.mu.Lock()
 	if !m.locked {
@@ -71,8 +72,8 @@ func (m *Mutex) withdraw(w *waiter) bool {
 	return m.line.remove(w)
 }
 
-// RWMutex is a lock for one writer or many readers: see Mutex. They get it in the order in which they came; readers
-// that stand behind a writer wait for it.
+// RWMutex is a lock for one writer or many readers: see Mutex. They get it in the order in which
+// they came; readers that stand behind a writer wait for it.
 type RWMutex struct {
 	mu      sync.Mutex
 	readers int

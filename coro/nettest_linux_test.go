@@ -14,8 +14,9 @@ import (
 	"github.com/weirgo/weir/aio"
 )
 
-// viewed is a connection all of whose calls are made by coroutines: each by one that makes no other call meanwhile, on its
-// own view. So code that uses a connection from many goroutines can try views, each of which is for one coroutine.
+// viewed is a connection all of whose calls are made by coroutines: each by one that makes no other
+// call meanwhile, on its own view. So code that uses a connection from many goroutines can try
+// views, each of which is for one coroutine.
 type viewed struct {
 	of net.Conn
 	s  *Scheduler
@@ -130,8 +131,8 @@ func (v *viewed) SetWriteDeadline(when time.Time) (err error) {
 	return err
 }
 
-// TestConn is package net's own suite for connections, on views: both ends on one thread, each on its own, and one of them
-// with goroutines.
+// TestConn is package net's own suite for connections, on views: both ends on one thread, each on
+// its own, and one of them with goroutines.
 func TestConn(t *testing.T) {
 	eachDrive(t, func(t *testing.T, weir *aio.IO, r *rig) {
 		other := onSystem(t, Options{IO: weir})

@@ -16,9 +16,10 @@ type opWait struct {
 	err    error // why it was not; of a list, the error of the list
 }
 
-// Do submits operations, all of them or none, and waits until all are over: see aio.Do. They leave in one system call with
-// whatever else the tasks of this turn have submitted. If the task is cancelled before, so is what is not done, and the
-// error has the cause where an Op has op.ErrCanceled. Nothing is allocated, if ops are reused.
+// Do submits operations, all of them or none, and waits until all are over: see aio.Do. They leave
+// in one system call with whatever else the tasks of this turn have submitted. If the task is
+// cancelled before, so is what is not done, and the error has the cause where an Op has
+// op.ErrCanceled. Nothing is allocated, if ops are reused.
 func (t *Task) Do(ops ...*op.Op) error {
 	t.mine()
 	if err := t.cancelled(); err != nil || len(ops) == 0 {
@@ -61,8 +62,8 @@ func (t *Task) do(ctx context.Context, c *aiort.Completion) error {
 	return err
 }
 
-// operate parks t until what t.op says is over. The loop's goroutine submits it, so that the stacks of coroutines need no room for
-// that.
+// operate parks t until what t.op says is over. The loop's goroutine submits it, so that the stacks
+// of coroutines need no room for that.
 func (t *Task) operate(a aborter) error {
 	t.op.err = nil
 	t.s.fresh.push(t)
@@ -70,8 +71,8 @@ func (t *Task) operate(a aborter) error {
 	return t.op.err
 }
 
-// submit hands over the operations of a task that has parked for them. Where there is no room they wait for it in the loop's
-// line.
+// submit hands over the operations of a task that has parked for them. Where there is no room they
+// wait for it in the loop's line.
 func (s *Scheduler) submit(t *Task) {
 	w, o := t.worker, &t.op
 	var err error

@@ -12,27 +12,30 @@ import (
 
 // Options configure a Scheduler. The zero value is good.
 type Options struct {
-	// IO is where connections and files come from, and whose backend, limits and pool for blocking calls the
-	// scheduler's loop has. Nil: aio.Default(). It must stay open as long as the scheduler.
+	// IO is where connections and files come from, and whose backend, limits and pool for blocking
+	// calls the scheduler's loop has. Nil: aio.Default(). It must stay open as long as the
+	// scheduler.
 	IO *aio.IO
 
 	// Name is what reports and stack dumps call the scheduler. Empty: "coro".
 	Name string
 
-	// Context is where Task.Value looks values up. Nil: context.Background(). That it ends means nothing.
+	// Context is where Task.Value looks values up. Nil: context.Background(). That it ends means
+	// nothing.
 	Context context.Context
 
-	// Budget is the number of times that tasks are resumed before the loop looks for completions again. 0: 32. At
-	// least 1.
+	// Budget is the number of times that tasks are resumed before the loop looks for completions
+	// again. 0: 32. At least 1.
 	Budget int
 
-	// IdleWorkers is the number of coroutines of the Go runtime, each with its stack, that are kept for tasks to
-	// come. 0: 1,024. Negative: none.
+	// IdleWorkers is the number of coroutines of the Go runtime, each with its stack, that are kept
+	// for tasks to come. 0: 1,024. Negative: none.
 	IdleWorkers int
 
-	// Spin is how long a thread that has no task to run looks for news before it sleeps, with its processor (P) kept, while
-	// that has paid of late: 20 to 50 us where peers answer at once. It is for programs whose work is all in schedulers;
-	// goroutines get the P later. 0: not at all. At most 1 ms. Backend: io_uring.
+	// Spin is how long a thread that has no task to run looks for news before it sleeps, with its
+	// processor (P) kept, while that has paid of late: 20 to 50 us where peers answer at once. It
+	// is for programs whose work is all in schedulers; goroutines get the P later. 0: not at all.
+	// At most 1 ms. Backend: io_uring.
 	Spin time.Duration
 
 	// HogLimit is how long a task may run without waiting before it is reported, once, as a Hog. 0:
@@ -44,8 +47,8 @@ type Options struct {
 	// OnHog gets the reports, on a goroutine of its own. Nil: they go to Logger.
 	OnHog func(Hog)
 
-	// OnPanic gets panics of tasks that were detached, on the loop's thread. Nil: they end the program, as they do
-	// in a goroutine.
+	// OnPanic gets panics of tasks that were detached, on the loop's thread. Nil: they end the
+	// program, as they do in a goroutine.
 	OnPanic func(*PanicError)
 
 	// Logger gets reports of hogs. Nil: slog.Default().

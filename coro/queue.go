@@ -5,9 +5,10 @@ import (
 	"sync"
 )
 
-// Queue is a bounded queue: what a channel is to goroutines, for coroutines and goroutines alike, in any number at either
-// end. Values come out in the order in which they went in; who waits longest is served first. Any goroutine and any
-// coroutine may call its methods; those that wait take a context as everywhere in this package: see Task.
+// Queue is a bounded queue: what a channel is to goroutines, for coroutines and goroutines alike,
+// in any number at either end. Values come out in the order in which they went in; who waits
+// longest is served first. Any goroutine and any coroutine may call its methods; those that wait
+// take a context as everywhere in this package: see Task.
 type Queue[T any] struct {
 	mu        sync.Mutex
 	buf       []T // a ring of len(buf) places
@@ -26,7 +27,8 @@ type item[T any] struct {
 	next *item[T]
 }
 
-// NewQueue returns a queue for capacity values. With 0 a Send waits until the value has been received.
+// NewQueue returns a queue for capacity values. With 0 a Send waits until the value has been
+// received.
 func NewQueue[T any](capacity int) *Queue[T] {
 	if capacity < 0 {
 		panic("coro: NewQueue with a negative capacity")
@@ -34,8 +36,8 @@ func NewQueue[T any](capacity int) *Queue[T] {
 	return &Queue[T]{buf: make([]T, capacity)}
 }
 
-// Send puts v in, waiting for room. The error is ErrClosed, also if the queue is closed while Send waits, or the cause if
-// ctx or the task ends first: then v has not been and will not be received.
+// Send puts v in, waiting for room. The error is ErrClosed, also if the queue is closed while Send
+// waits, or the cause if ctx or the task ends first: then v has not been and will not be received.
 func (q *Queue[T]) Send(ctx context.Context, v T) error {
 	t := taskOf(ctx)
 	if err := cause(ctx, t); err != nil {
@@ -104,8 +106,9 @@ func (q *Queue[T]) put(v T) {
 	q.n++
 }
 
-// Recv takes the oldest value out, waiting until there is one. The error is ErrClosed when the queue has been closed and
-// is empty, or the cause if ctx or the task ends first: then nothing has been taken out.
+// Recv takes the oldest value out, waiting until there is one. The error is ErrClosed when the
+// queue has been closed and is empty, or the cause if ctx or the task ends first: then nothing has
+// been taken out.
 func (q *Queue[T]) Recv(ctx context.Context) (T, error) {
 	var v T
 	t := taskOf(ctx)
@@ -179,8 +182,8 @@ func (q *Queue[T]) tryRecv(v *T, by *Scheduler) (done bool, err error) {
 	return true, err
 }
 
-// Close has every Send from now on fail, those that wait included. What is in the queue can still be received; then
-// Recv fails, too. A second Close has no effect.
+// Close has every Send from now on fail, those that wait included. What is in the queue can still
+// be received; then Recv fails, too. A second Close has no effect.
 func (q *Queue[T]) Close() {
 	q.mu.Lock()
 	q.closed = true
@@ -213,7 +216,8 @@ func (q *Queue[T]) item(t *Task) *item[T] {
 	return it
 }
 
-// recycle takes an item back, with its value if v is not nil, and reports whether the value has changed hands.
+// recycle takes an item back, with its value if v is not nil, and reports whether the value has
+// changed hands.
 func (q *Queue[T]) recycle(it *item[T], v *T) (ok bool) {
 	var zero T
 	ok = it.ok

@@ -18,8 +18,8 @@ import (
 	"github.com/weirgo/weir/sched"
 )
 
-// Scheduler runs tasks on one loop: all of them on the loop's thread, one at a time. Any goroutine may call its methods,
-// except where they say otherwise.
+// Scheduler runs tasks on one loop: all of them on the loop's thread, one at a time. Any goroutine
+// may call its methods, except where they say otherwise.
 type Scheduler struct {
 	io      *aio.IO
 	loop    *aiort.Loop
@@ -143,7 +143,8 @@ func (s *Scheduler) over() bool {
 	return s.live == 0
 }
 
-// turn runs tasks that are ready, until none is or they have had their share, and then the loop once.
+// turn runs tasks that are ready, until none is or they have had their share, and then the loop
+// once.
 func (s *Scheduler) turn() {
 	for s.budget = s.o.Budget; ; {
 		s.takeInbox()
@@ -178,12 +179,14 @@ func (s *Scheduler) turn() {
 	}
 }
 
-// maxRetries is for how many tasks the system calls they have left to the scheduler are made one after the other. The same
-// call many times runs out of the processor's caches, and so do then the calls of these tasks that come next, to send.
+// maxRetries is for how many tasks the system calls they have left to the scheduler are made one
+// after the other. The same call many times runs out of the processor's caches, and so do then the
+// calls of these tasks that come next, to send.
 const maxRetries = 32
 
-// retry makes the calls of the tasks that are to be resumed next, and returns how many tasks those are: at most limit, and
-// not more than a quarter of those that are ready, since what comes later finds more.
+// retry makes the calls of the tasks that are to be resumed next, and returns how many tasks those
+// are: at most limit, and not more than a quarter of those that are ready, since what comes later
+// finds more.
 func (s *Scheduler) retry(limit int) int {
 	n := min(limit, maxRetries, max(s.ready.len()/4, 1))
 	if n == maxRetries {
@@ -198,7 +201,8 @@ func (s *Scheduler) retry(limit int) int {
 	return n
 }
 
-// prefetch has the processor fetch what the next n tasks need. In a small company that is still in its caches.
+// prefetch has the processor fetch what the next n tasks need. In a small company that is still in
+// its caches.
 func (s *Scheduler) prefetch(n int) {
 	for i := range n {
 		prefetch.Of(s.ready.at(i)).Fetch()
@@ -233,7 +237,8 @@ func (s *Scheduler) settle() {
 	}
 }
 
-// run makes t, which has been taken out of the ready queue, the one that runs. The caller hands it the thread.
+// run makes t, which has been taken out of the ready queue, the one that runs. The caller hands it
+// the thread.
 func (s *Scheduler) run(t *Task) {
 	t.become(stateRunning)
 	t.direct = 0
@@ -246,8 +251,9 @@ func (s *Scheduler) run(t *Task) {
 	s.current.Store(t)
 }
 
-// successor makes the next task that is ready the one that runs, unless there is something for the loop's goroutine to do
-// first, or it is of itself, which is about to park. It returns the seat that of has to take.
+// successor makes the next task that is ready the one that runs, unless there is something for the
+// loop's goroutine to do first, or it is of itself, which is about to park. It returns the seat
+// that of has to take.
 func (s *Scheduler) successor(of *Task) *seat {
 	of.place.Here()
 	if s.budget == 0 || s.ready.empty() {
@@ -427,7 +433,8 @@ func (s *Scheduler) detach(t *Task) {
 	s.idled.Reset()
 }
 
-// enlist counts a task without a parent that is about to begin; false: the scheduler has been closed.
+// enlist counts a task without a parent that is about to begin; false: the scheduler has been
+// closed.
 func (s *Scheduler) enlist() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -439,9 +446,9 @@ func (s *Scheduler) enlist() bool {
 	return true
 }
 
-// Run waits until no task is left, detached ones included. If ctx ends first it cancels all of them, and still waits
-// until they are over; then the error is the cause. A panic that nobody has seen it raises again, as a *PanicError.
-// Coroutines must not call it.
+// Run waits until no task is left, detached ones included. If ctx ends first it cancels all of
+// them, and still waits until they are over; then the error is the cause. A panic that nobody has
+// seen it raises again, as a *PanicError. Coroutines must not call it.
 func (s *Scheduler) Run(ctx context.Context) error {
 	s.mustBeMade()
 	err := s.idled.Wait(ctx)
@@ -481,10 +488,11 @@ func (s *Scheduler) askCancel() {
 // Close is Shutdown without a limit of time.
 func (s *Scheduler) Close() error { return s.Shutdown(context.Background()) }
 
-// Shutdown ends the scheduler: it takes no more tasks, cancels those it has, newest first, waits until they are over and
-// gives the thread and the loop back. Waits of tasks end with ErrClosed. If ctx ends first the error is a *StuckError that
-// names the tasks that are not over; the shutdown goes on, and another call waits for it. A panic that nobody has seen is
-// part of the error, as a *PanicError. A call after everything has ended is ErrClosed. Coroutines must not call it.
+// Shutdown ends the scheduler: it takes no more tasks, cancels those it has, newest first, waits
+// until they are over and gives the thread and the loop back. Waits of tasks end with ErrClosed. If
+// ctx ends first the error is a *StuckError that names the tasks that are not over; the shutdown
+// goes on, and another call waits for it. A panic that nobody has seen is part of the error, as a
+// *PanicError. A call after everything has ended is ErrClosed. Coroutines must not call it.
 func (s *Scheduler) Shutdown(ctx context.Context) error {
 	s.mustBeMade()
 	mustContext(ctx)

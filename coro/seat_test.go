@@ -13,8 +13,8 @@ import (
 	aiort "github.com/weirgo/weir/runtime"
 )
 
-// seated are the goroutines of the task's scheduler that are parked, by their seats: all but that of the task, which runs. It
-// fails if there are two in one seat.
+// seated are the goroutines of the task's scheduler that are parked, by their seats: all but that
+// of the task, which runs. It fails if there are two in one seat.
 func seated(t *testing.T, task *Task) map[*seat]bool {
 	s := task.s
 	seats := map[*seat]bool{}
@@ -54,14 +54,16 @@ func seated(t *testing.T, task *Task) map[*seat]bool {
 	return seats
 }
 
-// TestSeats guards that each goroutine of a scheduler that does not run has a seat of its own, and each seat somebody who sits
-// there, whatever ways tasks end in and whatever worker ends with them, and that no goroutine stays behind.
+// TestSeats guards that each goroutine of a scheduler that does not run has a seat of its own, and
+// each seat somebody who sits there, whatever ways tasks end in and whatever worker ends with them,
+// and that no goroutine stays behind.
 func TestSeats(t *testing.T) {
 	before := runtime.NumGoroutine()
 	away := 0 // how often the loop has gone on in a seat that was another worker's
 	for seed := range uint64(scale(100)) {
 		rng := rand.New(rand.NewPCG(seed, 2))
-		r := onSim(t, sim.Config{Seed: seed, Trace: -1}, aiort.Options{}, Options{Budget: 1 + rng.IntN(8), IdleWorkers: rng.IntN(4) - 1})
+		r := onSim(t, sim.Config{Seed: seed, Trace: -1}, aiort.Options{}, Options{Budget: 1 + rng.IntN(8),
+			IdleWorkers: rng.IntN(4) - 1})
 		left := 200
 		var grow func(task *Task)
 		grow = func(task *Task) {
@@ -153,8 +155,9 @@ func workersOf(s *Scheduler) map[*worker]bool {
 	return all
 }
 
-// TestCancelUnsubmitted guards tasks that are cancelled after they have parked for an operation and before the loop's goroutine
-// had a chance to submit it: it is not submitted, and the task can wait for others.
+// TestCancelUnsubmitted guards tasks that are cancelled after they have parked for an operation and
+// before the loop's goroutine had a chance to submit it: it is not submitted, and the task can wait
+// for others.
 func TestCancelUnsubmitted(t *testing.T) {
 	r := onSim(t, sim.Config{Seed: 1, Trace: -1}, aiort.Options{}, Options{})
 	rd, _ := r.pipe()

@@ -9,11 +9,12 @@ type Case interface {
 	// try makes the case happen if it can without waiting, and reports whether it has.
 	try(t *Task) bool
 
-	// enter has w stand in the case's line. again says that the case can happen by now, which it may not while w
-	// stands in other lines: leave all and try again.
+	// enter has w stand in the case's line. again says that the case can happen by now, which it
+	// may not while w stands in other lines: leave all and try again.
 	enter(t *Task, w *waiter) (again bool)
 
-	// leave takes w out of its line again and, if the case has happened while it stood there, hands over the result.
+	// leave takes w out of its line again and, if the case has happened while it stood there, hands
+	// over the result.
 	leave(t *Task, w *waiter)
 
 	// end is called when the Select is over.
@@ -53,8 +54,8 @@ func Select(ctx context.Context, cases ...Case) (int, error) {
 	}
 }
 
-// selecting is one try of a Select to wait. Its waiters are never used again: a timer or a context that comes late does
-// not meet another one.
+// selecting is one try of a Select to wait. Its waiters are never used again: a timer or a context
+// that comes late does not meet another one.
 type selecting struct {
 	selection
 	ws []waiter // of the cases, and one more for who waits

@@ -15,7 +15,8 @@ import (
 	aiort "github.com/weirgo/weir/runtime"
 )
 
-// TestSelect guards each kind of case: there at once, and while others wait too; and that the others have not happened.
+// TestSelect guards each kind of case: there at once, and while others wait too; and that the
+// others have not happened.
 func TestSelect(t *testing.T) {
 	each(t, Options{}, func(t *testing.T, r *rig) {
 		rd, wr := r.pipe()
@@ -29,7 +30,8 @@ func TestSelect(t *testing.T) {
 			other := child(task, func(task *Task) { e.Wait(task) })
 			buf := make([]byte, 1)
 			read := r.never(rd)
-			cases := []Case{RecvFrom(empty, &w, nil), SendTo(full, 8, nil), IsSet(&e), Ended(other), DoneOf(ctx), RecvFrom(in, &v, &ok), Done(nil, read), After(time.Hour * 1e5)}
+			cases := []Case{RecvFrom(empty, &w, nil), SendTo(full, 8, nil), IsSet(&e), Ended(other), DoneOf(ctx),
+				RecvFrom(in, &v, &ok), Done(nil, read), After(time.Hour * 1e5)}
 			do := func(want int, f func()) {
 				t.Helper()
 				c := child(task, func(*Task) { f() })
@@ -59,7 +61,8 @@ func TestSelect(t *testing.T) {
 				var err2 error
 				read2 := op.Read(rd, buf, op.Stream)
 				w2 := failing(task, func(task *Task) error { return task.Do(op.Write(wr, []byte{9}, op.Stream)) })
-				if i, err := Select(task, IsSet(&e), Done(&err2, read2)); i != 1 || err != nil || read2.N != 1 || read2.Err != nil || err2 != nil {
+				if i, err := Select(task, IsSet(&e), Done(&err2, read2)); i != 1 || err != nil || read2.N != 1 ||
+					read2.Err != nil || err2 != nil {
 					t.Errorf("case %d, %v, read %d, %v", i, err, read2.N, read2.Err)
 				}
 				w2.Wait(task)
@@ -84,7 +87,8 @@ func TestSelect(t *testing.T) {
 			if read.InFlight() || read.Err == nil {
 				t.Errorf("the operation that lost: in flight %v, %v", read.InFlight(), read.Err)
 			}
-			for what, line := range map[string]*waiter{"receivers": empty.receivers.first, "senders": full.senders.first} {
+			for what, line := range map[string]*waiter{"receivers": empty.receivers.first,
+				"senders": full.senders.first} {
 				if line != nil {
 					t.Errorf("a Select that is over stands in the line of %s", what)
 				}
@@ -94,7 +98,8 @@ func TestSelect(t *testing.T) {
 		q := NewQueue[int](0)
 		var v int
 		go q.Send(context.Background(), 3)
-		if i, err := Select(context.Background(), RecvFrom(q, &v, nil), After(time.Hour)); i != 0 || v != 3 || err != nil {
+		if i, err := Select(context.Background(), RecvFrom(q, &v, nil), After(time.Hour)); i != 0 || v != 3 ||
+			err != nil {
 			t.Errorf("goroutine: case %d, %v, received %d", i, err, v)
 		}
 		if i, err := Select(context.Background(), RecvFrom(q, &v, nil), After(time.Microsecond)); i != 1 || err != nil {
@@ -108,8 +113,9 @@ func TestSelect(t *testing.T) {
 	})
 }
 
-// TestSelectPairs guards Selects that can only meet each other: senders and receivers on several unbuffered queues, on
-// two schedulers and in goroutines, with time limits. Every value that was sent is received once; nobody is stuck.
+// TestSelectPairs guards Selects that can only meet each other: senders and receivers on several
+// unbuffered queues, on two schedulers and in goroutines, with time limits. Every value that was
+// sent is received once; nobody is stuck.
 func TestSelectPairs(t *testing.T) {
 	two(t, func(t *testing.T, a, b *rig) {
 		qs := []*Queue[int]{NewQueue[int](0), NewQueue[int](0), NewQueue[int](1)}
@@ -198,8 +204,8 @@ func TestSelectPairs(t *testing.T) {
 	})
 }
 
-// TestRace guards that the first one that is over wins, that the others are cancelled and over when Race returns, and
-// that panics are not lost.
+// TestRace guards that the first one that is over wins, that the others are cancelled and over when
+// Race returns, and that panics are not lost.
 func TestRace(t *testing.T) {
 	each(t, Options{}, func(t *testing.T, r *rig) {
 		r.do(func(task *Task) {
@@ -219,13 +225,15 @@ func TestRace(t *testing.T) {
 						t.Errorf("panic: %v", p)
 					}
 				}()
-				Race(task, func(*Task) (int, error) { return 1, nil }, func(task *Task) (int, error) { forever(task); panic("boom") })
+				Race(task, func(*Task) (int, error) { return 1, nil },
+					func(task *Task) (int, error) { forever(task); panic("boom") })
 			}()
 		})
 	})
 }
 
-// TestGroup guards the limit, that the first failure cancels the others, newest first, and what Wait returns.
+// TestGroup guards the limit, that the first failure cancels the others, newest first, and what
+// Wait returns.
 func TestGroup(t *testing.T) {
 	each(t, Options{}, func(t *testing.T, r *rig) {
 		r.do(func(task *Task) {
@@ -302,8 +310,8 @@ func TestGroup(t *testing.T) {
 	})
 }
 
-// TestBlocking guards that the thread goes on meanwhile, what comes of results, panics, Goexit and cancellation before
-// and after the function has begun, and that its context is one for goroutines.
+// TestBlocking guards that the thread goes on meanwhile, what comes of results, panics, Goexit and
+// cancellation before and after the function has begun, and that its context is one for goroutines.
 func TestBlocking(t *testing.T) {
 	r := onSim(t, sim.Config{Seed: 1, Trace: -1}, aiort.Options{PoolSize: 1}, Options{})
 	r.do(func(task *Task) {
@@ -348,7 +356,13 @@ func TestBlocking(t *testing.T) {
 		var begun Event
 		release := make(chan struct{})
 		first := failing(task, func(task *Task) error {
-			_, err := Blocking(task, func(ctx context.Context) (int, error) { begun.Set(); <-ctx.Done(); <-release; return 0, want })
+			_, err := Blocking(task, func(ctx context.Context) (int,
+				error) {
+				begun.Set()
+				<-ctx.Done()
+				<-release
+				return 0, want
+			})
 			return err
 		})
 		begun.Wait(task)
@@ -370,8 +384,8 @@ func TestBlocking(t *testing.T) {
 	})
 }
 
-// TestNoRoom guards tasks that submit more than the loop has room for: they wait in line, and can be cancelled there; a
-// list that can never fit is an error.
+// TestNoRoom guards tasks that submit more than the loop has room for: they wait in line, and can
+// be cancelled there; a list that can never fit is an error.
 func TestNoRoom(t *testing.T) {
 	for seed := range uint64(scale(20)) {
 		r := onSim(t, sim.Config{Seed: seed, Trace: -1}, aiort.Options{MaxInFlight: 2}, Options{})
@@ -417,9 +431,19 @@ func TestNoRoom(t *testing.T) {
 			one := failing(task, func(task *Task) error { return task.Do(op.Read(rd, make([]byte, 1), op.Stream)) })
 			waiting(task, one)
 			task.Sleep(time.Microsecond)
-			first := failing(task, func(task *Task) error { err := task.Do(op.Nop(), op.Nop()); order = append(order, 1); return err })
+			first := failing(task, func(task *Task) error {
+				err := task.Do(op.Nop(), op.Nop())
+				order = append(order,
+					1)
+				return err
+			})
 			waiting(task, first)
-			second := failing(task, func(task *Task) error { err := task.Do(op.Nop()); order = append(order, 2); return err })
+			second := failing(task, func(task *Task) error {
+				err := task.Do(op.Nop())
+				order = append(order,
+					2)
+				return err
+			})
 			waiting(task, second)
 			task.Sleep(time.Microsecond)
 			one.task.cancel(ErrCanceled)

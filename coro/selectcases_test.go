@@ -144,7 +144,8 @@ func TestSelectNil(t *testing.T) {
 		r.do(func(task *Task) {
 			var none *Queue[int]
 			var never context.Context
-			nothing := []Case{nil, RecvFrom(none, nil, nil), SendTo(none, 1, nil), IsSet(nil), Ended[int](nil), DoneOf(never)}
+			nothing := []Case{nil, RecvFrom(none, nil, nil), SendTo(none, 1, nil), IsSet(nil), Ended[int](nil),
+				DoneOf(never)}
 			if i, err := Select(task, append(nothing, After(time.Microsecond))...); i != len(nothing) || err != nil {
 				t.Errorf("case %d, %v", i, err)
 			}
@@ -153,7 +154,11 @@ func TestSelectNil(t *testing.T) {
 			if i, err := Select(task, nil, RecvFrom(q, nil, nil)); i != 1 || err != nil || q.Len() != 0 {
 				t.Errorf("case %d, %v, %d values are left", i, err, q.Len())
 			}
-			h := failing(task, func(task *Task) error { _, err := Select(task, nil, RecvFrom(q, nil, nil)); return err })
+			h := failing(task, func(task *Task) error {
+				_,
+					err := Select(task, nil, RecvFrom(q, nil, nil))
+				return err
+			})
 			waiting(task, h)
 			if err := q.Send(task, 2); err != nil || q.Len() != 0 {
 				t.Errorf("%v, %d values are left", err, q.Len())
@@ -282,7 +287,8 @@ func TestSelectSharedCase(t *testing.T) {
 	})
 }
 
-// TestDoneCopiesList: the list that Done was given may be used for another case, and is by loops that make many.
+// TestDoneCopiesList: the list that Done was given may be used for another case, and is by loops
+// that make many.
 func TestDoneCopiesList(t *testing.T) {
 	each(t, Options{}, func(t *testing.T, r *rig) {
 		r.do(func(task *Task) {

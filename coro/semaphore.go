@@ -6,8 +6,8 @@ import (
 	"sync"
 )
 
-// Semaphore is a number of tokens to take and give back. Who waits longest is served first, also if others want fewer.
-// Any goroutine and any coroutine may call its methods.
+// Semaphore is a number of tokens to take and give back. Who waits longest is served first, also if
+// others want fewer. Any goroutine and any coroutine may call its methods.
 type Semaphore struct {
 	mu   sync.Mutex
 	free int64
@@ -23,9 +23,9 @@ func NewSemaphore(n int64) *Semaphore {
 	return &Semaphore{free: n, size: n}
 }
 
-// Acquire takes n tokens, waiting for them. The error is nil if and only if the caller has them; otherwise ctx or the
-// task ended first, and it is the cause. To want more than there are is an error at once. ctx is as everywhere in this
-// package: see Task.
+// Acquire takes n tokens, waiting for them. The error is nil if and only if the caller has them;
+// otherwise ctx or the task ended first, and it is the cause. To want more than there are is an
+// error at once. ctx is as everywhere in this package: see Task.
 func (s *Semaphore) Acquire(ctx context.Context, n int64) error {
 	t := taskOf(ctx)
 	if err := cause(ctx, t); err != nil {

@@ -9,7 +9,8 @@ import (
 	"testing"
 )
 
-// TestShutdownStuck guards that a Shutdown that runs out of time names the tasks that are left and can be repeated.
+// TestShutdownStuck guards that a Shutdown that runs out of time names the tasks that are left and
+// can be repeated.
 func TestShutdownStuck(t *testing.T) {
 	each(t, Options{}, func(t *testing.T, r *rig) {
 		var free Event
@@ -28,7 +29,8 @@ func TestShutdownStuck(t *testing.T) {
 		cancel()
 		err := r.Shutdown(ctx)
 		var e *StuckError
-		if !errors.As(err, &e) || !slices.Equal(e.Tasks, []string{"outer", "inner"}) || !errors.Is(err, context.Canceled) || !strings.Contains(err.Error(), "inner") {
+		if !errors.As(err, &e) || !slices.Equal(e.Tasks, []string{"outer", "inner"}) ||
+			!errors.Is(err, context.Canceled) || !strings.Contains(err.Error(), "inner") {
 			t.Errorf("Shutdown: %v", err)
 		}
 		free.Set()

@@ -5,8 +5,8 @@ import (
 	"fmt"
 )
 
-// Parent is where tasks are spawned: a *Scheduler, which any goroutine may give to Spawn, or a *Task, which its own
-// coroutine may. A child's parent waits for it before it is over itself.
+// Parent is where tasks are spawned: a *Scheduler, which any goroutine may give to Spawn, or a
+// *Task, which its own coroutine may. A child's parent waits for it before it is over itself.
 type Parent interface {
 	spawn(t *Task, b body)
 }
@@ -19,17 +19,19 @@ type Name string
 
 func (n Name) apply(t *Task) { t.name = string(n) }
 
-// Handle is what Spawn returns: it waits for the result of a task, or does without. Any goroutine may call its methods.
+// Handle is what Spawn returns: it waits for the result of a task, or does without. Any goroutine
+// may call its methods.
 type Handle[T any] struct {
 	task Task
 	f    func(*Task) (T, error)
 	v    T
 }
 
-// Spawn starts f as a task of p. It does not wait: f begins when the tasks that are ready have had their turn. Every
-// task is waited for, cancelled or detached: a Task as parent waits for its children when its function is over, and
-// cancels them if that failed; Run and Close do so for those of a Scheduler. On a scheduler that has been closed the
-// task is over at once, with ErrClosed.
+// Spawn starts f as a task of p. It does not wait: f begins when the tasks that are ready have had
+// their turn. Every task is waited for, cancelled or detached: a Task as parent waits for its
+// children when its function is over, and cancels them if that failed; Run and Close do so for
+// those of a Scheduler. On a scheduler that has been closed the task is over at once, with
+// ErrClosed.
 func Spawn[T any](p Parent, f func(t *Task) (T, error), options ...Option) *Handle[T] {
 	mustFunction(f == nil)
 	if p == nil {
@@ -43,7 +45,8 @@ func Spawn[T any](p Parent, f func(t *Task) (T, error), options ...Option) *Hand
 	return h
 }
 
-// mustFunction refuses a function that is nil: called later it would end another goroutine, or the loop.
+// mustFunction refuses a function that is nil: called later it would end another goroutine, or the
+// loop.
 func mustFunction(none bool) {
 	if none {
 		panic("coro: nil function")
@@ -86,10 +89,11 @@ func (t *Task) setUp(s *Scheduler, b body) {
 	t.lane.t, t.node.Value = t, t
 }
 
-// Wait waits until the task is over, or ctx ends: then the error is its cause, and the task goes on. Otherwise it
-// returns what the task's function did. If that panicked, Wait panics with a *PanicError that has the task's stack; if
-// it ended by runtime.Goexit, the error is ErrGoexit. A coroutine gives its Task as ctx, or a context derived from it,
-// and must be neither the task itself nor one of its children.
+// Wait waits until the task is over, or ctx ends: then the error is its cause, and the task goes
+// on. Otherwise it returns what the task's function did. If that panicked, Wait panics with a
+// *PanicError that has the task's stack; if it ended by runtime.Goexit, the error is ErrGoexit. A
+// coroutine gives its Task as ctx, or a context derived from it, and must be neither the task
+// itself nor one of its children.
 func (h *Handle[T]) Wait(ctx context.Context) (T, error) {
 	h.mustBeMade()
 	t := taskOf(ctx)
@@ -108,9 +112,10 @@ func (h *Handle[T]) Wait(ctx context.Context) (T, error) {
 	return h.v, h.task.failed
 }
 
-// Cancel asks for the end of the task. What it waits for ends with ErrCanceled, operations that the kernel has begun
-// when the kernel lets go of them; so does every later wait; and so it is with its children, newest first. It does not
-// wait for any of that, and nothing but the task's own function ends it.
+// Cancel asks for the end of the task. What it waits for ends with ErrCanceled, operations that the
+// kernel has begun when the kernel lets go of them; so does every later wait; and so it is with its
+// children, newest first. It does not wait for any of that, and nothing but the task's own function
+// ends it.
 func (h *Handle[T]) Cancel() {
 	h.mustBeMade()
 	h.task.s.ask(&h.task, askCancel)
@@ -123,8 +128,8 @@ func (h *Handle[T]) mustBeMade() {
 	}
 }
 
-// Detach has the task go on without anybody to wait for it: it has no parent any more, its result is dropped, and a
-// panic goes to Options.OnPanic.
+// Detach has the task go on without anybody to wait for it: it has no parent any more, its result
+// is dropped, and a panic goes to Options.OnPanic.
 func (h *Handle[T]) Detach() {
 	h.mustBeMade()
 	h.task.detached.Store(true)

@@ -25,7 +25,8 @@ func (s *Scheduler) Stats() Stats {
 	ended := c.ended.Load() // first, so that Tasks is not negative
 	spawned := c.spawned.Load()
 	return Stats{
-		Tasks: int64(spawned - ended), Spawned: spawned, Workers: c.workers.Load(), Resumed: c.resumed.Load(), Hogs: c.hogs.Load(),
+		Tasks: int64(spawned - ended), Spawned: spawned, Workers: c.workers.Load(), Resumed: c.resumed.Load(),
+		Hogs: c.hogs.Load(),
 		Loop: s.loop.Stats(),
 	}
 }

@@ -21,7 +21,8 @@ func two(t *testing.T, f func(t *testing.T, a, b *rig)) {
 	f(t, a, b)
 }
 
-// TestFIFO guards that who waits longest for a lock, a token or a value is served first, and that Try does not overtake.
+// TestFIFO guards that who waits longest for a lock, a token or a value is served first, and that
+// Try does not overtake.
 func TestFIFO(t *testing.T) {
 	each(t, Options{}, func(t *testing.T, r *rig) {
 		type lock struct {
@@ -33,9 +34,10 @@ func TestFIFO(t *testing.T) {
 		var rw RWMutex
 		sem := NewSemaphore(2)
 		for what, l := range map[string]lock{
-			"mutex":     {func(t *Task) error { return mu.Lock(t) }, mu.Unlock, mu.TryLock},
-			"rwmutex":   {func(t *Task) error { return rw.Lock(t) }, rw.Unlock, rw.TryRLock},
-			"semaphore": {func(t *Task) error { return sem.Acquire(t, 2) }, func() { sem.Release(2) }, func() bool { return sem.TryAcquire(1) }},
+			"mutex":   {func(t *Task) error { return mu.Lock(t) }, mu.Unlock, mu.TryLock},
+			"rwmutex": {func(t *Task) error { return rw.Lock(t) }, rw.Unlock, rw.TryRLock},
+			"semaphore": {func(t *Task) error { return sem.Acquire(t, 2) }, func() { sem.Release(2) },
+				func() bool { return sem.TryAcquire(1) }},
 		} {
 			r.do(func(task *Task) {
 				var order []int
@@ -118,7 +120,8 @@ func TestFIFO(t *testing.T) {
 	})
 }
 
-// TestRWMutexReaders guards that readers share, stand behind a writer that waits, and go on when that gives up.
+// TestRWMutexReaders guards that readers share, stand behind a writer that waits, and go on when
+// that gives up.
 func TestRWMutexReaders(t *testing.T) {
 	each(t, Options{}, func(t *testing.T, r *rig) {
 		r.do(func(task *Task) {
@@ -175,7 +178,8 @@ func TestRWMutexReaders(t *testing.T) {
 	})
 }
 
-// TestQueueClose guards that Close ends those who wait, keeps what is inside, and that senders and receivers learn of it.
+// TestQueueClose guards that Close ends those who wait, keeps what is inside, and that senders and
+// receivers learn of it.
 func TestQueueClose(t *testing.T) {
 	each(t, Options{}, func(t *testing.T, r *rig) {
 		r.do(func(task *Task) {
@@ -219,8 +223,9 @@ func TestQueueClose(t *testing.T) {
 	})
 }
 
-// TestZigAioQueue: in zig-aio a Recv takes the queue's token and may be cancelled before it takes the value: then a value
-// stays inside that nobody is woken for. Here a Recv that is cancelled has taken nothing, and who comes next gets it.
+// TestZigAioQueue: in zig-aio a Recv takes the queue's token and may be cancelled before it takes
+// the value: then a value stays inside that nobody is woken for. Here a Recv that is cancelled has
+// taken nothing, and who comes next gets it.
 func TestZigAioQueue(t *testing.T) {
 	each(t, Options{}, func(t *testing.T, r *rig) {
 		r.do(func(task *Task) {
@@ -250,8 +255,9 @@ func TestZigAioQueue(t *testing.T) {
 	})
 }
 
-// TestAcrossThreads guards queues, locks and events between coroutines of two schedulers and goroutines, with
-// cancellations all the time: no value is lost or doubled, no lock is held twice, and nobody waits for ever.
+// TestAcrossThreads guards queues, locks and events between coroutines of two schedulers and
+// goroutines, with cancellations all the time: no value is lost or doubled, no lock is held twice,
+// and nobody waits for ever.
 func TestAcrossThreads(t *testing.T) {
 	two(t, func(t *testing.T, a, b *rig) {
 		for _, capacity := range []int{0, 1, 7} {
@@ -333,7 +339,8 @@ func TestAcrossThreads(t *testing.T) {
 			all.Wait()
 			for i := range seen[:6*n] {
 				if c := seen[i].Load(); c != 1 && c != 100 {
-					t.Errorf("capacity %d: value %d was received %d times, and not sent %d times", capacity, i, c%100, c/100)
+					t.Errorf("capacity %d: value %d was received %d times, and not sent %d times", capacity, i, c%100,
+						c/100)
 				}
 			}
 			if !mu.TryLock() || !rw.TryLock() || !sem.TryAcquire(3) {
@@ -383,7 +390,8 @@ func TestEvent(t *testing.T) {
 	})
 }
 
-// TestOnce guards that one caller runs the function, which may wait, and the others wait for it, also if it panics.
+// TestOnce guards that one caller runs the function, which may wait, and the others wait for it,
+// also if it panics.
 func TestOnce(t *testing.T) {
 	two(t, func(t *testing.T, a, b *rig) {
 		var o, bad Once

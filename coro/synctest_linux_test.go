@@ -54,7 +54,8 @@ func TestBubble(t *testing.T) {
 					}
 					use(t, s)
 					c := make(chan int)
-					h := coro.Spawn(s, func(*coro.Task) (int, error) { return <-c, nil }) // keeps the thread, but is of the bubble
+					// keeps the thread, but is of the bubble
+					h := coro.Spawn(s, func(*coro.Task) (int, error) { return <-c, nil })
 					c <- 4
 					if n, err := h.Wait(t.Context()); n != 4 || err != nil {
 						t.Errorf("a task that uses the bubble's channel returned %d, %v", n, err)

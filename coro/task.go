@@ -13,18 +13,20 @@ import (
 	"github.com/weirgo/weir/sched"
 )
 
-// Task is a coroutine, and the handle by which its own code waits: the function given to Spawn gets it. Its methods
-// are for that function, on its own stack, and panic when others call them, as far as that can be told (see
-// Options.Check); those that say so are for everybody.
+// Task is a coroutine, and the handle by which its own code waits: the function given to Spawn gets
+// it. Its methods are for that function, on its own stack, and panic when others call them, as far
+// as that can be told (see Options.Check); those that say so are for everybody.
 //
-// A Task is a context.Context: it is done when the task is cancelled or over. Functions of this package that take a
-// context must be given the Task, or a context derived from it, when a coroutine calls them: this is how they know that
-// they must not block the thread. As a context a Task is for every goroutine.
+// A Task is a context.Context: it is done when the task is cancelled or over. Functions of this
+// package that take a context must be given the Task, or a context derived from it, when a
+// coroutine calls them: this is how they know that they must not block the thread. As a context a
+// Task is for every goroutine.
 type Task struct {
 	s *Scheduler
 
-	// What follows is of the loop's thread. What each call of a view needs comes first and together: with many tasks none of
-	// it is in the processor's caches any more when a task's turn comes.
+	// What follows is of the loop's thread. What each call of a view needs comes first and
+	// together: with many tasks none of it is in the processor's caches any more when a task's turn
+	// comes.
 	state  state
 	direct uint8 // system calls made for the views since it was resumed
 	sitter       // while it has a worker
@@ -93,8 +95,8 @@ func (t *Task) mine() {
 	}
 }
 
-// mineSurely is mine where the caller is about to change what belongs to the loop's thread, without a switch by which
-// Go's runtime would find that out.
+// mineSurely is mine where the caller is about to change what belongs to the loop's thread, without
+// a switch by which Go's runtime would find that out.
 func (t *Task) mineSurely() {
 	if t.mine(); !t.s.check && !t.isCaller() {
 		t.notMine()
@@ -108,8 +110,8 @@ func (t *Task) notMine() {
 	panic(fmt.Sprintf("coro: task %s, or a view that belongs to it, used from outside its coroutine", t.Name()))
 }
 
-// Yield lets the other tasks that are ready run first. It returns nil, or why the task must not go on waiting: see
-// Handle.Cancel.
+// Yield lets the other tasks that are ready run first. It returns nil, or why the task must not go
+// on waiting: see Handle.Cancel.
 func (t *Task) Yield() error {
 	t.mine()
 	t.giveWay()
@@ -122,7 +124,8 @@ func (t *Task) giveWay() {
 	t.s.change(&t.sitter, t.s.successor(t))
 }
 
-// Sleep waits for d, or until the task is cancelled: then it returns the cause. With d <= 0 it is a Yield.
+// Sleep waits for d, or until the task is cancelled: then it returns the cause. With d <= 0 it is a
+// Yield.
 func (t *Task) Sleep(d time.Duration) error {
 	t.mineSurely()
 	if d <= 0 {
@@ -157,7 +160,8 @@ func (s *sleep) abort(t *Task) {
 // taskKey is the key under which a context knows its task.
 type taskKey struct{}
 
-// Deadline is part of context.Context: a task has none. The time of a Timeout is not a deadline of the task.
+// Deadline is part of context.Context: a task has none. The time of a Timeout is not a deadline of
+// the task.
 func (t *Task) Deadline() (deadline time.Time, ok bool) { return time.Time{}, false }
 
 // Done is part of context.Context: the channel is closed when the task is cancelled, or over.
@@ -191,8 +195,9 @@ func (t *Task) Value(key any) any {
 	return t.values.Value(key)
 }
 
-// AfterFunc calls f on a goroutine of its own when the context is done: context.AfterFunc and what derives from a
-// Task use it. Any goroutine may call it. The function returned takes f back and reports whether it could.
+// AfterFunc calls f on a goroutine of its own when the context is done: context.AfterFunc and what
+// derives from a Task use it. Any goroutine may call it. The function returned takes f back and
+// reports whether it could.
 func (t *Task) AfterFunc(f func()) (stop func() bool) {
 	mustFunction(f == nil)
 	t.mu.Lock()

@@ -48,7 +48,8 @@ func TestLegalMoves(t *testing.T) {
 	}
 }
 
-// TestSpawn guards results, errors and names, from the scheduler and from tasks, and that tasks take turns.
+// TestSpawn guards results, errors and names, from the scheduler and from tasks, and that tasks
+// take turns.
 func TestSpawn(t *testing.T) {
 	each(t, Options{}, func(t *testing.T, r *rig) {
 		want := errors.New("x")
@@ -85,14 +86,17 @@ func TestSpawn(t *testing.T) {
 		if !slices.Equal(order, []int{0, 1, 2, 0, 1, 2, 0, 1, 2}) {
 			t.Errorf("turns: %v", order)
 		}
-		if name := Spawn(r.Scheduler, func(*Task) (int, error) { return 0, nil }).Task().Name(); !strings.HasPrefix(name, "0x") {
+		if name := Spawn(r.Scheduler, func(*Task) (int, error) {
+			return 0,
+				nil
+		}).Task().Name(); !strings.HasPrefix(name, "0x") {
 			t.Errorf("name of a task without one: %q", name)
 		}
 	})
 }
 
-// TestParentWaits guards that no child outlives its parent: a parent whose function is over waits for its children, and
-// cancels them first if it failed.
+// TestParentWaits guards that no child outlives its parent: a parent whose function is over waits
+// for its children, and cancels them first if it failed.
 func TestParentWaits(t *testing.T) {
 	each(t, Options{}, func(t *testing.T, r *rig) {
 		ended, canceled := 0, 0
@@ -128,7 +132,8 @@ func TestParentWaits(t *testing.T) {
 	})
 }
 
-// TestDetach guards that a detached task outlives its parent, that Close ends it, and that its panic goes to OnPanic.
+// TestDetach guards that a detached task outlives its parent, that Close ends it, and that its
+// panic goes to OnPanic.
 func TestDetach(t *testing.T) {
 	var got atomic.Pointer[PanicError]
 	each(t, Options{OnPanic: func(p *PanicError) { got.Store(p) }}, func(t *testing.T, r *rig) {
@@ -180,8 +185,8 @@ func failing2(r *rig, f func(t *Task) error) *Handle[int] {
 	return Spawn(r.Scheduler, func(t *Task) (int, error) { return 0, f(t) })
 }
 
-// TestPanic guards that a panic ends its task alone and surfaces at Wait with the task's stack, or with the parent that
-// did not wait, or with Run, and no more than once by itself.
+// TestPanic guards that a panic ends its task alone and surfaces at Wait with the task's stack, or
+// with the parent that did not wait, or with Run, and no more than once by itself.
 func TestPanic(t *testing.T) {
 	each(t, Options{}, func(t *testing.T, r *rig) {
 		caught := func(f func()) (e *PanicError) {
@@ -193,7 +198,8 @@ func TestPanic(t *testing.T) {
 		h := r.spawn(func(*Task) { explode(cause) })
 		for range 2 {
 			e := caught(func() { h.Wait(context.Background()) })
-			if e == nil || e.Value != any(cause) || !errors.Is(e, cause) || !strings.Contains(string(e.Stack), "explode") || !strings.Contains(e.Error(), "cause [in") {
+			if e == nil || e.Value != any(cause) || !errors.Is(e, cause) || !strings.Contains(string(e.Stack),
+				"explode") || !strings.Contains(e.Error(), "cause [in") {
 				t.Fatalf("Wait: %v", e)
 			}
 		}
@@ -236,8 +242,9 @@ func TestPanic(t *testing.T) {
 //go:noinline
 func explode(v any) { panic(v) }
 
-// TestGoexit guards that Goexit, which is how FailNow and SkipNow of a test end, ends its task alone: deferred functions
-// run and may wait, children are cancelled, the thread goes on, and no goroutine stays behind.
+// TestGoexit guards that Goexit, which is how FailNow and SkipNow of a test end, ends its task
+// alone: deferred functions run and may wait, children are cancelled, the thread goes on, and no
+// goroutine stays behind.
 func TestGoexit(t *testing.T) {
 	each(t, Options{}, func(t *testing.T, r *rig) {
 		before := runtime.NumGoroutine()
@@ -262,7 +269,8 @@ func TestGoexit(t *testing.T) {
 		if n := runtime.NumGoroutine(); n > before+4 {
 			t.Errorf("%d goroutines, and %d before", n, before)
 		}
-		// A panic in a deferred function does not end the Goexit, but it is what becomes of the task.
+		// A panic in a deferred function does not end the Goexit, but it is what becomes of the
+		// task.
 		for range 5 {
 			h := r.spawn(func(task *Task) {
 				child(task, func(task *Task) { task.Yield() })
@@ -292,8 +300,8 @@ func TestGoexit(t *testing.T) {
 	})
 }
 
-// TestClose guards that Close cancels what runs, newest first, waits for it, refuses what comes later, and can be called
-// again.
+// TestClose guards that Close cancels what runs, newest first, waits for it, refuses what comes
+// later, and can be called again.
 func TestClose(t *testing.T) {
 	each(t, Options{}, func(t *testing.T, r *rig) {
 		var order []int
@@ -302,7 +310,8 @@ func TestClose(t *testing.T) {
 			started.Add(1)
 			r.spawn(func(task *Task) {
 				started.Done()
-				if err := forever(task); !errors.Is(err, ErrClosed) || !errors.Is(err, net.ErrClosed) || !errors.Is(err, os.ErrClosed) {
+				if err := forever(task); !errors.Is(err, ErrClosed) || !errors.Is(err, net.ErrClosed) ||
+					!errors.Is(err, os.ErrClosed) {
 					t.Errorf("Sleep: %v", err)
 				}
 				order = append(order, i)
@@ -360,8 +369,8 @@ func TestRun(t *testing.T) {
 	})
 }
 
-// TestSpawnRacesClose guards that a task that is spawned while the scheduler is closed either runs to its end or is
-// refused: nobody waits for ever.
+// TestSpawnRacesClose guards that a task that is spawned while the scheduler is closed either runs
+// to its end or is refused: nobody waits for ever.
 func TestSpawnRacesClose(t *testing.T) {
 	for range scale(100) {
 		r := onSim(t, sim.Config{Seed: 1, Trace: -1}, aiort.Options{}, Options{})
@@ -389,7 +398,8 @@ func TestSpawnRacesClose(t *testing.T) {
 	}
 }
 
-// TestContext guards a Task as a context: values, Done, derived contexts without goroutines, and its end with the task.
+// TestContext guards a Task as a context: values, Done, derived contexts without goroutines, and
+// its end with the task.
 func TestContext(t *testing.T) {
 	type key struct{}
 	ctx := context.WithValue(context.Background(), key{}, "v")
@@ -438,8 +448,8 @@ func TestContext(t *testing.T) {
 	})
 }
 
-// TestWaitersOnManyThreads guards Wait by goroutines and by tasks of several schedulers at once, and that a Wait that is
-// given up leaves the task alone.
+// TestWaitersOnManyThreads guards Wait by goroutines and by tasks of several schedulers at once,
+// and that a Wait that is given up leaves the task alone.
 func TestWaitersOnManyThreads(t *testing.T) {
 	a := onSim(t, sim.Config{Seed: 1, Trace: -1}, aiort.Options{}, Options{})
 	b := onSystem(t, Options{})
@@ -472,15 +482,16 @@ func TestWaitersOnManyThreads(t *testing.T) {
 	}
 }
 
-// TestMisuse guards that what belongs to a coroutine is not used from elsewhere, and that a coroutine that would block
-// its thread or wait for itself says so.
+// TestMisuse guards that what belongs to a coroutine is not used from elsewhere, and that a
+// coroutine that would block its thread or wait for itself says so.
 func TestMisuse(t *testing.T) {
 	for _, check := range checks() {
 		t.Run(fmt.Sprint("check ", check), func(t *testing.T) { testMisuse(t, check) })
 	}
 }
 
-// checks are the values of Options.Check with which a goroutine that uses a task is found out in every case.
+// checks are the values of Options.Check with which a goroutine that uses a task is found out in
+// every case.
 func checks() []bool {
 	var here prefetch.Goroutine
 	if here.Here(); here == (prefetch.Goroutine{}) {
@@ -558,8 +569,8 @@ func testMisuse(t *testing.T, check bool) {
 	})
 }
 
-// TestDerivedContextElsewhere guards that a goroutine that a coroutine started may wait with a context derived from the
-// task's: it waits as a goroutine.
+// TestDerivedContextElsewhere guards that a goroutine that a coroutine started may wait with a
+// context derived from the task's: it waits as a goroutine.
 func TestDerivedContextElsewhere(t *testing.T) {
 	each(t, Options{}, func(t *testing.T, r *rig) {
 		r.do(func(task *Task) {
@@ -568,8 +579,10 @@ func TestDerivedContextElsewhere(t *testing.T) {
 			defer cancel()
 			takenFor := make(chan *Task)
 			go func() { takenFor <- taskOf(ctx) }()
-			if other := <-takenFor; other != nil || taskOf(ctx) != task { // the task runs meanwhile: it keeps the thread
-				t.Errorf("a goroutine with a derived context is taken for %v, the task itself for %v", other, taskOf(ctx))
+			// the task runs meanwhile: it keeps the thread
+			if other := <-takenFor; other != nil || taskOf(ctx) != task {
+				t.Errorf("a goroutine with a derived context is taken for %v, the task itself for %v", other,
+					taskOf(ctx))
 			}
 			var wg WaitGroup
 			wg.Add(1)
@@ -633,7 +646,8 @@ func TestReadyQueue(t *testing.T) {
 	}
 }
 
-// TestRetryShare guards how many tasks the scheduler tries for at a time: no more than it may resume.
+// TestRetryShare guards how many tasks the scheduler tries for at a time: no more than it may
+// resume.
 func TestRetryShare(t *testing.T) {
 	for _, tt := range []struct{ ready, limit, want int }{
 		{1, 32, 1}, {3, 32, 1}, {8, 32, 2}, {8, 1, 1}, {1000, 1000, maxRetries}, {1000, 5, 5},

@@ -8,8 +8,8 @@ import (
 	"testing"
 )
 
-// TestLockOSThread guards what LockOSThread does in a coroutine: undone before the next wait it is harmless; left in
-// force it ends the program, with words and with the stack that waits.
+// TestLockOSThread guards what LockOSThread does in a coroutine: undone before the next wait it is
+// harmless; left in force it ends the program, with words and with the stack that waits.
 func TestLockOSThread(t *testing.T) {
 	if how := os.Getenv("WEIR_CORO_LOCK"); how != "" {
 		r := onSystem(t, Options{})
@@ -35,7 +35,8 @@ func TestLockOSThread(t *testing.T) {
 		cmd := exec.Command(os.Args[0], "-test.run=^TestLockOSThread$")
 		cmd.Env = append(os.Environ(), "WEIR_CORO_LOCK="+how)
 		out, err := cmd.CombinedOutput()
-		for _, want := range []string{"OS thread locking must match locking at coroutine creation", "coro.TestLockOSThread", "Yield"} {
+		for _, want := range []string{"OS thread locking must match locking at coroutine creation",
+			"coro.TestLockOSThread", "Yield"} {
 			if err == nil || !strings.Contains(string(out), want) {
 				t.Errorf("%s: %v, no %q in\n%s", how, err, want, out)
 			}

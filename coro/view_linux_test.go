@@ -58,8 +58,8 @@ func pair(t testing.TB, io *aio.IO, network string) (a, b net.Conn) {
 	return a, b
 }
 
-// TestViewsTalk guards that two coroutines on one thread talk through views, far more than the buffers of the kernel hold,
-// and that code which knows net.Conn alone does it.
+// TestViewsTalk guards that two coroutines on one thread talk through views, far more than the
+// buffers of the kernel hold, and that code which knows net.Conn alone does it.
 func TestViewsTalk(t *testing.T) {
 	eachDrive(t, func(t *testing.T, weir *aio.IO, r *rig) {
 		for _, network := range []string{"tcp", "unix"} {
@@ -68,7 +68,8 @@ func TestViewsTalk(t *testing.T) {
 			rand.Read(sent)
 			server := r.spawn(func(task *Task) {
 				c := task.Conn(b)
-				if n, err := io.Copy(struct{ io.Writer }{c}, struct{ io.Reader }{c}); n != int64(len(sent)) || err != nil {
+				if n, err := io.Copy(struct{ io.Writer }{c}, struct{ io.Reader }{c}); n != int64(len(sent)) ||
+					err != nil {
 					t.Errorf("%s: copied %d, %v", network, n, err)
 				}
 				if err := c.Close(); err != nil {
@@ -101,8 +102,8 @@ func TestViewsTalk(t *testing.T) {
 	})
 }
 
-// TestViewClose guards that Close, of the connection or of any view, by a goroutine or a coroutine, ends what waits in
-// all of them, and comes back when that is over.
+// TestViewClose guards that Close, of the connection or of any view, by a goroutine or a coroutine,
+// ends what waits in all of them, and comes back when that is over.
 func TestViewClose(t *testing.T) {
 	eachDrive(t, func(t *testing.T, weir *aio.IO, r *rig) {
 		for _, by := range []string{"goroutine", "other view", "own view of another task", "second scheduler"} {
@@ -159,8 +160,8 @@ func TestViewClose(t *testing.T) {
 	})
 }
 
-// TestViewDeadline guards that a deadline set anywhere holds everywhere, also in a view made later, and can be moved while
-// a call waits.
+// TestViewDeadline guards that a deadline set anywhere holds everywhere, also in a view made later,
+// and can be moved while a call waits.
 func TestViewDeadline(t *testing.T) {
 	eachDrive(t, func(t *testing.T, weir *aio.IO, r *rig) {
 		a, b := pair(t, weir, "tcp")
@@ -188,7 +189,8 @@ func TestViewDeadline(t *testing.T) {
 			if n, err := c.Read(buf); n != 1 || buf[0] != 5 || err != nil {
 				t.Errorf("afterwards: %d, %v", n, err)
 			}
-			if err := task.Timeout(time.Millisecond, func() error { _, err := c.Read(buf); return err }); err != ErrTimeout {
+			if err := task.Timeout(time.Millisecond,
+				func() error { _, err := c.Read(buf); return err }); err != ErrTimeout {
 				t.Errorf("Timeout: %v", err)
 			}
 			ctx, cancel := context.WithTimeout(task, time.Millisecond)
@@ -203,8 +205,8 @@ func TestViewDeadline(t *testing.T) {
 	})
 }
 
-// TestViewTurns guards that writes of coroutines and goroutines on one connection never mix, in whatever way each waits,
-// and that who is cancelled while he waits for his turn gives it up.
+// TestViewTurns guards that writes of coroutines and goroutines on one connection never mix, in
+// whatever way each waits, and that who is cancelled while he waits for his turn gives it up.
 func TestViewTurns(t *testing.T) {
 	eachDrive(t, func(t *testing.T, weir *aio.IO, r *rig) {
 		a, b := pair(t, weir, "unix")
@@ -263,7 +265,8 @@ func TestViewTurns(t *testing.T) {
 	})
 }
 
-// TestListenerView guards Accept in a coroutine: cancelled, closed, and connections that another scheduler serves.
+// TestListenerView guards Accept in a coroutine: cancelled, closed, and connections that another
+// scheduler serves.
 func TestListenerView(t *testing.T) {
 	eachDrive(t, func(t *testing.T, weir *aio.IO, r *rig) {
 		r2 := onSystem(t, Options{IO: weir})
@@ -350,8 +353,8 @@ func TestListenerView(t *testing.T) {
 	})
 }
 
-// TestViewMisuse guards that views are refused outside of their coroutine, before, while and after it runs, and that only
-// what is of package aio has views.
+// TestViewMisuse guards that views are refused outside of their coroutine, before, while and after
+// it runs, and that only what is of package aio has views.
 func TestViewMisuse(t *testing.T) {
 	for _, check := range checks() {
 		t.Run(fmt.Sprint("check ", check), func(t *testing.T) { testViewMisuse(t, check) })
@@ -371,7 +374,8 @@ func testViewMisuse(t *testing.T, check bool) {
 	use := func(when string) {
 		t.Helper()
 		for what, f := range map[string]func(){
-			"Read": func() { view.Read(make([]byte, 1)) }, "Write": func() { view.Write([]byte{1}) }, "Close": func() { view.Close() },
+			"Read": func() { view.Read(make([]byte, 1)) }, "Write": func() { view.Write([]byte{1}) },
+			"Close": func() { view.Close() },
 		} {
 			if p := fmt.Sprint(panics(f)); !strings.Contains(p, "outside its coroutine") {
 				t.Errorf("%s %s: %v", what, when, p)
@@ -408,9 +412,9 @@ func testViewMisuse(t *testing.T, check bool) {
 	}
 }
 
-// TestViewFairness guards that a coroutine whose calls never have to wait lets others run: one that sends what there is
-// always room for, and one that receives what is there already.
-// Starvation: mio#45, mio#1076, libuv#3301.
+// TestViewFairness guards that a coroutine whose calls never have to wait lets others run: one that
+// sends what there is always room for, and one that receives what is there already. Starvation:
+// mio#45, mio#1076, libuv#3301.
 func TestViewFairness(t *testing.T) {
 	eachDrive(t, func(t *testing.T, weir *aio.IO, r *rig) {
 		a, b := pair(t, weir, "tcp")
@@ -447,8 +451,8 @@ func TestViewFairness(t *testing.T) {
 	})
 }
 
-// TestViewYields guards that a coroutine which finds nothing to read lets those run that are ready before it goes to the loop:
-// what they send it reads by itself.
+// TestViewYields guards that a coroutine which finds nothing to read lets those run that are ready
+// before it goes to the loop: what they send it reads by itself.
 func TestViewYields(t *testing.T) {
 	weir := open(t, aio.Options{Drive: "auto"})
 	r := onSystem(t, Options{IO: weir})
@@ -473,7 +477,8 @@ func TestViewYields(t *testing.T) {
 	}
 }
 
-// TestViewRetries goes through what can happen to a read that has been left to the scheduler and stands in the ready queue.
+// TestViewRetries goes through what can happen to a read that has been left to the scheduler and
+// stands in the ready queue.
 func TestViewRetries(t *testing.T) {
 	weir := open(t, aio.Options{Drive: "auto"})
 	r := onSystem(t, Options{IO: weir})

@@ -101,9 +101,9 @@ func TestFlagsInCoroutine(t *testing.T) {
 	})
 }
 
-// TestFileViewMetadata guards that a view's calls which may wait for a disk are made by the pool, while others run, and are
-// not made once the task has been cancelled; that views of a directory share what has been read of it; and that io.Copy works
-// between views.
+// TestFileViewMetadata guards that a view's calls which may wait for a disk are made by the pool,
+// while others run, and are not made once the task has been cancelled; that views of a directory
+// share what has been read of it; and that io.Copy works between views.
 func TestFileViewMetadata(t *testing.T) {
 	weir := open(t, aio.Options{PoolSize: 1})
 	r := onSystem(t, Options{IO: weir})
@@ -192,7 +192,8 @@ func TestFileViewMetadata(t *testing.T) {
 		t.Errorf("the copy is %q, %v", got, err)
 	}
 
-	// In pieces, between which others run: not by one call of the kernel's that may wait for the disk all the time.
+	// In pieces, between which others run: not by one call of the kernel's that may wait for the
+	// disk all the time.
 	const pieces = 16
 	if err := weir.WriteFile(filepath.Join(path, "a"), make([]byte, pieces<<15), 0); err != nil {
 		t.Fatal(err)

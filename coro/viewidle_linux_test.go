@@ -75,7 +75,11 @@ func TestViewsWaitIdle(t *testing.T) {
 			waits("RawConn.Write", func(d time.Time) error {
 				a.SetWriteDeadline(d)
 				raw, _ := a.(*aio.TCPConn).SyscallConn()
-				return raw.Write(func(fd uintptr) bool { _, err := unix.Write(int(fd), make([]byte, 1<<16)); return err == nil })
+				return raw.Write(func(fd uintptr) bool {
+					_,
+						err := unix.Write(int(fd), make([]byte, 1<<16))
+					return err == nil
+				})
 			})
 			waits("Copy", func(d time.Time) error {
 				in.SetReadDeadline(d)

@@ -13,8 +13,9 @@ import (
 	"github.com/weirgo/weir/aio"
 )
 
-// TestViewAccepts guards Accepts in a coroutine: others on the thread run while it waits, the listener can be closed from
-// inside and from outside, a cancel ends it, and what was accepted ahead is not lost.
+// TestViewAccepts guards Accepts in a coroutine: others on the thread run while it waits, the
+// listener can be closed from inside and from outside, a cancel ends it, and what was accepted
+// ahead is not lost.
 func TestViewAccepts(t *testing.T) {
 	const clients = 150
 	eachDrive(t, func(t *testing.T, weir *aio.IO, r *rig) {
@@ -111,7 +112,8 @@ func TestViewAccepts(t *testing.T) {
 	})
 }
 
-// TestViewPackets guards packets and batches of them in a coroutine that shares its thread with the other end.
+// TestViewPackets guards packets and batches of them in a coroutine that shares its thread with the
+// other end.
 func TestViewPackets(t *testing.T) {
 	eachDrive(t, func(t *testing.T, weir *aio.IO, r *rig) {
 		socket := func() *aio.UDPConn {
@@ -139,7 +141,8 @@ func TestViewPackets(t *testing.T) {
 					return
 				}
 				for _, p := range ps[:n] {
-					if _, err := c.WriteBatch(context.Background(), []aio.Packet{{Buf: bytes.ToUpper(p.Buf[:p.N]), Addr: p.Addr}}); err != nil {
+					if _, err := c.WriteBatch(context.Background(),
+						[]aio.Packet{{Buf: bytes.ToUpper(p.Buf[:p.N]), Addr: p.Addr}}); err != nil {
 						t.Error(err)
 					}
 				}
@@ -163,7 +166,8 @@ func TestViewPackets(t *testing.T) {
 	})
 }
 
-// TestViewCopy guards a proxy in coroutines, whose io.Copy splices: both ends and the proxy share one thread.
+// TestViewCopy guards a proxy in coroutines, whose io.Copy splices: both ends and the proxy share
+// one thread.
 func TestViewCopy(t *testing.T) {
 	data := bytes.Repeat([]byte("through the kernel "), 100_000)
 	eachDrive(t, func(t *testing.T, weir *aio.IO, r *rig) {

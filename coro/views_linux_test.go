@@ -117,8 +117,8 @@ func isTimeout(err error) bool {
 	return ok && e.Timeout()
 }
 
-// TestViewMask guards calls of views under a Mask: a cancellation neither ends one that waits, on the
-// loop or for its turn, nor refuses one that begins.
+// TestViewMask guards calls of views under a Mask: a cancellation neither ends one that waits, on
+// the loop or for its turn, nor refuses one that begins.
 func TestViewMask(t *testing.T) {
 	eachDrive(t, func(t *testing.T, lib *aio.IO, r *rig) {
 		a, b := pair(t, lib, "tcp")

@@ -11,12 +11,14 @@ import (
 
 // How tasks wait, and goroutines beside them.
 //
-// A task that waits is in state waiting; its scheduler makes it ready when what it waits for is there. Whoever knows
-// that is on the loop's thread does so at once, others by way of the inbox. For each wait there is exactly one who makes
-// the task ready: the one who took its waiter out of the line it stood in. So a cancellation that finds the waiter gone
-// does nothing: what the task waited for is on its way.
+// A task that waits is in state waiting; its scheduler makes it ready when what it waits for is
+// there. Whoever knows that is on the loop's thread does so at once, others by way of the inbox.
+// For each wait there is exactly one who makes the task ready: the one who took its waiter out of
+// the line it stood in. So a cancellation that finds the waiter gone does nothing: what the task
+// waited for is on its way.
 
-// aborter is what a task waits for, as a cancellation sees it: abort makes sure that the wait ends soon.
+// aborter is what a task waits for, as a cancellation sees it: abort makes sure that the wait ends
+// soon.
 type aborter interface{ abort(t *Task) }
 
 // wait parks t until it is made ready. The caller has made sure that somebody is going to.
@@ -27,8 +29,8 @@ func (t *Task) wait(a aborter) {
 	t.waiting = nil
 }
 
-// waiter is one who stands in the line of a Mutex, a Queue and so on: a task or a goroutine, or one of the cases of a
-// Select that one of them is in. It is guarded by the mutex of what it waits for.
+// waiter is one who stands in the line of a Mutex, a Queue and so on: a task or a goroutine, or one
+// of the cases of a Select that one of them is in. It is guarded by the mutex of what it waits for.
 type waiter struct {
 	next, prev *waiter
 	in         *line
@@ -45,14 +47,14 @@ type waiter struct {
 // selection is what the cases of one Select share.
 type selection struct{ won atomic.Int32 } // 0: none yet; otherwise index of the case, plus 1
 
-// claim reports whether w may be given what it waits for: of the cases of a Select only the first one may. The caller
-// has taken w out of its line.
+// claim reports whether w may be given what it waits for: of the cases of a Select only the first
+// one may. The caller has taken w out of its line.
 func (w *waiter) claim() bool {
 	return w.sel == nil || w.sel.won.CompareAndSwap(0, int32(w.index)+1)
 }
 
-// wake ends the wait of w, which has been claimed. here is the scheduler on whose thread the caller is, nil if he does not
-// know. After it w is its owner's again.
+// wake ends the wait of w, which has been claimed. here is the scheduler on whose thread the caller
+// is, nil if he does not know. After it w is its owner's again.
 func (w *waiter) wake(here *Scheduler) {
 	switch {
 	case w.task == nil:
@@ -107,7 +109,8 @@ func (l *line) hasOther(of *selection) bool {
 	return false
 }
 
-// pop takes out the first waiter that can be claimed and marks that it has got what it waited for; nil: there is none.
+// pop takes out the first waiter that can be claimed and marks that it has got what it waited for;
+// nil: there is none.
 func (l *line) pop() *waiter {
 	for w := l.first; w != nil; w = l.first {
 		l.remove(w)
@@ -119,7 +122,8 @@ func (l *line) pop() *waiter {
 	return nil
 }
 
-// waitable is what has lines of waiters: withdraw takes w out of the one it is in and reports whether it was in one.
+// waitable is what has lines of waiters: withdraw takes w out of the one it is in and reports
+// whether it was in one.
 type waitable interface{ withdraw(w *waiter) bool }
 
 // syncWait is a task's wait in a line.
@@ -142,9 +146,9 @@ func here(t *Task) *Scheduler {
 	return t.s
 }
 
-// taskOf returns the task that waits when a function of this package is called with ctx, or nil for a goroutine. With
-// the Task itself the caller says that he is its coroutine. A context derived from it may have reached a goroutine that
-// the coroutine started, so it takes a look at that.
+// taskOf returns the task that waits when a function of this package is called with ctx, or nil for
+// a goroutine. With the Task itself the caller says that he is its coroutine. A context derived
+// from it may have reached a goroutine that the coroutine started, so it takes a look at that.
 func taskOf(ctx context.Context) *Task {
 	if t, ok := ctx.(*Task); ok {
 		t.mine()
@@ -184,14 +188,15 @@ func (w *waiter) init(t *Task) {
 	}
 }
 
-// mayWait panics if the caller, who waits as t or, if that is nil, as a goroutine, is on a loop's thread without saying
-// so: he would stop the thread.
+// mayWait panics if the caller, who waits as t or, if that is nil, as a goroutine, is on a loop's
+// thread without saying so: he would stop the thread.
 func mayWait(t *Task) {
 	if t != nil {
 		return
 	}
 	if s := schedulerOfCaller(); s != nil {
-		panic(fmt.Sprintf("coro: a task of scheduler %s waits with a context that is not its own: give the function the Task, "+
+		panic(fmt.Sprintf("coro: a task of scheduler %s waits with a context that is not its own: give the function "+
+			"the Task, "+
 			"or a context derived from it", s.o.Name))
 	}
 }
@@ -226,8 +231,8 @@ func (w *waiter) free() {
 	}
 }
 
-// await waits until w, which stands in a line of on, has been woken, or ctx or the task is cancelled. The error is the
-// cause; nil means that w has got what it waited for.
+// await waits until w, which stands in a line of on, has been woken, or ctx or the task is
+// cancelled. The error is the cause; nil means that w has got what it waited for.
 func (w *waiter) await(ctx context.Context, on waitable) error {
 	if t := w.task; t != nil {
 		stop := t.follow(ctx)

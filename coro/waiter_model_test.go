@@ -195,7 +195,8 @@ func TestWaiterModel(t *testing.T) {
 		t.Log(n, "states")
 	}
 	for what, m := range map[string]waiterMutant{
-		"pop unclaimed": {popUnclaimed: true}, "pop first only": {popFirstOnly: true}, "abort stores": {abortStores: true},
+		"pop unclaimed": {popUnclaimed: true}, "pop first only": {popFirstOnly: true},
+		"abort stores":          {abortStores: true},
 		"again without waiting": {againNoWait: true}, "leave forgets": {leaveForgetful: true},
 		"enter without a look": {lasting: true, enterNoLook: true},
 	} {

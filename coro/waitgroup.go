@@ -5,8 +5,8 @@ import (
 	"sync"
 )
 
-// WaitGroup counts what is under way, and lets others wait until it is over: see sync.WaitGroup. The zero value is
-// ready. Any goroutine and any coroutine may call its methods.
+// WaitGroup counts what is under way, and lets others wait until it is over: see sync.WaitGroup.
+// The zero value is ready. Any goroutine and any coroutine may call its methods.
 type WaitGroup struct {
 	mu   sync.Mutex
 	n    int
@@ -32,8 +32,8 @@ func (g *WaitGroup) Add(delta int) {
 // Done takes one off the count.
 func (g *WaitGroup) Done() { g.Add(-1) }
 
-// Wait waits until the count is 0. If ctx or the task ends first the error is the cause. ctx is as everywhere in this
-// package: see Task.
+// Wait waits until the count is 0. If ctx or the task ends first the error is the cause. ctx is as
+// everywhere in this package: see Task.
 func (g *WaitGroup) Wait(ctx context.Context) error {
 	t := taskOf(ctx)
 	if err := cause(ctx, t); err != nil {
@@ -57,15 +57,16 @@ func (g *WaitGroup) withdraw(w *waiter) bool {
 	return g.line.remove(w)
 }
 
-// Once runs a function once: see sync.Once. The function may wait. The zero value is ready. Any goroutine and any
-// coroutine may call its methods.
+// Once runs a function once: see sync.Once. The function may wait. The zero value is ready. Any
+// goroutine and any coroutine may call its methods.
 type Once struct {
 	m    Mutex
 	over Event
 }
 
-// Do calls f if nobody has before, or else waits until that call is over; a call that panicked is over, too. If ctx or
-// the task ends first the error is the cause. ctx is as everywhere in this package: see Task.
+// Do calls f if nobody has before, or else waits until that call is over; a call that panicked is
+// over, too. If ctx or the task ends first the error is the cause. ctx is as everywhere in this
+// package: see Task.
 func (o *Once) Do(ctx context.Context, f func()) error {
 	mustFunction(f == nil)
 	if o.over.IsSet() {

@@ -8,8 +8,9 @@ import (
 	"time"
 )
 
-// Hog is the report of a task that keeps its scheduler's thread: it computes, or it blocks in something that parks
-// goroutines (a channel, a sync.Mutex, package net), while all the others wait.
+// Hog is the report of a task that keeps its scheduler's thread: it computes, or it blocks in
+// something that parks goroutines (a channel, a sync.Mutex, package net), while all the others
+// wait.
 type Hog struct {
 	Scheduler string        // Options.Name
 	Task      string        // name of the task
@@ -90,7 +91,8 @@ func (s *Scheduler) report(t *Task, running time.Duration, omitted int) {
 // maxDump bounds the dump in which a stack is looked for.
 const maxDump = 64 << 20
 
-// stackOf returns the stack of a goroutine, or nil. It stops the world for as long as a dump of all stacks takes.
+// stackOf returns the stack of a goroutine, or nil. It stops the world for as long as a dump of all
+// stacks takes.
 func stackOf(goid int64) []byte {
 	for size := 1 << 16; size <= maxDump; size *= 4 {
 		buf := make([]byte, size)

@@ -12,8 +12,9 @@ import (
 	"github.com/weirgo/weir/internal/sys"
 )
 
-// TestWatchdog guards that a task that keeps the thread is reported once, with its name and the stack that it has then,
-// whether it computes or blocks; and that tasks that wait, or run often but briefly, are not.
+// TestWatchdog guards that a task that keeps the thread is reported once, with its name and the
+// stack that it has then, whether it computes or blocks; and that tasks that wait, or run often but
+// briefly, are not.
 func TestWatchdog(t *testing.T) {
 	hogs := make(chan Hog, 100)
 	o := Options{Name: "watched", HogLimit: 20 * time.Millisecond, OnHog: func(h Hog) { hogs <- h }}
@@ -213,7 +214,8 @@ func (l *lockedBuffer) String() string {
 	return l.b.String()
 }
 
-// TestFairness guards that tasks that are always ready do not keep the loop from timers, operations and other threads.
+// TestFairness guards that tasks that are always ready do not keep the loop from timers, operations
+// and other threads.
 func TestFairness(t *testing.T) {
 	r := onSystem(t, Options{}) // a simulated clock stands still as long as nobody waits for it
 	r.do(func(task *Task) {
@@ -242,7 +244,8 @@ func TestFairness(t *testing.T) {
 	})
 }
 
-// TestHundredThousand guards that so many tasks can wait at one time, be woken, be cancelled, and leave nothing behind.
+// TestHundredThousand guards that so many tasks can wait at one time, be woken, be cancelled, and
+// leave nothing behind.
 func TestHundredThousand(t *testing.T) {
 	n := 100_000
 	if testing.Short() || sys.RaceEnabled {

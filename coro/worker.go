@@ -10,8 +10,8 @@ import (
 	aiort "github.com/weirgo/weir/runtime"
 )
 
-// worker is a goroutine on which tasks run, one after the other. It runs on the loop's thread, whose lock Go's runtime hands
-// over with the thread.
+// worker is a goroutine on which tasks run, one after the other. It runs on the loop's thread,
+// whose lock Go's runtime hands over with the thread.
 type worker struct {
 	seat   seat // in which its goroutine begins, and which ends with it
 	sitter      // while it has no task
@@ -78,8 +78,8 @@ func (s *Scheduler) dismiss(w *worker) {
 	s.change(&s.sitter, w.at)
 }
 
-// run runs w.task to its end. A panic is kept for whoever waits. After Goexit, which a panic in a deferred function does not
-// undo, the worker is no more than a corpse.
+// run runs w.task to its end. A panic is kept for whoever waits. After Goexit, which a panic in a
+// deferred function does not undo, the worker is no more than a corpse.
 func (w *worker) run() {
 	t := w.task
 	t.self = w.self
@@ -107,9 +107,10 @@ func (w *worker) sleepOver(*aiort.Timer) aiort.Action {
 	return aiort.Disarm
 }
 
-// die ends a worker whose goroutine is in Goexit. That cannot be stopped, and iter.Pull hands it on to whoever goes on then, or
-// has him go on for no reason. So the goroutine stays where it is, in a deferred function, until another one that is
-// dying too takes it along; the last one is taken along by the loop's goroutine at its own end.
+// die ends a worker whose goroutine is in Goexit. That cannot be stopped, and iter.Pull hands it on
+// to whoever goes on then, or has him go on for no reason. So the goroutine stays where it is, in a
+// deferred function, until another one that is dying too takes it along; the last one is taken
+// along by the loop's goroutine at its own end.
 func (w *worker) die() {
 	s := w.s
 	before := s.corpse

@@ -7,11 +7,12 @@
 //   - [Placement]: which loop a new handle goes to.
 //
 // The package has no I/O, no system call and no clock. Every time in it is an int64 count of
-// nanoseconds that the caller hands in, on whatever clock the caller likes, as long as it is one clock.
+// nanoseconds that the caller hands in, on whatever clock the caller likes, as long as it is one
+// clock.
 //
-// Nothing here waits for another goroutine except [Parker.Park] and [Parker.ParkUntil]. Placement holds a
-// mutex for a few instructions at a time. Nothing allocates in steady state.
+// Nothing here waits for another goroutine except [Parker.Park] and [Parker.ParkUntil]. Placement
+// holds a mutex for a few instructions at a time. Nothing allocates in steady state.
 //
-// The package carries no compatibility promise: it is public so that other loops can be built on it,
-// and it changes when the runtime needs it to.
+// The package carries no compatibility promise: it is public so that other loops can be built on
+// it, and it changes when the runtime needs it to.
 package sched

@@ -2,8 +2,9 @@ package sched
 
 import "sync/atomic"
 
-// A Node is what an [Intake] queues. It is meant to be a field of the value it stands for, with Value
-// pointing back to it, so that queueing allocates nothing. A Node with only Value set is ready for use.
+// A Node is what an [Intake] queues. It is meant to be a field of the value it stands for, with
+// Value pointing back to it, so that queueing allocates nothing. A Node with only Value set is
+// ready for use.
 //
 // Value is set before the first Push and not changed after it. A Node is in at most one Intake at a
 // time, and its memory must stay put from Push until Release: the Intake holds a pointer to it.
@@ -20,24 +21,26 @@ type Node[T any] struct {
 // It has no bound of its own, since the nodes are not its memory. Where the number of operations on
 // their way must be bounded, the producer takes a token from a [Limit] first.
 //
-// A Node stands for "look at this value", not for one message: however often it is pushed before the
-// consumer gets to it, it is delivered once. What there is to do is read from the value's own fields,
-// which producers write before Push and the consumer reads after [Node.Release]. No update is lost:
+// A Node stands for "look at this value", not for one message: however often it is pushed before
+// the consumer gets to it, it is delivered once. What there is to do is read from the value's own
+// fields, which producers write before Push and the consumer reads after [Node.Release]. No update
+// is lost:
 //
 //	producer                         consumer
 //	p1: write a field of *n.Value    c1: n.Release()
 //	p2: q.Push(n)                    c2: read the fields of *n.Value
 //
-// All atomic operations of a Go program behave as if they ran one after the other in some order that
-// each goroutine's program order agrees with. Push and Release both swap n.queued, so one of them comes
-// first. If Push does, it finds true and adds nothing, but then p1 precedes p2, which precedes c1, which
-// precedes c2: the consumer that is about to read sees the write. If Release does, Push finds false and
-// queues n again: the write is seen in the next round, at the latest. The fields themselves must be
-// atomic or guarded by a mutex, because a producer may write while the consumer reads.
+// All atomic operations of a Go program behave as if they ran one after the other in some order
+// that each goroutine's program order agrees with. Push and Release both swap n.queued, so one of
+// them comes first. If Push does, it finds true and adds nothing, but then p1 precedes p2, which
+// precedes c1, which precedes c2: the consumer that is about to read sees the write. If Release
+// does, Push finds false and queues n again: the write is seen in the next round, at the latest.
+// The fields themselves must be atomic or guarded by a mutex, because a producer may write while
+// the consumer reads.
 //
-// The list is a stack that producers push to by compare-and-swap. The consumer never pops one node, it
-// takes the whole stack by swapping in nil, so a head that was seen and comes back (the ABA problem)
-// does no harm: whoever is on top, the pushed node points to it.
+// The list is a stack that producers push to by compare-and-swap. The consumer never pops one node,
+// it takes the whole stack by swapping in nil, so a head that was seen and comes back (the ABA
+// problem) does no harm: whoever is on top, the pushed node points to it.
 type Intake[T any] struct {
 	_    [cacheLine]byte // keeps the pushers' cache line apart from the consumer's private fields
 	head atomic.Pointer[Node[T]]
@@ -47,13 +50,14 @@ type Intake[T any] struct {
 // cacheLine is the size in bytes by which fields are kept apart. A wrong guess costs time only.
 const cacheLine = 64
 
-// Push queues n. If n is already queued, Push does nothing: the consumer has yet to release n and will
-// then see everything that was written before this call. Any goroutine may call it. It does not block
-// or allocate.
+// Push queues n. If n is already queued, Push does nothing: the consumer has yet to release n and
+// will then see everything that was written before this call. Any goroutine may call it. It does
+// not block or allocate.
 //
-// It reports whether this very call made the intake non-empty. The caller that gets true owns waking
-// the consumer. A caller that gets false does not: whoever made the intake non-empty does, or has yet to
-// (a Push of the same node that is still under way), so false does not mean that [Intake.Empty] is false.
+// It reports whether this very call made the intake non-empty. The caller that gets true owns
+// waking the consumer. A caller that gets false does not: whoever made the intake non-empty does,
+// or has yet to (a Push of the same node that is still under way), so false does not mean that
+// [Intake.Empty] is false.
 func (q *Intake[T]) Push(n *Node[T]) bool {
 	if n.queued.Swap(true) {
 		return false
@@ -67,9 +71,9 @@ func (q *Intake[T]) Push(n *Node[T]) bool {
 	}
 }
 
-// Take detaches everything that has been pushed and returns the first node, or nil if there is none.
-// The nodes come in the order in which they got in; those of one producer are in the order of its calls.
-// Only the consumer may call it. It does not block. A loop over the result reads:
+// Take detaches everything that has been pushed and returns the first node, or nil if there is
+// none. The nodes come in the order in which they got in; those of one producer are in the order of
+// its calls. Only the consumer may call it. It does not block. A loop over the result reads:
 //
 //	for n := q.Take(); n != nil; {
 //		next := n.Next()
@@ -78,8 +82,8 @@ func (q *Intake[T]) Push(n *Node[T]) bool {
 //		n = next
 //	}
 //
-// The order of the first two lines is what the guarantees rest on: Next panics after Release where it
-// can tell, and fields read before Release may miss an update that no later round will show.
+// The order of the first two lines is what the guarantees rest on: Next panics after Release where
+// it can tell, and fields read before Release may miss an update that no later round will show.
 func (q *Intake[T]) Take() *Node[T] {
 	if q.head.Load() == nil {
 		return nil // a load leaves the cache line shared, a swap would not
@@ -94,16 +98,16 @@ func (q *Intake[T]) Take() *Node[T] {
 	return first
 }
 
-// Empty reports whether there was nothing to take at the time of the call. Any goroutine may call it. A
-// consumer that wants to sleep says so first, where producers look after a Push that returned true, then
-// checks Empty, and only then sleeps.
+// Empty reports whether there was nothing to take at the time of the call. Any goroutine may call
+// it. A consumer that wants to sleep says so first, where producers look after a Push that returned
+// true, then checks Empty, and only then sleeps.
 func (q *Intake[T]) Empty() bool {
 	return q.head.Load() == nil
 }
 
-// Next returns the node after n in the list that [Intake.Take] returned, or nil. Only the consumer may
-// call it, and only before n.Release: from then on the link belongs to whoever pushes n next. Next
-// panics if n is not queued.
+// Next returns the node after n in the list that [Intake.Take] returned, or nil. Only the consumer
+// may call it, and only before n.Release: from then on the link belongs to whoever pushes n next.
+// Next panics if n is not queued.
 func (n *Node[T]) Next() *Node[T] {
 	if !n.queued.Load() {
 		panic("sched: Node.Next on a node that is not queued (after Release?)")

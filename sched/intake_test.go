@@ -75,7 +75,8 @@ func TestIntakePushQueued(t *testing.T) {
 		t.Errorf("took %v, want [0 1]", order)
 	}
 
-	// Taken, but not released: still queued. The consumer that releases it will see what was written.
+	// Taken, but not released: still queued. The consumer that releases it will see what was
+	// written.
 	q.Push(&a.node)
 	n := q.Take()
 	if q.Push(&a.node) || !q.Empty() {
@@ -137,9 +138,9 @@ func TestIntakeMisuse(t *testing.T) {
 	mustPanic(t, "twice", func() { n.Release() })
 }
 
-// Many producers with nodes of their own, a consumer that sleeps when there is nothing and that only a
-// Push that returned true wakes: every node arrives, in the order of its producer, and no wake-up is
-// missing.
+// Many producers with nodes of their own, a consumer that sleeps when there is nothing and that
+// only a Push that returned true wakes: every node arrives, in the order of its producer, and no
+// wake-up is missing.
 func TestIntakeProducers(t *testing.T) {
 	const producers, perProducer = 8, 4000
 	var q sched.Intake[job]
@@ -178,9 +179,9 @@ func TestIntakeProducers(t *testing.T) {
 	}
 }
 
-// Producers that share all nodes and push them after each update: no node is in a list twice, and what the
-// consumer sees last of each is its final value. Only the last update of a node can be lost for good, so
-// there are many short rounds.
+// Producers that share all nodes and push them after each update: no node is in a list twice, and
+// what the consumer sees last of each is its final value. Only the last update of a node can be
+// lost for good, so there are many short rounds.
 func TestIntakeNoLostUpdate(t *testing.T) {
 	const rounds, producers, updates, nodes = 1000, 4, 8, 5
 	seed := rand.Uint64()

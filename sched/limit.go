@@ -9,10 +9,12 @@ import (
 // [Intake], which has no bound itself: a producer takes a token before it pushes an operation, and
 // the loop gives a batch of them back when operations complete.
 //
-// What finds no token may wait in a line, which the loop keeps: Line says that there is one. Until it is gone
-// TryAcquire takes nothing, so that nothing overtakes those in the line, for which the loop calls Take.
+// What finds no token may wait in a line, which the loop keeps: Line says that there is one. Until
+// it is gone TryAcquire takes nothing, so that nothing overtakes those in the line, for which the
+// loop calls Take.
 //
-// Any goroutine may call the methods; Line and Take are for the loop alone. Nothing blocks or allocates.
+// Any goroutine may call the methods; Line and Take are for the loop alone. Nothing blocks or
+// allocates.
 type Limit struct {
 	state atomic.Uint64 // tokens in use, shifted left by two, and the bits below
 	max   uint64
@@ -36,7 +38,8 @@ func NewLimit(max int64) *Limit {
 	return &Limit{max: uint64(max)}
 }
 
-// TryAcquire takes a token if there is a free one and no line, and reports whether it did. After Close it reports false.
+// TryAcquire takes a token if there is a free one and no line, and reports whether it did. After
+// Close it reports false.
 func (l *Limit) TryAcquire() bool { return l.TryAcquireN(1) }
 
 // TryAcquireN takes n tokens or none, as TryAcquire takes one. It panics if n < 1.
@@ -73,15 +76,15 @@ func (l *Limit) Line(is bool) {
 	}
 }
 
-// Due reports whether there is a line and a token for what is first in it: the loop has something to do. Whatever gave the
-// token back finds that.
+// Due reports whether there is a line and a token for what is first in it: the loop has something
+// to do. Whatever gave the token back finds that.
 func (l *Limit) Due() bool {
 	s := l.state.Load()
 	return s&limitLine != 0 && s/one < l.max
 }
 
-// Release gives n tokens back. It panics if n is negative or more tokens are released than are in use; the limit is
-// then unchanged.
+// Release gives n tokens back. It panics if n is negative or more tokens are released than are in
+// use; the limit is then unchanged.
 func (l *Limit) Release(n int64) {
 	for {
 		s := l.state.Load()
@@ -94,7 +97,8 @@ func (l *Limit) Release(n int64) {
 	}
 }
 
-// Close makes TryAcquire and Take report false from now on. Tokens in use stay in use and are to be released as before.
+// Close makes TryAcquire and Take report false from now on. Tokens in use stay in use and are to be
+// released as before.
 func (l *Limit) Close() { l.state.Or(limitClosed) }
 
 // InUse returns the number of tokens in use at the time of the call.

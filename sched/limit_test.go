@@ -52,7 +52,8 @@ func TestLimitMisuse(t *testing.T) {
 	}
 }
 
-// While there is a line only what is first in it gets a token, and a token that is given back is due.
+// While there is a line only what is first in it gets a token, and a token that is given back is
+// due.
 func TestLimitLine(t *testing.T) {
 	l := sched.NewLimit(2)
 	l.TryAcquire()

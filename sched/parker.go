@@ -8,16 +8,18 @@ import (
 	"github.com/weirgo/weir/internal/park"
 )
 
-// A Parker lets one goroutine wait for one wake-up, over and over. A round is one Unpark and the one
-// Park, or ParkUntil or TryPark that returns true, that it ends; they may come in either order. Whoever
-// calls Unpark must not touch the Parker afterwards: the waiter is free to hand it back to the pool.
+// A Parker lets one goroutine wait for one wake-up, over and over. A round is one Unpark and the
+// one Park, or ParkUntil or TryPark that returns true, that it ends; they may come in either order.
+// Whoever calls Unpark must not touch the Parker afterwards: the waiter is free to hand it back to
+// the pool.
 //
 // The zero value is ready: nobody has woken it. A Parker must not be copied.
 type Parker struct {
 	_ noCopy
 
-	// state is one of the below, or the goroutine that Park has blocked. Unpark swaps parkerWoken in, and what it
-	// finds says what is left to do. The waiter takes that out again, so each round begins with parkerIdle.
+	// state is one of the below, or the goroutine that Park has blocked. Unpark swaps parkerWoken
+	// in, and what it finds says what is left to do. The waiter takes that out again, so each round
+	// begins with parkerIdle.
 	state atomic.Uintptr
 	c     chan struct{} // capacity 1, made by the first who waits by way of it
 }
@@ -31,8 +33,8 @@ const (
 // NewParker returns a Parker that nobody has woken.
 func NewParker() *Parker { return new(Parker) }
 
-// Park blocks until the Unpark of this round, which may already have happened. Everything the waker did
-// before Unpark is visible to the caller after Park. One goroutine at a time may wait.
+// Park blocks until the Unpark of this round, which may already have happened. Everything the waker
+// did before Unpark is visible to the caller after Park. One goroutine at a time may wait.
 func (p *Parker) Park() {
 	if !park.Direct {
 		p.ParkUntil(nil)
@@ -44,8 +46,8 @@ func (p *Parker) Park() {
 	p.state.Store(parkerIdle)
 }
 
-// ParkUntil is Park that ends when done is closed, too, and then reports false: the round is not over. It allocates
-// the first time.
+// ParkUntil is Park that ends when done is closed, too, and then reports false: the round is not
+// over. It allocates the first time.
 func (p *Parker) ParkUntil(done <-chan struct{}) bool {
 	if done == nil && park.Direct {
 		p.Park()
@@ -71,9 +73,10 @@ func (p *Parker) ParkUntil(done <-chan struct{}) bool {
 // TryPark reports whether the Unpark of this round has happened. If so the round is over.
 func (p *Parker) TryPark() bool { return p.state.CompareAndSwap(parkerWoken, parkerIdle) }
 
-// Unpark ends this round. Any goroutine may call it, once per round. It never blocks. It panics if the
-// wake-up of an earlier call is still inside. (A second Unpark that comes after the waiter has gone on
-// cannot be told from the first of the next round; [PutParker] catches it if there is no next round.)
+// Unpark ends this round. Any goroutine may call it, once per round. It never blocks. It panics if
+// the wake-up of an earlier call is still inside. (A second Unpark that comes after the waiter has
+// gone on cannot be told from the first of the next round; [PutParker] catches it if there is no
+// next round.)
 func (p *Parker) Unpark() {
 	switch was := p.state.Swap(parkerWoken); was {
 	case parkerIdle:
@@ -88,14 +91,15 @@ func (p *Parker) Unpark() {
 
 var parkers = sync.Pool{New: func() any { return NewParker() }}
 
-// GetParker returns a Parker from a pool. Any goroutine may call it. In steady state it does not allocate.
+// GetParker returns a Parker from a pool. Any goroutine may call it. In steady state it does not
+// allocate.
 func GetParker() *Parker {
 	return parkers.Get().(*Parker)
 }
 
-// PutParker gives p back to the pool. The caller must be done with the last round and must know that no
-// Unpark is on its way. PutParker panics if a wake-up is still inside, since the next owner would take
-// it for its own.
+// PutParker gives p back to the pool. The caller must be done with the last round and must know
+// that no Unpark is on its way. PutParker panics if a wake-up is still inside, since the next owner
+// would take it for its own.
 func PutParker(p *Parker) {
 	if p.state.Load() != parkerIdle {
 		panic("sched: PutParker with a wake-up inside")

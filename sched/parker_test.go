@@ -65,7 +65,8 @@ func TestParkerRounds(t *testing.T) {
 	sched.PutParker(b)
 }
 
-// A wait that is given up leaves the round open: its wake-up, whenever it comes, is for the next wait, and is never lost.
+// A wait that is given up leaves the round open: its wake-up, whenever it comes, is for the next
+// wait, and is never lost.
 func TestParkUntil(t *testing.T) {
 	never, done := make(chan struct{}), make(chan struct{})
 	close(done)
@@ -138,8 +139,8 @@ func TestParkUntilRace(t *testing.T) {
 	t.Logf("given up in %d of %d rounds", ended, rounds)
 }
 
-// A goroutine that is parked is one that waits, to those who look at stacks, and to the collector: it shrinks and moves
-// its stack, and the goroutine goes on.
+// A goroutine that is parked is one that waits, to those who look at stacks, and to the collector:
+// it shrinks and moves its stack, and the goroutine goes on.
 func TestParkedStack(t *testing.T) {
 	var p sched.Parker
 	at := make(chan uintptr)

@@ -5,9 +5,9 @@ import (
 	"sync"
 )
 
-// A Placement spreads handles over loops: each new handle goes to the loop that has the fewest. It only
-// counts; it knows neither handles nor loops. Any goroutine may call its methods. They hold a mutex
-// for as long as it takes to look at each loop's count, and allocate nothing.
+// A Placement spreads handles over loops: each new handle goes to the loop that has the fewest. It
+// only counts; it knows neither handles nor loops. Any goroutine may call its methods. They hold a
+// mutex for as long as it takes to look at each loop's count, and allocate nothing.
 type Placement struct {
 	mu    sync.Mutex
 	loads []int64
@@ -22,8 +22,8 @@ func NewPlacement(loops int) *Placement {
 	return &Placement{loads: make([]int64, loops)}
 }
 
-// Pick returns the loop with the least load and adds one handle to it. Among equals it picks the first
-// after the loop that was picked last.
+// Pick returns the loop with the least load and adds one handle to it. Among equals it picks the
+// first after the loop that was picked last.
 func (p *Placement) Pick() int {
 	p.mu.Lock()
 	defer p.mu.Unlock()

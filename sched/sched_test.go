@@ -11,7 +11,8 @@ import (
 	"time"
 )
 
-// The package promises no I/O, no system call and no clock: these are all the imports it gets by with.
+// The package promises no I/O, no system call and no clock: these are all the imports it gets by
+// with.
 func TestImports(t *testing.T) {
 	allowed := map[string]bool{
 		"context": true, "errors": true, "fmt": true, "math/bits": true, "sync": true, "sync/atomic": true,
@@ -75,8 +76,8 @@ func eventually(t *testing.T, what string, ok func() bool) {
 	}
 }
 
-// within runs f and fails if it does not return: a wake-up or a token that got lost shows as a name, not
-// as the dump of a test binary that timed out.
+// within runs f and fails if it does not return: a wake-up or a token that got lost shows as a
+// name, not as the dump of a test binary that timed out.
 func within(t *testing.T, d time.Duration, what string, f func()) {
 	t.Helper()
 	done := make(chan struct{})

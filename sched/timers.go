@@ -2,8 +2,9 @@ package sched
 
 import "math/bits"
 
-// The geometry of a Wheel. A tick is 1<<tickBits nanoseconds. 9 levels of 6 bits cover the 54 bits of
-// tick number that an int64 time has, so every deadline has a slot and there is no overflow list.
+// The geometry of a Wheel. A tick is 1<<tickBits nanoseconds. 9 levels of 6 bits cover the 54 bits
+// of tick number that an int64 time has, so every deadline has a slot and there is no overflow
+// list.
 const (
 	tickBits   = 10
 	levelBits  = 6
@@ -13,10 +14,10 @@ const (
 	lastOfTick = 1<<tickBits - 1 // the low bits of a tick's last nanosecond
 )
 
-// A Timer is a deadline in a [Wheel]. It is meant to be a field of the value it wakes, with Owner pointing
-// back to it. A Timer with only Owner set, or not even that, is ready for use. It must not be copied, and
-// its memory must stay put while it is pending. A Timer belongs to one Wheel at a time, and like it is
-// used by one goroutine at a time.
+// A Timer is a deadline in a [Wheel]. It is meant to be a field of the value it wakes, with Owner
+// pointing back to it. A Timer with only Owner set, or not even that, is ready for use. It must not
+// be copied, and its memory must stay put while it is pending. A Timer belongs to one Wheel at a
+// time, and like it is used by one goroutine at a time.
 type Timer[T any] struct {
 	_ noCopy
 
@@ -31,37 +32,41 @@ func (t *Timer[T]) Pending() bool {
 	return t.next != nil
 }
 
-// When returns the deadline of the last [Wheel.Add], to the nanosecond, or 0 if there was none. It is
-// still there after t has fired.
+// When returns the deadline of the last [Wheel.Add], to the nanosecond, or 0 if there was none. It
+// is still there after t has fired.
 func (t *Timer[T]) When() int64 {
 	return t.when
 }
 
-// A Wheel finds the timers whose deadline has passed. It is a hierarchical timing wheel: adding, moving
-// and removing a timer costs the same however many are pending, nothing is allocated after [NewWheel], and
-// the only thing it knows of time is what it is told. A Wheel belongs to one goroutine at a time.
+// A Wheel finds the timers whose deadline has passed. It is a hierarchical timing wheel: adding,
+// moving and removing a timer costs the same however many are pending, nothing is allocated after
+// [NewWheel], and the only thing it knows of time is what it is told. A Wheel belongs to one
+// goroutine at a time.
 //
-// Its time, "now" below, is the latest that [NewWheel] or [Wheel.Pop] was given: it never goes back.
+// Its time, "now" below, is the latest that [NewWheel] or [Wheel.Pop] was given: it never goes
+// back.
 //
-// A timer never fires before its deadline. It fires at the first Pop whose time reaches the end of the
-// tick of 1024 ns that the deadline lies in, so at most 1023 ns late by the time that Pop is given. Timers
-// fire in the order of the ticks of their deadlines, and within a tick in the order of Add. Those that
-// were already overdue when they were added come before all that expire later.
+// A timer never fires before its deadline. It fires at the first Pop whose time reaches the end of
+// the tick of 1024 ns that the deadline lies in, so at most 1023 ns late by the time that Pop is
+// given. Timers fire in the order of the ticks of their deadlines, and within a tick in the order
+// of Add. Those that were already overdue when they were added come before all that expire later.
 //
 // # How it works
 //
-// Level 0 has a slot for each of 64 ticks, level 1 a slot for each of 64 such blocks, and so on. A timer
-// belongs to the level of the highest 6-bit digit in which its tick differs from cur, the tick the wheel
-// has got to, in the slot named by that digit. So every pending timer of level n is due before every one of
-// level n+1, and within a level slots are due in the order of their number: a bit per slot and a bit per
-// level find the first. When time reaches the earliest tick in a slot above level 0, cur moves to this tick
-// and the slot's timers move to the lower levels where they now belong. A timer moves down at most once per level.
+// Level 0 has a slot for each of 64 ticks, level 1 a slot for each of 64 such blocks, and so on. A
+// timer belongs to the level of the highest 6-bit digit in which its tick differs from cur, the
+// tick the wheel has got to, in the slot named by that digit. So every pending timer of level n is
+// due before every one of level n+1, and within a level slots are due in the order of their number:
+// a bit per slot and a bit per level find the first. When time reaches the earliest tick in a slot
+// above level 0, cur moves to this tick and the slot's timers move to the lower levels where they
+// now belong. A timer moves down at most once per level.
 //
-// Each slot remembers the earliest tick that was put into it. This lets [Wheel.Next] name the very tick of
-// the first timer, far as it may be, and lets time pass over a slot's beginning without touching it.
+// Each slot remembers the earliest tick that was put into it. This lets [Wheel.Next] name the very
+// tick of the first timer, far as it may be, and lets time pass over a slot's beginning without
+// touching it.
 //
-// Removing a timer only unlinks it. The bit and the earliest tick of its slot are left behind as lower
-// bounds and are put right when the search comes across them.
+// Removing a timer only unlinks it. The bit and the earliest tick of its slot are left behind as
+// lower bounds and are put right when the search comes across them.
 type Wheel[T any] struct {
 	_ noCopy
 
@@ -100,8 +105,9 @@ func NewWheel[T any](now int64) *Wheel[T] {
 	return w
 }
 
-// Add arms t for the time when, and moves it there if it is pending. Any when is legal: if it is not after
-// now, t fires at the next Pop, or, if the last Pop returned a timer, as [Wheel.Pop] says.
+// Add arms t for the time when, and moves it there if it is pending. Any when is legal: if it is
+// not after now, t fires at the next Pop, or, if the last Pop returned a timer, as [Wheel.Pop]
+// says.
 func (w *Wheel[T]) Add(t *Timer[T], when int64) {
 	if t.Pending() {
 		unlink(t)
@@ -119,8 +125,8 @@ func (w *Wheel[T]) Add(t *Timer[T], when int64) {
 	}
 }
 
-// Remove disarms t and reports whether it was pending. A t that was popped, removed or never added is
-// left alone.
+// Remove disarms t and reports whether it was pending. A t that was popped, removed or never added
+// is left alone.
 func (w *Wheel[T]) Remove(t *Timer[T]) bool {
 	if !t.Pending() {
 		return false
@@ -140,12 +146,12 @@ func (w *Wheel[T]) Len() int {
 	return w.pending
 }
 
-// Next returns the time until which the caller may wait before it calls Pop, and false if no timer is
-// pending. The time is never later than the end of the tick that the earliest deadline lies in. As a rule it
-// is exactly that, and Pop then returns the timer. If an earlier timer was removed or moved, it may be
-// earlier than need be: a Pop at that time returns nothing, and the Next after it is exact, until a timer
-// is removed or moved again. After a Pop that reported false the time is after now, unless that Pop put
-// timers off; then it is now.
+// Next returns the time until which the caller may wait before it calls Pop, and false if no timer
+// is pending. The time is never later than the end of the tick that the earliest deadline lies in.
+// As a rule it is exactly that, and Pop then returns the timer. If an earlier timer was removed or
+// moved, it may be earlier than need be: a Pop at that time returns nothing, and the Next after it
+// is exact, until a timer is removed or moved again. After a Pop that reported false the time is
+// after now, unless that Pop put timers off; then it is now.
 func (w *Wheel[T]) Next() (when int64, ok bool) {
 	if !w.due.empty() || !w.late.empty() {
 		return w.now, true
@@ -157,14 +163,14 @@ func (w *Wheel[T]) Next() (when int64, ok bool) {
 	return tickEnd(s.first), true
 }
 
-// Pop moves the time to now and returns the next timer that has expired, or false if there is none left. A
-// now before the latest one is taken for that one. The timer is no longer pending: the caller may add it
-// again, drop it, and add, move and remove others, before it calls Pop again.
+// Pop moves the time to now and returns the next timer that has expired, or false if there is none
+// left. A now before the latest one is taken for that one. The timer is no longer pending: the
+// caller may add it again, drop it, and add, move and remove others, before it calls Pop again.
 //
-// Callers pop until Pop reports false. Such a sequence of calls with the same now always ends: a timer that
-// is added in the course of it with a deadline that has already passed is put off, to the Pop after the one
-// that reports false, or to one with a later now. (With a later now in each call, it is up to the caller to
-// stop some time. It may stop anywhere.)
+// Callers pop until Pop reports false. Such a sequence of calls with the same now always ends: a
+// timer that is added in the course of it with a deadline that has already passed is put off, to
+// the Pop after the one that reports false, or to one with a later now. (With a later now in each
+// call, it is up to the caller to stop some time. It may stop anywhere.)
 func (w *Wheel[T]) Pop(now int64) (*Timer[T], bool) {
 	if now > w.now {
 		w.now = now
@@ -184,8 +190,8 @@ func (w *Wheel[T]) Pop(now int64) (*Timer[T], bool) {
 	return t, true
 }
 
-// advance moves cur on to the first tick that may have timers, if it is over, and its timers to due. It
-// reports false if there is no such tick.
+// advance moves cur on to the first tick that may have timers, if it is over, and its timers to
+// due. It reports false if there is no such tick.
 func (w *Wheel[T]) advance() bool {
 	end := ticksOver(w.now)
 	s, level := w.first()
@@ -194,8 +200,8 @@ func (w *Wheel[T]) advance() bool {
 		return false
 	}
 	if s.first >= end {
-		// Nothing has expired, but cur should not lag behind: the closer it is, the lower the levels
-		// of the timers to come. It may not enter a slot above level 0 without emptying it.
+		// Nothing has expired, but cur should not lag behind: the closer it is, the lower the
+		// levels of the timers to come. It may not enter a slot above level 0 without emptying it.
 		if level > 0 {
 			end = min(end, s.first>>(level*levelBits)<<(level*levelBits)-1)
 		}
@@ -231,13 +237,13 @@ func (w *Wheel[T]) slotFor(t *Timer[T]) *slot[T] {
 	return s
 }
 
-// cascade moves the timers of s, the first slot with timers, from its level to lower ones, all of which
-// are empty, and keeps their order.
+// cascade moves the timers of s, the first slot with timers, from its level to lower ones, all of
+// which are empty, and keeps their order.
 //
-// With many timers nearly all the time goes into waiting for the memory of the next one in the list. So
-// the list is walked from both ends at once, which lets two such waits overlap. Each slot on the lower
-// levels is filled from both ends, too: mid is the last of the timers that came from the front, and both
-// those from the front and those from the back go right behind it.
+// With many timers nearly all the time goes into waiting for the memory of the next one in the
+// list. So the list is walked from both ends at once, which lets two such waits overlap. Each slot
+// on the lower levels is filled from both ends, too: mid is the last of the timers that came from
+// the front, and both those from the front and those from the back go right behind it.
 func (w *Wheel[T]) cascade(s *slot[T], level uint) {
 	front, back := s.root.next, s.root.prev
 	s.init()
@@ -270,8 +276,9 @@ func (w *Wheel[T]) fill(t *Timer[T]) *slot[T] {
 	return s
 }
 
-// first returns the first slot that has timers, and its level, or nil. It clears the bits of empty slots
-// that it meets on the way; a bit is cleared at most once per Add, so this costs O(1) amortised.
+// first returns the first slot that has timers, and its level, or nil. It clears the bits of empty
+// slots that it meets on the way; a bit is cleared at most once per Add, so this costs O(1)
+// amortised.
 func (w *Wheel[T]) first() (s *slot[T], level uint) {
 	for w.levels != 0 {
 		level = uint(bits.TrailingZeros32(w.levels))
@@ -287,8 +294,8 @@ func (w *Wheel[T]) first() (s *slot[T], level uint) {
 	return nil, 0
 }
 
-// Ticks are numbered from the lowest int64 on, so that they are unsigned and in order for negative times
-// too.
+// Ticks are numbered from the lowest int64 on, so that they are unsigned and in order for negative
+// times too.
 
 // tickOf returns the number of the tick that the time when lies in.
 func tickOf(when int64) uint64 {
@@ -300,7 +307,8 @@ func tickEnd(tick uint64) int64 {
 	return int64((tick<<tickBits | lastOfTick) ^ 1<<63)
 }
 
-// ticksOver returns how many ticks are over at the time now: the number of the first one that is not.
+// ticksOver returns how many ticks are over at the time now: the number of the first one that is
+// not.
 func ticksOver(now int64) uint64 {
 	tick := tickOf(now)
 	if now&lastOfTick == lastOfTick {

@@ -124,7 +124,8 @@ func (s *script) byte() byte {
 	return b
 }
 
-// span returns a length of time from nothing to centuries, the short ones as likely as the long ones.
+// span returns a length of time from nothing to centuries, the short ones as likely as the long
+// ones.
 func (s *script) span() int64 {
 	shift, mantissa := s.byte()%63, int64(s.byte())
 	return mantissa<<shift>>3&math.MaxInt64 + int64(s.byte()%3)
@@ -394,8 +395,8 @@ func fireAt(t *testing.T, start, when int64) {
 	}
 }
 
-// A timer fires at the end of its tick, neither before nor after, on either side of every boundary of
-// every level, and Next names that time exactly, however far away it is.
+// A timer fires at the end of its tick, neither before nor after, on either side of every boundary
+// of every level, and Next names that time exactly, however far away it is.
 func TestWheelBoundaries(t *testing.T) {
 	starts := []int64{math.MinInt64, math.MinInt64 + 1023, -1 << 40, -1025, -1, 0, 1, 1023, 1024,
 		1<<16 - 1, 1 << 16, 12345678987654321, 1<<62 - 1, math.MaxInt64 - 4096, math.MaxInt64 - 1}
@@ -416,8 +417,8 @@ func TestWheelBoundaries(t *testing.T) {
 	}
 }
 
-// A carry through all levels: time steps from the last tick before a boundary into the first after it
-// with timers on every level.
+// A carry through all levels: time steps from the last tick before a boundary into the first after
+// it with timers on every level.
 func TestWheelCarry(t *testing.T) {
 	const edge = int64(1) << 58 // all nine digits of the tick but the highest are zero from here on
 	w := sched.NewWheel[sleeper](edge - 1<<52)
@@ -458,7 +459,8 @@ func TestWheelCarry(t *testing.T) {
 	}
 }
 
-// Timers of one tick fire in the order of Add, whichever levels they were added at and came down by.
+// Timers of one tick fire in the order of Add, whichever levels they were added at and came down
+// by.
 func TestWheelSameTick(t *testing.T) {
 	const when = 1 << 40
 	w := sched.NewWheel[sleeper](0)
@@ -478,8 +480,8 @@ func TestWheelSameTick(t *testing.T) {
 	}
 }
 
-// A timer that adds itself again while it is handled, with a deadline that has passed, fires once in each
-// sequence of Pops, and does not keep others from firing.
+// A timer that adds itself again while it is handled, with a deadline that has passed, fires once
+// in each sequence of Pops, and does not keep others from firing.
 func TestWheelRearmOverdue(t *testing.T) {
 	w := sched.NewWheel[sleeper](0)
 	a, b := newSleeper(0), newSleeper(1)
@@ -522,8 +524,8 @@ func TestWheelRearmOverdue(t *testing.T) {
 	}
 }
 
-// A deadline that is moved ahead over and over, as for a busy connection, costs no wake-up in vain while
-// it is the only one, and the wheel's time keeps up without any timer ever firing.
+// A deadline that is moved ahead over and over, as for a busy connection, costs no wake-up in vain
+// while it is the only one, and the wheel's time keeps up without any timer ever firing.
 func TestWheelResets(t *testing.T) {
 	const timeout = 30e9
 	w := sched.NewWheel[sleeper](0)
@@ -542,8 +544,8 @@ func TestWheelResets(t *testing.T) {
 	}
 }
 
-// While nothing fires the wheel keeps up with time all the same, so that a timer that is to fire soon goes
-// straight to level 0, whether others are pending far ahead or not.
+// While nothing fires the wheel keeps up with time all the same, so that a timer that is to fire
+// soon goes straight to level 0, whether others are pending far ahead or not.
 func TestWheelKeepsUp(t *testing.T) {
 	const now = 1<<50 - 1<<20 // the beginning of a slot on level 1
 	for _, far := range []int64{0, 1 << 50, 1 << 60} {
@@ -560,7 +562,8 @@ func TestWheelKeepsUp(t *testing.T) {
 	}
 }
 
-// Many timers, with time that goes on in steps: what fires in a step is just what the deadlines say.
+// Many timers, with time that goes on in steps: what fires in a step is just what the deadlines
+// say.
 func TestWheelMany(t *testing.T) {
 	const n, span = 50000, 1e9
 	seed := rand.Uint64()
@@ -633,8 +636,8 @@ func TestWheelAllocs(t *testing.T) {
 	})
 }
 
-// BenchmarkTimers10M arms ten million timers and fires them all, with time stepping from Next to Next. One
-// iteration is the whole thing: use -benchtime=1x.
+// BenchmarkTimers10M arms ten million timers and fires them all, with time stepping from Next to
+// Next. One iteration is the whole thing: use -benchtime=1x.
 func BenchmarkTimers10M(b *testing.B) {
 	const n = 10_000_000
 	deadlines := map[string]func(i int, rng *rand.Rand) int64{
@@ -685,8 +688,8 @@ func BenchmarkTimers10M(b *testing.B) {
 	}
 }
 
-// BenchmarkTimerReset moves the deadline of one timer after the other, in random order, among many that
-// are pending, and removes and adds it in a second run.
+// BenchmarkTimerReset moves the deadline of one timer after the other, in random order, among many
+// that are pending, and removes and adds it in a second run.
 func BenchmarkTimerReset(b *testing.B) {
 	for _, n := range []int{1, 10_000, 10_000_000} {
 		all := make([]sched.Timer[sleeper], n)

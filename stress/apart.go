@@ -10,8 +10,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// cpus says which processors a server has for itself, and which the load: so neither takes what the other's figures count.
-// Nil: both may use all.
+// cpus says which processors a server has for itself, and which the load: so neither takes what the
+// other's figures count. Nil: both may use all.
 type cpus struct{ all, server, load unix.CPUSet }
 
 // String is part of how a workload describes itself.
@@ -90,7 +90,8 @@ func (c *cpus) beLoad() (undo func() error, err error) {
 	return undo, nil
 }
 
-// threads is how many threads a load that is another program should have: two are enough for a server, if each has a processor.
+// threads is how many threads a load that is another program should have: two are enough for a
+// server, if each has a processor.
 func (c *cpus) threads() int {
 	if c == nil {
 		return 2
@@ -98,7 +99,8 @@ func (c *cpus) threads() int {
 	return min(c.load.Count(), 2)
 }
 
-// moveThreads moves all threads of this process; those that come later stay with the thread that makes them.
+// moveThreads moves all threads of this process; those that come later stay with the thread that
+// makes them.
 func moveThreads(set *unix.CPUSet) error {
 	tasks, err := os.ReadDir("/proc/self/task")
 	if err != nil {

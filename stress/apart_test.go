@@ -9,7 +9,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// TestApart: a server, the load and the rest of this process have the processors that they should have, and after it all.
+// TestApart: a server, the load and the rest of this process have the processors that they should
+// have, and after it all.
 func TestApart(t *testing.T) {
 	var all unix.CPUSet
 	if err := unix.SchedGetaffinity(0, &all); err != nil {
@@ -54,12 +55,14 @@ func TestApart(t *testing.T) {
 		t.Fatal(err)
 	}
 	if got := child((*exec.Cmd).Start); got != load || runtime.GOMAXPROCS(0) != on.load.Count() {
-		t.Errorf("as load this process has %q and GOMAXPROCS %d, want %q and %d", got, runtime.GOMAXPROCS(0), load, on.load.Count())
+		t.Errorf("as load this process has %q and GOMAXPROCS %d, want %q and %d", got, runtime.GOMAXPROCS(0), load,
+			on.load.Count())
 	}
 	if err := undo(); err != nil {
 		t.Fatal(err)
 	}
 	if got := child((*exec.Cmd).Start); got != whole || runtime.GOMAXPROCS(0) != procs {
-		t.Errorf("after it this process has %q and GOMAXPROCS %d, want %q and %d", got, runtime.GOMAXPROCS(0), whole, procs)
+		t.Errorf("after it this process has %q and GOMAXPROCS %d, want %q and %d", got, runtime.GOMAXPROCS(0), whole,
+			procs)
 	}
 }

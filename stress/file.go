@@ -19,8 +19,9 @@ import (
 
 // file has goroutines read or write blocks of one file at random.
 //
-// A block starts with its number and goes on with noise that follows from the number and the seed. When blocks are
-// written, each has one goroutine that may write it, so that what it reads back must be what it wrote last.
+// A block starts with its number and goes on with noise that follows from the number and the seed.
+// When blocks are written, each has one goroutine that may write it, so that what it reads back
+// must be what it wrote last.
 type file struct {
 	dir           string // "": the system's temporary directory
 	size          int64
@@ -36,8 +37,8 @@ type file struct {
 // The bounds of a block: O_DIRECT wants whole sectors, and buffers are as many as goroutines.
 const minBlock, maxBlock = 512, 16 << 20
 
-// checkEach is of how many reads one has the whole block compared, not only its number; and of how many writes one
-// is read back.
+// checkEach is of how many reads one has the whole block compared, not only its number; and of how
+// many writes one is read back.
 const checkEach = 128
 
 func (f *file) describe() (name, counts, ops, details string) {
@@ -49,7 +50,8 @@ func (f *file) describe() (name, counts, ops, details string) {
 	if f.direct {
 		how = "O_DIRECT"
 	}
-	return "file", "goroutines", ops, fmt.Sprintf("%s of %s, %s, in a file of %s in %s", verb, humanize.IBytes(uint64(f.block)), how, humanize.IBytes(uint64(f.size)), f.dir)
+	return "file", "goroutines", ops, fmt.Sprintf("%s of %s, %s, in a file of %s in %s", verb,
+		humanize.IBytes(uint64(f.block)), how, humanize.IBytes(uint64(f.size)), f.dir)
 }
 
 func (f *file) prepare(ctx context.Context, c *config) error {
@@ -59,7 +61,8 @@ func (f *file) prepare(ctx context.Context, c *config) error {
 	case f.block < minBlock || f.block > maxBlock || f.block%minBlock != 0:
 		return fmt.Errorf("--block is %d: want a multiple of %d up to %s", f.block, minBlock, humanize.IBytes(maxBlock))
 	case f.size%int64(f.block) != 0 || f.blocks < most:
-		return fmt.Errorf("--size is %d: want a multiple of --block (%d), and a block for each of %d goroutines", f.size, f.block, most)
+		return fmt.Errorf("--size is %d: want a multiple of --block (%d), and a block for each of %d goroutines",
+			f.size, f.block, most)
 	}
 	f.seed = c.seed
 	if f.dir == "" {
@@ -71,12 +74,14 @@ func (f *file) prepare(ctx context.Context, c *config) error {
 	}
 	f.path = filepath.Join(f.temp, "blocks")
 	if err := f.fill(ctx, c); err != nil {
-		return fmt.Errorf("make a file of %s: %w (--dir and --size choose another)", humanize.IBytes(uint64(f.size)), err)
+		return fmt.Errorf("make a file of %s: %w (--dir and --size choose another)",
+			humanize.IBytes(uint64(f.size)), err)
 	}
 	if f.direct {
 		if err := f.tryDirect(); err != nil {
 			f.direct = false
-			c.note(fmt.Sprintf("%s refuses O_DIRECT with blocks of %d bytes (%v): going through the page cache, which measures memory, not a device. Another --dir or --block may do.", f.dir, f.block, err))
+			c.note(fmt.Sprintf("%s refuses O_DIRECT with blocks of %d bytes (%v): going through the page cache, "+
+				"which measures memory, not a device. Another --dir or --block may do.", f.dir, f.block, err))
 		}
 	}
 	return nil
@@ -154,12 +159,14 @@ func (f *file) crewOn(open randomAccess, n int, seed uint64) *crew {
 	for i := range n {
 		random := rand.New(rand.NewPCG(seed, uint64(i)))
 		if f.write {
-			w := &writer{f: f, file: open, random: random, worker: int64(i), of: int64(n), buf: aligned(f.block), check: aligned(f.block)}
+			w := &writer{f: f, file: open, random: random, worker: int64(i), of: int64(n), buf: aligned(f.block),
+				check: aligned(f.block)}
 			newNoise(seed).fill(w.buf, int64(i))
 			c.ops = append(c.ops, w.op)
 			c.last = append(c.last, w.readBack)
 		} else {
-			r := &reader{f: f, file: open, random: random, buf: aligned(f.block), noise: newNoise(f.seed), check: make([]byte, f.block)}
+			r := &reader{f: f, file: open, random: random, buf: aligned(f.block), noise: newNoise(f.seed),
+				check: make([]byte, f.block)}
 			c.ops = append(c.ops, r.op)
 		}
 	}
@@ -224,7 +231,8 @@ func (w *writer) readBack() error {
 		return err
 	}
 	if !bytes.Equal(w.buf, w.check) {
-		return fmt.Errorf("wrong data in block %d, read back after write %d: %s", w.block, w.n, difference(w.buf, w.check))
+		return fmt.Errorf("wrong data in block %d, read back after write %d: %s", w.block, w.n,
+			difference(w.buf, w.check))
 	}
 	return nil
 }

@@ -11,7 +11,8 @@ import (
 	"time"
 )
 
-// httpHello has wrk ask an HTTP server, which is a process of its own, whose use of the processor is what counts.
+// httpHello has wrk ask an HTTP server, which is a process of its own, whose use of the processor
+// is what counts.
 type httpHello struct {
 	c  *config
 	on *cpus
@@ -63,7 +64,8 @@ func (h *httpHello) measure(ctx context.Context, s side, n int) (_ Figures, err 
 }
 
 func (h *httpHello) wrk(ctx context.Context, address string, conns int, d time.Duration) (Figures, error) {
-	cmd := exec.CommandContext(ctx, "wrk", "--latency", "-t", strconv.Itoa(min(conns, h.on.threads())), "-c", strconv.Itoa(conns),
+	cmd := exec.CommandContext(ctx, "wrk", "--latency", "-t", strconv.Itoa(min(conns, h.on.threads())), "-c",
+		strconv.Itoa(conns),
 		"-d", fmt.Sprintf("%ds", d/time.Second), "http://"+address+"/")
 	var buf bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &buf, &buf

@@ -116,7 +116,8 @@ func idleOf(ctx context.Context, n int, spec serverSpec) (s idleSide, err error)
 	}
 	per := func(a, b uint64) uint64 { return (max(b, a) - a + uint64(n)/2) / uint64(n) }
 	a, b := before.Memory, after.Memory
-	s.memory = memory{Heap: per(a.Heap, b.Heap), Runtime: per(a.Runtime, b.Runtime), Stacks: per(a.Stacks, b.Stacks), Resident: per(a.Resident, b.Resident)}
+	s.memory = memory{Heap: per(a.Heap, b.Heap), Runtime: per(a.Runtime, b.Runtime), Stacks: per(a.Stacks, b.Stacks),
+		Resident: per(a.Resident, b.Resident)}
 	return s, nil
 }
 
@@ -132,7 +133,8 @@ func (r *idleReport) writeTable(w io.Writer) error {
 	if r.Receive {
 		without = "; weir's wait in Receive, without a buffer"
 	}
-	fmt.Fprintf(w, "idle: bytes of a server for each of %s idle connections, with a goroutine and a buffer of %s bytes each%s\n\n",
+	fmt.Fprintf(w, "idle: bytes of a server for each of %s idle connections, with a goroutine and a buffer of %s "+
+		"bytes each%s\n\n",
 		humanize.Comma(int64(r.Conns)), humanize.Comma(int64(r.Buffer)), without)
 	var table strings.Builder
 	t := tabwriter.NewWriter(&table, 0, 0, 2, ' ', tabwriter.AlignRight)
@@ -144,7 +146,8 @@ func (r *idleReport) writeTable(w io.Writer) error {
 		if drive == "" {
 			drive = "-"
 		}
-		fmt.Fprintf(t, "%s\t%s\t%d\t%d\t%d\t%s\t%d\t%d\t%s\t\n", s.Name, drive, s.Heap, s.Runtime, s.alone(), over(s.alone(), std.alone()),
+		fmt.Fprintf(t, "%s\t%s\t%d\t%d\t%d\t%s\t%d\t%d\t%s\t\n", s.Name, drive, s.Heap, s.Runtime, s.alone(),
+			over(s.alone(), std.alone()),
 			s.Stacks, s.Resident, over(s.Resident, std.Resident))
 	}
 	t.Flush() // a Builder takes everything

@@ -1,4 +1,5 @@
-// Command stress runs weir and packages net and os in turn, in one process, and prints how they compare. See README.md.
+// Command stress runs weir and packages net and os in turn, in one process, and prints how they
+// compare. See README.md.
 package main
 
 import (
@@ -139,7 +140,8 @@ func (c *idleCmd) Run(s *session) error {
 }
 
 func (c *fileCmd) Run(s *session) error {
-	return s.run(c.common, c.Goroutines, &file{dir: c.Dir, size: int64(c.Size), block: int(c.Block), direct: c.Direct, write: c.Write})
+	return s.run(c.common, c.Goroutines, &file{dir: c.Dir, size: int64(c.Size), block: int(c.Block), direct: c.Direct,
+		write: c.Write})
 }
 
 // byteSize is a number of bytes that may be written with a unit: 4KiB, 512MiB.
@@ -162,8 +164,10 @@ type session struct {
 
 // command is the program. It returns the exit code.
 func command(ctx context.Context, args []string, stdout, stderr io.Writer) int {
-	parser, err := kong.New(&cli{}, kong.Name("stress"), kong.Writers(stdout, stderr), kong.ConfigureHelp(kong.HelpOptions{Compact: true}),
-		kong.Description("Compares weir with packages net and os: both do the same work in turn, in this process, and the ratios are taken round by round."))
+	parser, err := kong.New(&cli{}, kong.Name("stress"), kong.Writers(stdout, stderr),
+		kong.ConfigureHelp(kong.HelpOptions{Compact: true}),
+		kong.Description("Compares weir with packages net and os: both do the same work in turn, in this process, "+
+			"and the ratios are taken round by round."))
 	if err != nil {
 		panic(err)
 	}
@@ -205,8 +209,9 @@ func (s *session) apart(wanted bool) (*cpus, error) {
 // run measures and prints. What was measured before an error or an interrupt is printed too.
 func (s *session) run(c common, counts []int, w workload) error {
 	cfg := config{
-		drives: c.Drive, backend: c.Backend, loops: c.Loops, rounds: c.Rounds, time: c.Time, seed: c.Seed, counts: counts,
-		note: func(text string) { fmt.Fprintf(s.stderr, "stress: note: %s\n", text) },
+		drives: c.Drive, backend: c.Backend, loops: c.Loops, rounds: c.Rounds, time: c.Time, seed: c.Seed,
+		counts: counts,
+		note:   func(text string) { fmt.Fprintf(s.stderr, "stress: note: %s\n", text) },
 	}
 	bar := s.bar()
 	if bar != nil {
@@ -244,6 +249,8 @@ func (s *session) bar() *progressbar.ProgressBar {
 	if !ok || !term.IsTerminal(int(f.Fd())) {
 		return nil
 	}
-	return progressbar.NewOptions64(1, progressbar.OptionSetWriter(f), progressbar.OptionSetWidth(24), progressbar.OptionThrottle(90*time.Millisecond),
-		progressbar.OptionSetElapsedTime(false), progressbar.OptionSetPredictTime(true), progressbar.OptionClearOnFinish(), progressbar.OptionUseANSICodes(true))
+	return progressbar.NewOptions64(1, progressbar.OptionSetWriter(f), progressbar.OptionSetWidth(24),
+		progressbar.OptionThrottle(90*time.Millisecond),
+		progressbar.OptionSetElapsedTime(false), progressbar.OptionSetPredictTime(true),
+		progressbar.OptionClearOnFinish(), progressbar.OptionUseANSICodes(true))
 }

@@ -18,7 +18,8 @@ import (
 	"github.com/weirgo/weir/aio"
 )
 
-// config says what to measure and how long. Its time is bounded: drives x counts x rounds x 2 x (time + warm-up).
+// config says what to measure and how long. Its time is bounded: drives x counts x rounds x 2 x
+// (time + warm-up).
 type config struct {
 	drives  []string // of weir: "auto", "thread", "scheduler"
 	backend string
@@ -74,11 +75,11 @@ func (c *config) warmup() time.Duration {
 
 // workload is what both sides do.
 type workload interface {
-	// describe names the workload, what its counts are numbers of, what one operation is, and says the rest in
-	// words. Valid after prepare.
+	// describe names the workload, what its counts are numbers of, what one operation is, and says
+	// the rest in words. Valid after prepare.
 	describe() (name, counts, ops, details string)
-	// prepare makes what both sides need and checks parameters. cleanup removes it, and is called even if
-	// prepare failed.
+	// prepare makes what both sides need and checks parameters. cleanup removes it, and is called
+	// even if prepare failed.
 	prepare(ctx context.Context, c *config) error
 	cleanup() error
 	// crew sets n workers of one side up. Equal seeds give equal work.
@@ -99,7 +100,8 @@ type loader interface {
 	measure(ctx context.Context, s side, n int) (Figures, error)
 }
 
-// run measures. The report has the lines that are complete, also if there was an error. An end of ctx is none.
+// run measures. The report has the lines that are complete, also if there was an error. An end of
+// ctx is none.
 func run(ctx context.Context, c config, w workload) (_ *Report, err error) {
 	if err := c.complete(); err != nil {
 		return nil, err
@@ -159,7 +161,8 @@ func (m *meter) drive(ctx context.Context, drive string, w workload, r *Report) 
 	return weir.Close()
 }
 
-// row measures round after round, each side in turn, a different one first each time. Only complete rounds count.
+// row measures round after round, each side in turn, a different one first each time. Only complete
+// rounds count.
 func (m *meter) row(ctx context.Context, weir *aio.IO, w workload, n int) (Row, error) {
 	row := Row{Count: n}
 	for i := range m.rounds {
@@ -276,7 +279,8 @@ func (m *meter) measure(ctx context.Context, s side, c *crew, what string) (Figu
 	}
 	after, err2 := look(s, c, workers)
 	err = errors.Join(err, err2)
-	for late := time.Now(); err == nil && ctx.Err() == nil && after.ops == before.ops && time.Since(late) < m.patience; {
+	for late := time.Now(); err == nil && ctx.Err() == nil && after.ops == before.ops &&
+		time.Since(late) < m.patience; {
 		err = m.pass(ctx, 10*time.Millisecond, failed, what) // a stall of device or machine: count it in
 		m.done -= 10 * time.Millisecond
 		after, err2 = look(s, c, workers)
@@ -351,7 +355,8 @@ func usageOf(s side) usage {
 	var u usage
 	if s.weir != nil {
 		st := s.weir.Stats()
-		u.Enters, u.SQEs, u.WeirOps, u.OnOwn, u.Syscalls, u.Woke = st.Enters, st.SQEs, st.Total(), st.Direct, st.Syscalls, st.Wakes
+		u.Enters, u.SQEs, u.WeirOps, u.OnOwn, u.Syscalls, u.Woke = st.Enters, st.SQEs, st.Total(), st.Direct,
+			st.Syscalls, st.Wakes
 	}
 	var mem runtime.MemStats
 	runtime.ReadMemStats(&mem)

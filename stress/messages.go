@@ -15,7 +15,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// The sizes of messages: there must be room for a number, and for a whole message in the kernel's buffers.
+// The sizes of messages: there must be room for a number, and for a whole message in the kernel's
+// buffers.
 const minMessage, maxMessage = 8, 64 << 10
 
 func checkMessage(size int) error {
@@ -25,7 +26,8 @@ func checkMessage(size int) error {
 	return nil
 }
 
-// exchange is a worker's operation: it sends a message, waits for the whole of it to come back, and compares.
+// exchange is a worker's operation: it sends a message, waits for the whole of it to come back, and
+// compares.
 func exchange(conn io.ReadWriter, size int, seed uint64) func() error {
 	sent, got := make([]byte, size), make([]byte, size)
 	for i := range sent {
@@ -67,11 +69,13 @@ func closeAll[C io.Closer](closers []C) error {
 	return errs
 }
 
-// pingpong has pairs of goroutines talk over unix sockets. One of each pair is a worker, the other sends back.
+// pingpong has pairs of goroutines talk over unix sockets. One of each pair is a worker, the other
+// sends back.
 type pingpong struct{ size int }
 
 func (p *pingpong) describe() (name, counts, ops, details string) {
-	return "pingpong", "pairs", "trips", fmt.Sprintf("round trips of %d bytes between the two ends of a unix stream socket, both goroutines of this process", p.size)
+	return "pingpong", "pairs", "trips", fmt.Sprintf("round trips of %d bytes between the two ends of a unix stream "+
+		"socket, both goroutines of this process", p.size)
 }
 
 func (p *pingpong) prepare(context.Context, *config) error { return checkMessage(p.size) }
@@ -142,7 +146,8 @@ func (e *echo) describe() (name, counts, ops, details string) {
 	if e.netClients {
 		clients = "the server on the side measured, clients on package net"
 	}
-	return "echo", "conns", "trips", fmt.Sprintf("round trips of %d bytes over TCP on the loopback interface, %s", e.size, clients)
+	return "echo", "conns", "trips", fmt.Sprintf("round trips of %d bytes over TCP on the loopback interface, %s",
+		e.size, clients)
 }
 
 func (e *echo) prepare(context.Context, *config) error { return checkMessage(e.size) }

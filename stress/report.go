@@ -61,14 +61,16 @@ type Round struct {
 	WeirFirst bool    `json:"weir_first"`
 }
 
-// Ratio is weir's figure divided by the other side's: the median over the rounds, and how far they lie apart.
+// Ratio is weir's figure divided by the other side's: the median over the rounds, and how far they
+// lie apart.
 type Ratio struct {
 	Median float64 `json:"median"`
 	Min    float64 `json:"min"`
 	Max    float64 `json:"max"`
 }
 
-// Figures are what was measured of one side. An operation is one of the workload's: a block, a round trip.
+// Figures are what was measured of one side. An operation is one of the workload's: a block, a
+// round trip.
 type Figures struct {
 	Ops           uint64  `json:"ops"`
 	Rate          float64 `json:"ops_per_s"`
@@ -159,17 +161,21 @@ func (r *Report) writeJSON(w io.Writer) error {
 // writeTable prints two lines for each row: the ratios stand in weir's.
 func (r *Report) writeTable(w io.Writer) error {
 	fmt.Fprintf(w, "%s: %s\n", r.Workload, r.Details)
-	fmt.Fprintf(w, "%s of %v for each side; seed %d; %s, %s, GOMAXPROCS %d, %s\n", plural(r.Rounds, "round"), r.Time, r.Seed, r.System, r.Go, r.Procs, plural(r.CPUs, "CPU"))
+	fmt.Fprintf(w, "%s of %v for each side; seed %d; %s, %s, GOMAXPROCS %d, %s\n", plural(r.Rounds, "round"), r.Time,
+		r.Seed, r.System, r.Go, r.Procs, plural(r.CPUs, "CPU"))
 	for _, d := range r.Drives {
-		fmt.Fprintf(w, "drive %s: %s (%s), %s; %s\n", d.Name, d.Info.Backend, d.Info.Reason, plural(d.Info.Loops, "loop"), d.Info.Detail)
+		fmt.Fprintf(w, "drive %s: %s (%s), %s; %s\n", d.Name, d.Info.Backend, d.Info.Reason,
+			plural(d.Info.Loops, "loop"), d.Info.Detail)
 	}
 	fmt.Fprintln(w)
 	var table strings.Builder
 	t := tabwriter.NewWriter(&table, 0, 0, 2, ' ', tabwriter.AlignRight)
-	fmt.Fprintf(t, "drive\t%s\tside\t%s/s\tp50\tp99\tCPU/op\tallocs/op\tdirect\tSQEs/enter\trate\t(rounds)\tCPU\t(rounds)\t\n", r.Counts, r.Operation)
+	fmt.Fprintf(t, "drive\t%s\tside\t%s/s\tp50\tp99\tCPU/op\tallocs/op\tdirect\tSQEs/enter\t"+
+		"rate\t(rounds)\tCPU\t(rounds)\t\n", r.Counts, r.Operation)
 	for _, row := range r.Rows {
 		fmt.Fprintf(t, "%s\t%d\tstd\t%s\t\t\t\t\t\t\n", row.Drive, row.Count, row.Std.cells())
-		fmt.Fprintf(t, "\t\tweir\t%s\t%.0f%%\t%s\t%s\t%s\t\n", row.Weir.cells(), 100*row.Weir.Direct, batch(row.Weir.SQEsPerEnter), row.Rate.cells(), row.CPU.cells())
+		fmt.Fprintf(t, "\t\tweir\t%s\t%.0f%%\t%s\t%s\t%s\t\n", row.Weir.cells(), 100*row.Weir.Direct,
+			batch(row.Weir.SQEsPerEnter), row.Rate.cells(), row.CPU.cells())
 	}
 	t.Flush() // a Builder takes everything
 	for line := range strings.Lines(table.String()) {
@@ -181,7 +187,8 @@ func (r *Report) writeTable(w io.Writer) error {
 }
 
 func (f *Figures) cells() string {
-	return fmt.Sprintf("%s\t%s\t%s\t%s\t%.2f", humanize.Comma(int64(f.Rate)), short(float64(f.P50)), short(float64(f.P99)), short(f.CPUPerOp), f.AllocsPerOp)
+	return fmt.Sprintf("%s\t%s\t%s\t%s\t%.2f", humanize.Comma(int64(f.Rate)), short(float64(f.P50)),
+		short(float64(f.P99)), short(f.CPUPerOp), f.AllocsPerOp)
 }
 
 func (r Ratio) cells() string {

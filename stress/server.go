@@ -23,16 +23,18 @@ import (
 	"github.com/weirgo/weir/aio"
 )
 
-// serverSpec says what a server is, and on which side. Servers whose own use of processor and memory is wanted are
-// processes of their own: this program, started with its spec in the environment.
+// serverSpec says what a server is, and on which side. Servers whose own use of processor and
+// memory is wanted are processes of their own: this program, started with its spec in the
+// environment.
 type serverSpec struct {
 	Kind    string `json:"kind"` // "udp", "udp-batch", "http", "idle"
 	Weir    bool   `json:"weir"`
 	Drive   string `json:"drive,omitempty"`
 	Backend string `json:"backend,omitempty"`
 	Loops   int    `json:"loops,omitempty"`
-	Buffer  int    `json:"buffer,omitempty"`  // of "idle": bytes for each connection; of "udp" and "udp-batch": for each datagram
-	Receive bool   `json:"receive,omitempty"` // of "idle" on weir: none, it waits in Receive
+	// of "idle": bytes for each connection; of "udp" and "udp-batch": for each datagram
+	Buffer  int  `json:"buffer,omitempty"`
+	Receive bool `json:"receive,omitempty"` // of "idle" on weir: none, it waits in Receive
 }
 
 const serverEnv = "WEIR_STRESS_SERVER"
@@ -52,8 +54,8 @@ type answer struct {
 	Err    string `json:"err,omitempty"`
 }
 
-// asServer makes this process the server that the environment asks for, until its standard input ends. It reports false
-// if none is asked for.
+// asServer makes this process the server that the environment asks for, until its standard input
+// ends. It reports false if none is asked for.
 func asServer() bool {
 	spec := os.Getenv(serverEnv)
 	if spec == "" {
@@ -107,7 +109,8 @@ func memoryOf() memory {
 	runtime.GC() // what finalizers and pools have kept through the first
 	var m runtime.MemStats
 	runtime.ReadMemStats(&m)
-	return memory{Heap: m.HeapAlloc, Runtime: m.OtherSys + m.MSpanInuse + m.MCacheInuse, Stacks: m.StackInuse, Resident: resident()}
+	return memory{Heap: m.HeapAlloc, Runtime: m.OtherSys + m.MSpanInuse + m.MCacheInuse, Stacks: m.StackInuse,
+		Resident: resident()}
 }
 
 func resident() uint64 {
@@ -148,7 +151,9 @@ func startServer(spec serverSpec, on *cpus) (*server, error) {
 	if err != nil {
 		return nil, err
 	}
-	if f, ok := out.(*os.File); ok { // clients that are always ready to run keep Go's scheduler from looking for events: so a thread waits
+	// clients that are always ready to run keep Go's scheduler from looking for events: so a thread
+	// waits
+	if f, ok := out.(*os.File); ok {
 		if err := unix.SetNonblock(int(f.Fd()), false); err != nil {
 			return nil, err
 		}
@@ -200,7 +205,8 @@ func (s *server) stop() error {
 	return nil
 }
 
-// udpQueue is room, in bytes, for what all clients may send before a server gets to it; the system may allow less.
+// udpQueue is room, in bytes, for what all clients may send before a server gets to it; the system
+// may allow less.
 const udpQueue = 4 << 20
 
 // udpServer sends every datagram back, one at a time.
@@ -230,8 +236,8 @@ func udpServer(s side, what serverSpec) (string, func() error, error) {
 	return pc.LocalAddr().String(), func() error { defer serving.Wait(); return pc.Close() }, nil
 }
 
-// udpBatchServer sends datagrams back as many at a time as there are. Package net has nothing like it: it does as
-// udpServer does.
+// udpBatchServer sends datagrams back as many at a time as there are. Package net has nothing like
+// it: it does as udpServer does.
 func udpBatchServer(s side, what serverSpec) (string, func() error, error) {
 	if s.weir == nil {
 		return udpServer(s, what)
@@ -274,7 +280,10 @@ func httpServer(s side, _ serverSpec) (string, func() error, error) {
 	if err != nil {
 		return "", nil, err
 	}
-	srv := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, "hello") })}
+	srv := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		io.WriteString(w,
+			"hello")
+	})}
 	served := make(chan error, 1)
 	go func() { served <- srv.Serve(ln) }()
 	return ln.Addr().String(), func() error {
@@ -286,7 +295,8 @@ func httpServer(s side, _ serverSpec) (string, func() error, error) {
 	}, nil
 }
 
-// idleServer sends back what it gets, with a goroutine and a buffer, unless it is to do without, for each connection.
+// idleServer sends back what it gets, with a goroutine and a buffer, unless it is to do without,
+// for each connection.
 func idleServer(s side, spec serverSpec) (string, func() error, error) {
 	ln, err := s.listen("tcp", "127.0.0.1:0")
 	if err != nil {

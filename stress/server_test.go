@@ -14,7 +14,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Datagrams in batches come back like others. On a loop's thread, too, batches are the callers' own work.
+// Datagrams in batches come back like others. On a loop's thread, too, batches are the callers' own
+// work.
 func TestUDPBatch(t *testing.T) {
 	needBackend(t)
 	r, err := run(t.Context(), small(t, 1, 16), &udp{size: 64, batch: true})
@@ -65,7 +66,8 @@ Requests/sec:  74859.12
 Transfer/sec:      8.64MB
 `
 	f, err := parseWrk(good)
-	if want := (Figures{Ops: 82345, Rate: 74859.12, P50: 704_000, P99: 5_870_000, Max: 20_460_000}); err != nil || f != want {
+	if want := (Figures{Ops: 82345, Rate: 74859.12, P50: 704_000, P99: 5_870_000, Max: 20_460_000}); err != nil ||
+		f != want {
 		t.Errorf("%+v, %v, want %+v", f, err, want)
 	}
 	for what, out := range map[string]string{
@@ -86,7 +88,8 @@ Transfer/sec:      8.64MB
 func TestIdle(t *testing.T) {
 	needBackend(t)
 	var out, errs strings.Builder
-	if code := command(t.Context(), []string{"idle", "--conns=300", "--json", "--drive=auto,thread"}, &out, &errs); code != exitOK {
+	if code := command(t.Context(), []string{"idle", "--conns=300", "--json", "--drive=auto,thread"}, &out,
+		&errs); code != exitOK {
 		t.Fatalf("exit code %d, %s", code, &errs)
 	}
 	var r idleReport
@@ -98,7 +101,8 @@ func TestIdle(t *testing.T) {
 	}
 	for i, want := range []string{"std ", "weir auto", "weir thread"} {
 		s := r.Sides[i]
-		if got := s.Name + " " + s.Drive; got != want || s.Heap < 400 || s.Heap > 20_000 || s.Stacks < 1024 { // a goroutine takes as much
+		// a goroutine takes as much
+		if got := s.Name + " " + s.Drive; got != want || s.Heap < 400 || s.Heap > 20_000 || s.Stacks < 1024 {
 			t.Errorf("side %d is %q: %+v, want %q", i, got, s, want)
 		}
 	}
@@ -106,7 +110,8 @@ func TestIdle(t *testing.T) {
 	if err := r.writeTable(&out); err != nil {
 		t.Fatal(err)
 	}
-	for _, want := range []string{`for each of 300 idle`, `(?m)^ +std +- +\d+ +\d+ +\d+ +x1\.00 +\d+ +\d+ +x1\.00$`, `(?m)^ +weir +thread +\d+ +\d+ +\d+ +x\d+\.\d\d +\d+ +\d+ +x\d+\.\d\d$`} {
+	for _, want := range []string{`for each of 300 idle`, `(?m)^ +std +- +\d+ +\d+ +\d+ +x1\.00 +\d+ +\d+ +x1\.00$`,
+		`(?m)^ +weir +thread +\d+ +\d+ +\d+ +x\d+\.\d\d +\d+ +\d+ +x\d+\.\d\d$`} {
 		if !regexp.MustCompile(want).MatchString(out.String()) {
 			t.Errorf("%q is not in\n%s", want, &out)
 		}
@@ -117,7 +122,8 @@ func TestIdle(t *testing.T) {
 func TestIdleReceive(t *testing.T) {
 	needBackend(t)
 	var out, errs strings.Builder
-	if code := command(t.Context(), []string{"idle", "--conns=300", "--json", "--receive", "--buffer=16KiB"}, &out, &errs); code != exitOK {
+	if code := command(t.Context(), []string{"idle", "--conns=300", "--json", "--receive", "--buffer=16KiB"}, &out,
+		&errs); code != exitOK {
 		t.Fatalf("exit code %d, %s", code, &errs)
 	}
 	var r idleReport
@@ -134,7 +140,8 @@ func TestIdleReceive(t *testing.T) {
 	if err := r.writeTable(&out); err != nil {
 		t.Fatal(err)
 	}
-	if want := "a buffer of 16,384 bytes each; weir's wait in Receive, without a buffer\n"; !strings.Contains(out.String(), want) {
+	if want := "a buffer of 16,384 bytes each; weir's wait in Receive, without a " +
+		"buffer\n"; !strings.Contains(out.String(), want) {
 		t.Errorf("%q is not in\n%s", want, &out)
 	}
 }
@@ -151,7 +158,8 @@ func TestServerFails(t *testing.T) {
 	}
 }
 
-// Whether clients sleep or not, an answer that is lost ends a run in place of holding it up, and so does a server that is gone.
+// Whether clients sleep or not, an answer that is lost ends a run in place of holding it up, and so
+// does a server that is gone.
 func TestLostAnswer(t *testing.T) {
 	silent, err := net.ListenPacket("udp", "127.0.0.1:0")
 	if err != nil {

@@ -72,7 +72,8 @@ func TestWorkloads(t *testing.T) {
 				t.Fatal(err)
 			}
 			if len(r.Rows) != 6 || len(r.Drives) != 3 || r.Interrupted {
-				t.Fatalf("%d rows, %d drives, interrupted %v; want 6, 3, false", len(r.Rows), len(r.Drives), r.Interrupted)
+				t.Fatalf("%d rows, %d drives, interrupted %v; want 6, 3, false", len(r.Rows), len(r.Drives),
+					r.Interrupted)
 			}
 			for i, row := range r.Rows {
 				if row.Drive != c.drives[i/2] || row.Count != c.counts[i%2] || len(row.Rounds) != 1 {
@@ -94,14 +95,16 @@ func TestWorkloads(t *testing.T) {
 func checkRow(t *testing.T, row Row) {
 	t.Helper()
 	for _, f := range []Figures{row.Std, row.Weir} {
-		if f.Ops == 0 || f.Rate <= 0 || f.P50 <= 0 || f.P99 < f.P50 || f.Max < f.P99 || f.CPUPerOp <= 0 || f.AllocsPerOp < 0 || math.IsInf(f.Rate, 0) {
+		if f.Ops == 0 || f.Rate <= 0 || f.P50 <= 0 || f.P99 < f.P50 || f.Max < f.P99 || f.CPUPerOp <= 0 ||
+			f.AllocsPerOp < 0 || math.IsInf(f.Rate, 0) {
 			t.Errorf("%s, %d: figures %+v", row.Drive, row.Count, f)
 		}
 	}
 	if f := row.Std; f.SQEsPerEnter != 0 || f.Direct != 0 || f.SyscallsPerOp != 0 {
 		t.Errorf("packages net and os have weir's figures: %+v", f)
 	}
-	if f := row.Weir; f.SQEsPerEnter <= 0 && f.Direct < 1 || row.Drive != "auto" && f.Direct > 0 || f.SyscallsPerOp <= 0 {
+	if f := row.Weir; f.SQEsPerEnter <= 0 && f.Direct < 1 || row.Drive != "auto" && f.Direct > 0 ||
+		f.SyscallsPerOp <= 0 {
 		t.Errorf("%s, %d: figures of weir %+v", row.Drive, row.Count, f)
 	}
 	for _, r := range []Ratio{row.Rate, row.CPU} {
@@ -120,7 +123,8 @@ func checkTable(t *testing.T, r *Report) {
 	}
 	_, table, found := strings.Cut(out.String(), "\n\n")
 	lines := strings.Split(strings.TrimSuffix(table, "\n"), "\n")
-	if !found || len(lines) != 1+2*len(r.Rows) || !strings.Contains(out.String(), "seed "+strconv.FormatUint(r.Seed, 10)+";") {
+	if !found || len(lines) != 1+2*len(r.Rows) || !strings.Contains(out.String(), "seed "+strconv.FormatUint(r.Seed,
+		10)+";") {
 		t.Fatalf("table:\n%s", &out)
 	}
 	if head := strings.Fields(lines[0]); !slices.Contains(head, r.Counts) || !slices.Contains(head, r.Operation+"/s") {
@@ -158,7 +162,8 @@ func TestCommands(t *testing.T) {
 			if err := d.Decode(&r); err != nil {
 				t.Fatalf("%v in %s", err, &out)
 			}
-			if r.Workload != args[0] || r.Seed != 7 || r.Rounds != 1 || r.Time != 50*time.Millisecond || len(r.Rows) < 2 {
+			if r.Workload != args[0] || r.Seed != 7 || r.Rounds != 1 || r.Time != 50*time.Millisecond ||
+				len(r.Rows) < 2 {
 				t.Errorf("report %+v", r)
 			}
 			for _, row := range r.Rows {
@@ -254,7 +259,8 @@ func TestInterruptCommand(t *testing.T) {
 	defer cancel()
 	var out, errs strings.Builder
 	code := command(ctx, strings.Fields("pingpong --pairs=1 --rounds=1000 --time=20ms"), &out, &errs)
-	if code != exitInterrupted || !strings.Contains(errs.String(), "interrupted") || !strings.Contains(out.String(), "trips/s") {
+	if code != exitInterrupted || !strings.Contains(errs.String(), "interrupted") || !strings.Contains(out.String(),
+		"trips/s") {
 		t.Errorf("exit code %d, printed %q and %q", code, &out, &errs)
 	}
 }
@@ -304,7 +310,8 @@ func TestStuck(t *testing.T) {
 	}})
 	close(release)
 	var stuck *stuckError
-	if !errors.As(err, &stuck) || !strings.Contains(err.Error(), "3 of 3 workers still wait") || !strings.Contains(string(stuck.stacks), "TestStuck") {
+	if !errors.As(err, &stuck) || !strings.Contains(err.Error(), "3 of 3 workers still wait") ||
+		!strings.Contains(string(stuck.stacks), "TestStuck") {
 		t.Errorf("%v, want a stuckError with stacks", err)
 	}
 }
@@ -337,7 +344,8 @@ func (s spoiled) ReadAt(p []byte, off int64) (int, error) {
 	return n, err
 }
 
-// Wrong data is noticed: a wrong block by its number at once, a wrong byte when the whole block is compared.
+// Wrong data is noticed: a wrong block by its number at once, a wrong byte when the whole block is
+// compared.
 func TestWrongData(t *testing.T) {
 	for _, write := range []bool{false, true} {
 		f := smallFile(t)
@@ -358,7 +366,8 @@ func TestWrongData(t *testing.T) {
 					break
 				}
 			}
-			if noticed := err != nil && strings.Contains(err.Error(), "wrong data in block 3") || err != nil && strings.Contains(err.Error(), "wrong data: block 3"); noticed != (at >= 0) {
+			if noticed := err != nil && strings.Contains(err.Error(), "wrong data in block 3") || err != nil &&
+				strings.Contains(err.Error(), "wrong data: block 3"); noticed != (at >= 0) {
 				t.Errorf("write %v, byte %d spoiled: %v", write, at, err)
 			}
 			if err := crew.stop(); err != nil {
@@ -400,7 +409,8 @@ func TestSummary(t *testing.T) {
 }
 
 func TestShort(t *testing.T) {
-	for ns, want := range map[float64]string{0: "0s", 1: "1ns", 12.7: "12ns", 4236: "4.24µs", 123_456: "123µs", 1_234_567: "1.23ms", 59_990_000_000: "1m0s"} {
+	for ns, want := range map[float64]string{0: "0s", 1: "1ns", 12.7: "12ns", 4236: "4.24µs", 123_456: "123µs",
+		1_234_567: "1.23ms", 59_990_000_000: "1m0s"} {
 		if got := short(ns); got != want {
 			t.Errorf("short(%v) = %s, want %s", ns, got, want)
 		}

@@ -15,8 +15,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// udp has clients talk to an echo server over UDP. The server is a process of its own, whose use of the processor is what
-// counts.
+// udp has clients talk to an echo server over UDP. The server is a process of its own, whose use of
+// the processor is what counts.
 type udp struct {
 	size  int
 	batch bool
@@ -33,7 +33,8 @@ func (u *udp) describe() (name, counts, ops, details string) {
 	if u.on != nil {
 		clients = "clients that look for answers all the time"
 	}
-	return "udp", "senders", "trips", fmt.Sprintf("round trips of datagrams of %d bytes; CPU is that of the server alone, %s, %v; %s", u.size, how, u.on, clients)
+	return "udp", "senders", "trips", fmt.Sprintf("round trips of datagrams of %d bytes; CPU is that of the server "+
+		"alone, %s, %v; %s", u.size, how, u.on, clients)
 }
 
 func (u *udp) prepare(_ context.Context, c *config) error {
@@ -71,8 +72,9 @@ func (u *udp) crew(s side, n int, seed uint64) (*crew, error) {
 	return c, nil
 }
 
-// dial makes a client. With CPUs for themselves clients never sleep: what they can send does not depend on what it costs the
-// server to wake them, and it, not they, is at its limit. Otherwise they would only be in its way.
+// dial makes a client. With CPUs for themselves clients never sleep: what they can send does not
+// depend on what it costs the server to wake them, and it, not they, is at its limit. Otherwise
+// they would only be in its way.
 func (u *udp) dial(address string) (io.ReadWriteCloser, error) {
 	if u.on == nil {
 		conn, err := net.Dial("udp", address)
@@ -109,8 +111,9 @@ func (c impatient) Read(p []byte) (int, error) {
 	return c.Conn.Read(p)
 }
 
-// sleepless is a socket whose Read lets other goroutines run, and tries, until there is something or, as it seems, will
-// be nothing. Nothing that it does takes long, so it does not tell the scheduler of its system calls.
+// sleepless is a socket whose Read lets other goroutines run, and tries, until there is something
+// or, as it seems, will be nothing. Nothing that it does takes long, so it does not tell the
+// scheduler of its system calls.
 type sleepless struct {
 	fd   int
 	loss time.Duration
@@ -140,7 +143,8 @@ func (s sleepless) Close() error { return unix.Close(s.fd) }
 
 // call is recvfrom(2) or sendto(2), from and to the peer.
 func (s sleepless) call(trap uintptr, p []byte) (int, error) {
-	n, _, errno := unix.RawSyscall6(trap, uintptr(s.fd), uintptr(unsafe.Pointer(unsafe.SliceData(p))), uintptr(len(p)), 0, 0, 0)
+	n, _, errno := unix.RawSyscall6(trap, uintptr(s.fd), uintptr(unsafe.Pointer(unsafe.SliceData(p))), uintptr(len(p)),
+		0, 0, 0)
 	if errno != 0 {
 		return 0, errno
 	}

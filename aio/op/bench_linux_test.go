@@ -19,10 +19,12 @@ func nops(n int) []*op.Op {
 	return ops
 }
 
-// BenchmarkNop counts single operations. On the thread drive a list costs two switches between threads, however long it is:
-// the caller wakes the loop's, which sleeps in the kernel, and that wakes one for the caller's goroutine. It is 20 to 40
-// microseconds on two cores, which nothing but company or longer lists make less, so drive auto uses the scheduler's for
-// goroutines. (A caller that yields for a while before it parks makes it worse: the loop's thread then has to wait for a P.)
+// BenchmarkNop counts single operations. On the thread drive a list costs two switches between
+// threads, however long it is: the caller wakes the loop's, which sleeps in the kernel, and that
+// wakes one for the caller's goroutine. It is 20 to 40 microseconds on two cores, which nothing but
+// company or longer lists make less, so drive auto uses the scheduler's for goroutines. (A caller
+// that yields for a while before it parks makes it worse: the loop's thread then has to wait for a
+// P.)
 func BenchmarkNop(b *testing.B) {
 	for _, drive := range []string{aiort.DriveThread, aiort.DriveScheduler} {
 		for _, n := range []int{1, 32, 256} {

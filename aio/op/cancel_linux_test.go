@@ -39,9 +39,12 @@ func TestCancelPending(t *testing.T) {
 		buf := make([]byte, 1<<20)
 		word := new(atomic.Uint32)
 		for _, o := range []*op.Op{
-			op.Read(rd, buf, op.Stream), op.Readv(rd, [][]byte{buf}, op.Stream), op.Recv(a, buf, 0), op.Recv(a, buf, unix.MSG_WAITALL),
-			op.RecvMsg(a, &op.Msg{Bufs: [][]byte{buf}}, 0), op.Send(full, buf, 0), op.SendMsg(full, &op.Msg{Bufs: [][]byte{buf}}, 0),
-			op.Accept(l, 0), op.Poll(rd, unix.POLLIN), op.Timeout(long), op.EventWait(new(op.Event)), op.FutexWait(word, 0, true),
+			op.Read(rd, buf, op.Stream), op.Readv(rd, [][]byte{buf}, op.Stream), op.Recv(a, buf, 0),
+			op.Recv(a, buf, unix.MSG_WAITALL),
+			op.RecvMsg(a, &op.Msg{Bufs: [][]byte{buf}}, 0), op.Send(full, buf, 0),
+			op.SendMsg(full, &op.Msg{Bufs: [][]byte{buf}}, 0),
+			op.Accept(l, 0), op.Poll(rd, unix.POLLIN), op.Timeout(long), op.EventWait(new(op.Event)),
+			op.FutexWait(word, 0, true),
 			op.Splice(rd, op.Stream, full, op.Stream, 10, 0),
 		} {
 			for range 2 {
@@ -76,8 +79,8 @@ func (r *on) accept(l int) {
 	unix.Close(o.N)
 }
 
-// A cancellation and what it is to end race: each operation was either cancelled, and then nothing happened, or done, and
-// then all of it did. Bytes are neither lost nor doubled.
+// A cancellation and what it is to end race: each operation was either cancelled, and then nothing
+// happened, or done, and then all of it did. Bytes are neither lost nor doubled.
 func TestCancelOrDone(t *testing.T) {
 	each(t, func(t *testing.T, r *on) {
 		rd, wr := r.pipe()
@@ -115,7 +118,8 @@ func TestCancelOrDone(t *testing.T) {
 	})
 }
 
-// Operations that make descriptors and are cancelled at any time: what is there is in N, and nothing else is open after.
+// Operations that make descriptors and are cancelled at any time: what is there is in N, and
+// nothing else is open after.
 func TestLateDescriptors(t *testing.T) {
 	each(t, func(t *testing.T, r *on) {
 		l, conn := r.listen()
@@ -138,7 +142,8 @@ func TestLateDescriptors(t *testing.T) {
 					t.Error(err)
 				}
 			})
-			ops := []*op.Op{op.Accept(l, 0), op.Open(op.CWD, "/proc/self/status", unix.O_RDONLY, 0), op.Socket(unix.AF_UNIX, unix.SOCK_STREAM, 0)}
+			ops := []*op.Op{op.Accept(l, 0), op.Open(op.CWD, "/proc/self/status", unix.O_RDONLY, 0),
+				op.Socket(unix.AF_UNIX, unix.SOCK_STREAM, 0)}
 			p := op.Pipe(0)
 			b := op.Start(r.l, append(ops, p)...)
 			for range i % 20 {
@@ -170,8 +175,9 @@ func TestLateDescriptors(t *testing.T) {
 	})
 }
 
-// The memory of operations in flight survives collections and the growth of the stacks of those who made them, and what
-// was handed over with them arrives unharmed, when nobody but the operation refers to it.
+// The memory of operations in flight survives collections and the growth of the stacks of those who
+// made them, and what was handed over with them arrives unharmed, when nobody but the operation
+// refers to it.
 func TestMemory(t *testing.T) {
 	defer debug.SetGCPercent(debug.SetGCPercent(5))
 	stop := make(chan struct{})
@@ -222,13 +228,15 @@ func TestMemory(t *testing.T) {
 	})
 }
 
-// fragile is operations with all kinds of memory, behind a timeout, and what is to hold when they are over.
+// fragile is operations with all kinds of memory, behind a timeout, and what is to hold when they
+// are over.
 //
 //go:noinline
 func fragile(dir string, a, b int) ([]*op.Op, func() bool) {
 	text := func(s string) []byte { return []byte(s) }
 	name := filepath.Join(dir, "file")
-	recv := &op.Msg{Bufs: [][]byte{make([]byte, 3), make([]byte, 10)}, Control: make([]byte, 64), Addr: &backends.Sockaddr{Len: 128}}
+	recv := &op.Msg{Bufs: [][]byte{make([]byte, 3), make([]byte, 10)}, Control: make([]byte, 64),
+		Addr: &backends.Sockaddr{Len: 128}}
 	got := [2][]byte{make([]byte, 6), make([]byte, 6)}
 	st := new(op.Stat)
 	sock := op.Socket(unix.AF_UNIX, unix.SOCK_STREAM, 0)
@@ -237,9 +245,12 @@ func fragile(dir string, a, b int) ([]*op.Op, func() bool) {
 	ops := []*op.Op{
 		wait(), op.SendMsg(a, &op.Msg{Bufs: [][]byte{text("mess"), text("age")}}, 0).Link(), op.RecvMsg(b, recv, 0),
 		wait(), file.Link(), op.Writev(-1, [][]byte{text("vec"), text("tor")}, 0).From(file).Link(),
-		op.Readv(-1, [][]byte{got[0][:2], got[0][2:]}, 0).From(file).Link(), op.Statx(op.CWD, name, 0, unix.STATX_SIZE, st).Link(),
-		op.Rename(op.CWD, name, op.CWD, name+"2", 0).Link(), op.Unlink(op.CWD, name+"2").HardLink(), op.Close(-1).From(file),
-		wait(), sock.Link(), op.Connect(-1, &net.UnixAddr{Name: filepath.Join(dir, "s")}).From(sock).HardLink(), op.Close(-1).From(sock),
+		op.Readv(-1, [][]byte{got[0][:2], got[0][2:]}, 0).From(file).Link(), op.Statx(op.CWD, name, 0, unix.STATX_SIZE,
+			st).Link(),
+		op.Rename(op.CWD, name, op.CWD, name+"2", 0).Link(), op.Unlink(op.CWD, name+"2").HardLink(),
+		op.Close(-1).From(file),
+		wait(), sock.Link(), op.Connect(-1, &net.UnixAddr{Name: filepath.Join(dir, "s")}).From(sock).HardLink(),
+		op.Close(-1).From(sock),
 	}
 	return ops, func() bool {
 		return string(recv.Bufs[0])+string(recv.Bufs[1][:4]) == "message" && string(got[0]) == "vector" && st.Size == 6
@@ -267,7 +278,8 @@ func TestAllocs(t *testing.T) {
 		m := &op.Msg{Bufs: [][]byte{make([]byte, 4)}}
 		ops := []*op.Op{
 			op.Nop(), op.Read(fd, make([]byte, 4), 0).Link(), op.Write(fd, make([]byte, 4), 0), op.Timeout(1),
-			op.Write(wr, []byte("x"), op.Stream).Link(), op.LinkTimeout(long).Link(), op.Read(rd, make([]byte, 1), op.Stream),
+			op.Write(wr, []byte("x"), op.Stream).Link(), op.LinkTimeout(long).Link(),
+			op.Read(rd, make([]byte, 1), op.Stream),
 			op.Send(a, []byte("x"), 0).Link(), op.Recv(b, make([]byte, 1), 0),
 			op.SendMsg(a, &op.Msg{Bufs: [][]byte{{1}}}, 0).Link(), op.RecvMsg(b, m, 0), op.Poll(a, unix.POLLOUT),
 			op.Statx(op.CWD, "/", 0, 0, new(op.Stat)), op.Fadvise(fd, 0, 0, 0),
@@ -294,8 +306,8 @@ func TestAllocs(t *testing.T) {
 	})
 }
 
-// Opening FIFOs that have no other end blocks threads. However many do, files and further opens without waiting go on,
-// and a cancellation ends those that wait, where the backend can.
+// Opening FIFOs that have no other end blocks threads. However many do, files and further opens
+// without waiting go on, and a cancellation ends those that wait, where the backend can.
 func TestFIFOs(t *testing.T) {
 	each(t, func(t *testing.T, r *on) {
 		dir := t.TempDir()
@@ -315,8 +327,8 @@ func TestFIFOs(t *testing.T) {
 			r.ok(op.Fsync(fd), op.Fdatasync(fd), op.Ftruncate(fd, 1), op.Statx(op.CWD, dir, 0, 0, new(op.Stat)), o)
 			r.ok(op.Close(o.N))
 		}
-		// Both ends let everybody in. Those that wait behind the bound, and those that can be ended where they are, are
-		// cancelled.
+		// Both ends let everybody in. Those that wait behind the bound, and those that can be ended
+		// where they are, are cancelled.
 		flying.Cancel()
 		for {
 			select {
@@ -348,7 +360,8 @@ func TestFIFOs(t *testing.T) {
 	})
 }
 
-// A close ends what is in flight on the descriptor first, so that the file really closes: its peer sees the end.
+// A close ends what is in flight on the descriptor first, so that the file really closes: its peer
+// sees the end.
 func TestCloseSocketInUse(t *testing.T) {
 	each(t, func(t *testing.T, r *on) {
 		for range 20 {
@@ -357,7 +370,8 @@ func TestCloseSocketInUse(t *testing.T) {
 				t.Fatal(err)
 			}
 			buf := make([]byte, 10)
-			ops := []*op.Op{op.Recv(p[0], buf, 0), op.Poll(p[0], unix.POLLIN), op.Read(p[0], make([]byte, 1), op.Stream)}
+			ops := []*op.Op{op.Recv(p[0], buf, 0), op.Poll(p[0], unix.POLLIN), op.Read(p[0], make([]byte, 1),
+				op.Stream)}
 			flying := op.Start(r.l, ops...)
 			end := op.Recv(p[1], make([]byte, 1), 0)
 			r.ok(end, op.CloseSocket(p[0]))
@@ -375,12 +389,14 @@ func TestCloseSocketInUse(t *testing.T) {
 	})
 }
 
-// Closing the runtime ends everything: what was in flight and what has not started, on its way or waiting for room.
+// Closing the runtime ends everything: what was in flight and what has not started, on its way or
+// waiting for room.
 func TestClose(t *testing.T) {
 	for _, backend := range backendsHere() {
 		for _, drive := range []string{aiort.DriveThread, aiort.DriveScheduler} {
 			t.Run(backend+"/"+drive, func(t *testing.T) {
-				rt, err := aiort.New(aiort.Options{Backend: backend, Drive: drive, Loops: 1, MaxInFlight: 4}) // as many of first need room
+				// as many of first need room
+				rt, err := aiort.New(aiort.Options{Backend: backend, Drive: drive, Loops: 1, MaxInFlight: 4})
 				if err != nil {
 					t.Skip(err)
 				}
@@ -389,9 +405,11 @@ func TestClose(t *testing.T) {
 					t.Fatal(err)
 				}
 				e := new(op.Event)
-				first := []*op.Op{op.Timeout(long).HardLink(), op.Nop().Link(), op.Nop(), op.EventWait(e), op.Timeout(long).Link(), op.LinkTimeout(2 * long).Link(), op.Nop()}
+				first := []*op.Op{op.Timeout(long).HardLink(), op.Nop().Link(), op.Nop(), op.EventWait(e),
+					op.Timeout(long).Link(), op.LinkTimeout(2 * long).Link(), op.Nop()}
 				flying := op.Start(l, first...)
-				if busy := op.Start(l, op.Nop(), op.Nop(), op.Nop(), op.Nop()); !errors.Is(busy.Wait(bg), aiort.ErrBusy) {
+				if busy := op.Start(l, op.Nop(), op.Nop(), op.Nop(), op.Nop()); !errors.Is(busy.Wait(bg),
+					aiort.ErrBusy) {
 					t.Error("beyond the limit:", busy.Wait(bg))
 				}
 				many := make([]*op.Op, 11)
@@ -469,7 +487,8 @@ func TestEventStorm(t *testing.T) {
 			}
 		}
 		wg.Wait()
-		if left := r.do(op.EventWait(e).Link(), op.LinkTimeout(short)); passed.Load() != n || !errors.Is(left, os.ErrDeadlineExceeded) {
+		if left := r.do(op.EventWait(e).Link(), op.LinkTimeout(short)); passed.Load() != n ||
+			!errors.Is(left, os.ErrDeadlineExceeded) {
 			t.Errorf("%d notifications, %d passed, and then %v", n, passed.Load(), left)
 		}
 	})
@@ -497,15 +516,18 @@ func TestOtherLoops(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				recv, poll, here := op.Recv(p[0], make([]byte, 1), 0), op.Poll(p[0], unix.POLLIN), op.Read(p[0], make([]byte, 1), op.Stream)
+				recv, poll, here := op.Recv(p[0], make([]byte, 1), 0), op.Poll(p[0], unix.POLLIN),
+					op.Read(p[0], make([]byte, 1), op.Stream)
 				sleep, e := op.Timeout(long), new(op.Event)
 				wait := op.EventWait(e)
-				flying := []*op.Batch{op.Start(loops[1], recv), op.Start(loops[2], poll.Link(), sleep, wait), op.Start(loops[0], here)}
+				flying := []*op.Batch{op.Start(loops[1], recv), op.Start(loops[2], poll.Link(), sleep, wait),
+					op.Start(loops[0], here)}
 				if i%2 == 0 {
 					time.Sleep(short / 10)
 				}
 				end := op.Recv(p[1], make([]byte, 1), 0)
-				if err := op.Do(bg, loops[0], op.EventNotify(e), op.CloseSocket(p[0]).Link(), op.Cancel(poll).HardLink(), op.Cancel(sleep), end); err != nil && !errors.Is(err, unix.ENOENT) {
+				if err := op.Do(bg, loops[0], op.EventNotify(e), op.CloseSocket(p[0]).Link(),
+					op.Cancel(poll).HardLink(), op.Cancel(sleep), end); err != nil && !errors.Is(err, unix.ENOENT) {
 					t.Error(err)
 				}
 				for _, b := range flying {
@@ -513,7 +535,8 @@ func TestOtherLoops(t *testing.T) {
 				}
 				// What had not begun when the descriptor was closed found none.
 				for _, o := range []*op.Op{recv, poll, here} {
-					if o.Err == nil || !errors.Is(o.Err, net.ErrClosed) && !errors.Is(o.Err, unix.EBADF) && o.Err != op.ErrCanceled {
+					if o.Err == nil || !errors.Is(o.Err, net.ErrClosed) && !errors.Is(o.Err, unix.EBADF) &&
+						o.Err != op.ErrCanceled {
 						t.Errorf("%v: %d, %v", o, o.N, o.Err)
 					}
 				}
@@ -532,8 +555,8 @@ func TestOtherLoops(t *testing.T) {
 	}
 }
 
-// Many splices wait for one pipe, and what arrives is enough for one of them. The others go on waiting, and none of them
-// holds a thread that others need.
+// Many splices wait for one pipe, and what arrives is enough for one of them. The others go on
+// waiting, and none of them holds a thread that others need.
 func TestSpliceHerd(t *testing.T) {
 	each(t, func(t *testing.T, r *on) {
 		p := op.Pipe(0) // in blocking mode: the mode must not keep a thread
@@ -552,7 +575,8 @@ func TestSpliceHerd(t *testing.T) {
 			if _, err := unix.Write(wr, []byte("x")); err != nil {
 				t.Fatal(err)
 			}
-			r.ok(op.Write(wr2, []byte("y"), op.Stream).Link(), op.Splice(rd2, op.Stream, to, 0, 1, 0).Link(), op.Fsync(to).Link(), op.Ftruncate(to, 0))
+			r.ok(op.Write(wr2, []byte("y"), op.Stream).Link(), op.Splice(rd2, op.Stream, to, 0, 1, 0).Link(),
+				op.Fsync(to).Link(), op.Ftruncate(to, 0))
 		}
 		for limit := time.Now().Add(patience); ; time.Sleep(time.Millisecond) { // the three bytes are taken
 			if n, err := unix.IoctlGetInt(rd, unix.TIOCINQ); err != nil || time.Now().After(limit) {

@@ -48,7 +48,8 @@ func TestChains(t *testing.T) {
 			return []*op.Op{bad().Link(), nop(), nop().Link(), nop(), nop(), bad().HardLink(), nop()}
 		}, "EBADF skipped 0 0 0 EBADF 0"},
 		{"exact read", func(w *world) []*op.Op { return []*op.Op{read(w, 4).Link(), nop()} }, "4 0"},
-		{"short read, soft", func(w *world) []*op.Op { return []*op.Op{read(w, 5).Link(), nop().Link(), nop()} }, "4 short short"},
+		{"short read, soft", func(w *world) []*op.Op { return []*op.Op{read(w, 5).Link(), nop().Link(), nop()} },
+			"4 short short"},
 		{"short read, hard", func(w *world) []*op.Op { return []*op.Op{read(w, 5).HardLink(), nop()} }, "4 0"},
 		{"end of file, soft", func(w *world) []*op.Op {
 			return []*op.Op{op.Read(w.file, make([]byte, 1), 4).Link(), nop()}
@@ -103,8 +104,10 @@ func TestChains(t *testing.T) {
 		{"limit behind what is not linked", func(w *world) []*op.Op {
 			return []*op.Op{nop(), pending(w).Link(), limit(short)}
 		}, "0 deadline deadline"},
-		{"limit of a timeout", func(w *world) []*op.Op { return []*op.Op{sleep(long).Link(), limit(short)} }, "deadline deadline"},
-		{"limit of a shorter timeout", func(w *world) []*op.Op { return []*op.Op{sleep(short).Link(), limit(long)} }, "0 0"},
+		{"limit of a timeout", func(w *world) []*op.Op { return []*op.Op{sleep(long).Link(), limit(short)} },
+			"deadline deadline"},
+		{"limit of a shorter timeout", func(w *world) []*op.Op { return []*op.Op{sleep(short).Link(), limit(long)} },
+			"0 0"},
 		{"limit of no timeout at all", func(w *world) []*op.Op { return []*op.Op{sleep(0).Link(), limit(0)} }, "0 0"},
 		{"cancel of what is pending", func(w *world) []*op.Op {
 			p := pending(w)
@@ -182,7 +185,8 @@ func TestChains(t *testing.T) {
 					if !failed && err != nil {
 						t.Errorf("Do is %v, and nothing failed", err)
 					}
-					if tt.name == "event closed" || tt.name == "close of a socket in use" || tt.name == "receive of all that is cut off" {
+					if tt.name == "event closed" || tt.name == "close of a socket in use" ||
+						tt.name == "receive of all that is cut off" {
 						break // once only
 					}
 				}
@@ -216,8 +220,9 @@ func TestLongChain(t *testing.T) {
 	})
 }
 
-// A list that is cancelled in the middle: what was done stays done, what was in flight is cancelled, the rest does not
-// start; chains with soft and hard links, and what is not linked at all.
+// A list that is cancelled in the middle: what was done stays done, what was in flight is
+// cancelled, the rest does not start; chains with soft and hard links, and what is not linked at
+// all.
 func TestCancelList(t *testing.T) {
 	each(t, func(t *testing.T, r *on) {
 		rd, wr := r.pipe()
@@ -297,7 +302,8 @@ func TestRefused(t *testing.T) {
 			err := r.do(tt.ops...)
 			var e *op.Error
 			switch {
-			case tt.index < 0 && err != tt.is, tt.index >= 0 && (!errors.As(err, &e) || e.Index != tt.index), tt.is != nil && !errors.Is(err, tt.is):
+			case tt.index < 0 && err != tt.is, tt.index >= 0 && (!errors.As(err, &e) || e.Index != tt.index),
+				tt.is != nil && !errors.Is(err, tt.is):
 				t.Errorf("%s: Do is %v", name, err)
 			}
 			b := op.Start(r.l, tt.ops...)

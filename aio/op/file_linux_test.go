@@ -57,11 +57,15 @@ func TestFileData(t *testing.T) {
 			o    *op.Op
 			want error
 		}{
-			{op.Read(-1, buf, 0), unix.EBADF}, {op.Read(wr, buf, op.Stream), unix.EBADF}, {op.Read(dir, buf, 0), unix.EISDIR},
-			{op.Read(fd, buf, -2), unix.EINVAL}, {op.Readv(-1, [][]byte{buf}, 0), unix.EBADF}, {op.Readv(dir, [][]byte{buf}, 0), unix.EISDIR},
-			{op.Write(-1, buf, 0), unix.EBADF}, {op.Write(rd, buf, op.Stream), unix.EBADF}, {op.Write(fd, buf, -2), unix.EINVAL},
+			{op.Read(-1, buf, 0), unix.EBADF}, {op.Read(wr, buf, op.Stream), unix.EBADF},
+			{op.Read(dir, buf, 0), unix.EISDIR},
+			{op.Read(fd, buf, -2), unix.EINVAL}, {op.Readv(-1, [][]byte{buf}, 0), unix.EBADF},
+			{op.Readv(dir, [][]byte{buf}, 0), unix.EISDIR},
+			{op.Write(-1, buf, 0), unix.EBADF}, {op.Write(rd, buf, op.Stream), unix.EBADF},
+			{op.Write(fd, buf, -2), unix.EINVAL},
 			{op.Writev(-1, [][]byte{buf}, 0), unix.EBADF}, {op.Writev(rd, [][]byte{buf}, op.Stream), unix.EBADF},
-			{op.Fsync(-1), unix.EBADF}, {op.Fsync(rd), unix.EINVAL}, {op.Fdatasync(-1), unix.EBADF}, {op.Fdatasync(rd), unix.EINVAL},
+			{op.Fsync(-1), unix.EBADF}, {op.Fsync(rd), unix.EINVAL}, {op.Fdatasync(-1), unix.EBADF},
+			{op.Fdatasync(rd), unix.EINVAL},
 			{op.SyncFileRange(-1, 0, 1, 0), unix.EBADF}, {op.SyncFileRange(rd, 0, 1, 0), unix.ESPIPE},
 			{op.SyncFileRange(fd, -1, 1, 0), unix.EINVAL}, {op.SyncFileRange(fd, 0, 1, 1<<20), unix.EINVAL},
 		} {
@@ -147,14 +151,16 @@ func TestNames(t *testing.T) {
 			op.Write(f.N, []byte("content"), 0).Link(), op.Close(f.N).Link(),
 			op.Statx(d.N, "file", 0, unix.STATX_BASIC_STATS, &st).Link(),
 			op.Mkdir(d.N, "sub", 0o700).Link(), op.Hardlink(d.N, "file", d.N, "sub/second", 0).Link(),
-			op.Symlink("to nowhere", d.N, "link").Link(), op.Rename(d.N, "file", d.N, "renamed", unix.RENAME_NOREPLACE).Link(),
+			op.Symlink("to nowhere", d.N, "link").Link(), op.Rename(d.N, "file", d.N, "renamed",
+				unix.RENAME_NOREPLACE).Link(),
 			op.Statx(d.N, "", unix.AT_EMPTY_PATH, unix.STATX_BASIC_STATS, &ofFD),
 		)
 		want, err := os.Stat(filepath.Join(dir, "renamed"))
 		if err != nil {
 			t.Fatal(err)
 		}
-		if st.Size != 7 || st.Mode&0o777 != 0o640 || st.Nlink != 1 || !st.Mtime.Time().Equal(want.ModTime()) || st.Mode&unix.S_IFMT != unix.S_IFREG {
+		if st.Size != 7 || st.Mode&0o777 != 0o640 || st.Nlink != 1 || !st.Mtime.Time().Equal(want.ModTime()) ||
+			st.Mode&unix.S_IFMT != unix.S_IFREG {
 			t.Errorf("statx %+v", st)
 		}
 		if ofFD.Mode&unix.S_IFMT != unix.S_IFDIR {
@@ -171,31 +177,44 @@ func TestNames(t *testing.T) {
 			o    *op.Op
 			want error
 		}{
-			{op.Open(d.N, "none", unix.O_RDONLY, 0), unix.ENOENT}, {op.Open(d.N, "renamed/x", unix.O_RDONLY, 0), unix.ENOTDIR},
-			{op.Open(d.N, "sub", unix.O_RDWR, 0), unix.EISDIR}, {op.Open(d.N, "renamed", unix.O_CREAT|unix.O_EXCL, 0), unix.EEXIST},
-			{op.Open(d.N, long, unix.O_RDONLY, 0), unix.ENAMETOOLONG}, {op.Open(-1, "renamed", unix.O_RDONLY, 0), unix.EBADF},
+			{op.Open(d.N, "none", unix.O_RDONLY, 0), unix.ENOENT}, {op.Open(d.N, "renamed/x", unix.O_RDONLY, 0),
+				unix.ENOTDIR},
+			{op.Open(d.N, "sub", unix.O_RDWR, 0), unix.EISDIR}, {op.Open(d.N, "renamed", unix.O_CREAT|unix.O_EXCL, 0),
+				unix.EEXIST},
+			{op.Open(d.N, long, unix.O_RDONLY, 0), unix.ENAMETOOLONG}, {op.Open(-1, "renamed", unix.O_RDONLY, 0),
+				unix.EBADF},
 			{op.Open(d.N, "link", unix.O_RDONLY|unix.O_NOFOLLOW, 0), unix.ELOOP},
 			{op.OpenIn(d.N, "/etc", unix.O_RDONLY, 0, unix.RESOLVE_BENEATH), unix.EXDEV},
 			{op.OpenIn(d.N, "link", unix.O_RDONLY, 0, unix.RESOLVE_NO_SYMLINKS), unix.ELOOP},
 			{op.OpenIn(d.N, "sub", unix.O_RDONLY, 0, 1<<40), unix.EINVAL},
-			{op.Statx(d.N, "none", 0, unix.STATX_SIZE, &st), unix.ENOENT}, {op.Statx(d.N, "renamed", 1<<20, 0, &st), unix.EINVAL},
+			{op.Statx(d.N, "none", 0, unix.STATX_SIZE, &st), unix.ENOENT}, {op.Statx(d.N, "renamed", 1<<20, 0, &st),
+				unix.EINVAL},
 			{op.Statx(-1, "renamed", 0, 0, &st), unix.EBADF}, {op.Statx(d.N, "renamed/x", 0, 0, &st), unix.ENOTDIR},
-			{op.Rename(d.N, "none", d.N, "x", 0), unix.ENOENT}, {op.Rename(d.N, "renamed", d.N, "link", unix.RENAME_NOREPLACE), unix.EEXIST},
-			{op.Rename(d.N, "renamed", d.N, "sub", 0), unix.EISDIR}, {op.Rename(d.N, "sub", d.N, "renamed", 0), unix.ENOTDIR},
-			{op.Rename(d.N, "sub", d.N, "sub/inside", 0), unix.EINVAL}, {op.Rename(-1, "renamed", d.N, "x", 0), unix.EBADF},
-			{op.Hardlink(d.N, "none", d.N, "x", 0), unix.ENOENT}, {op.Hardlink(d.N, "renamed", d.N, "link", 0), unix.EEXIST},
+			{op.Rename(d.N, "none", d.N, "x", 0), unix.ENOENT},
+			{op.Rename(d.N, "renamed", d.N, "link", unix.RENAME_NOREPLACE), unix.EEXIST},
+			{op.Rename(d.N, "renamed", d.N, "sub", 0), unix.EISDIR}, {op.Rename(d.N, "sub", d.N, "renamed", 0),
+				unix.ENOTDIR},
+			{op.Rename(d.N, "sub", d.N, "sub/inside", 0), unix.EINVAL}, {op.Rename(-1, "renamed", d.N, "x", 0),
+				unix.EBADF},
+			{op.Hardlink(d.N, "none", d.N, "x", 0), unix.ENOENT}, {op.Hardlink(d.N, "renamed", d.N, "link", 0),
+				unix.EEXIST},
 			{op.Hardlink(d.N, "sub", d.N, "x", 0), unix.EPERM},
-			{op.Symlink("x", d.N, "link"), unix.EEXIST}, {op.Symlink("x", d.N, "none/x"), unix.ENOENT}, {op.Symlink("x", d.N, "renamed/x"), unix.ENOTDIR},
-			{op.Mkdir(d.N, "sub", 0o700), unix.EEXIST}, {op.Mkdir(d.N, "none/x", 0o700), unix.ENOENT}, {op.Mkdir(d.N, "renamed/x", 0o700), unix.ENOTDIR},
-			{op.Unlink(d.N, "none"), unix.ENOENT}, {op.Unlink(d.N, "sub"), unix.EISDIR}, {op.Unlink(d.N, "renamed/x"), unix.ENOTDIR},
-			{op.Rmdir(d.N, "sub"), unix.ENOTEMPTY}, {op.Rmdir(d.N, "renamed"), unix.ENOTDIR}, {op.Rmdir(d.N, "none"), unix.ENOENT},
+			{op.Symlink("x", d.N, "link"), unix.EEXIST}, {op.Symlink("x", d.N, "none/x"), unix.ENOENT},
+			{op.Symlink("x", d.N, "renamed/x"), unix.ENOTDIR},
+			{op.Mkdir(d.N, "sub", 0o700), unix.EEXIST}, {op.Mkdir(d.N, "none/x", 0o700), unix.ENOENT},
+			{op.Mkdir(d.N, "renamed/x", 0o700), unix.ENOTDIR},
+			{op.Unlink(d.N, "none"), unix.ENOENT}, {op.Unlink(d.N, "sub"), unix.EISDIR},
+			{op.Unlink(d.N, "renamed/x"), unix.ENOTDIR},
+			{op.Rmdir(d.N, "sub"), unix.ENOTEMPTY}, {op.Rmdir(d.N, "renamed"), unix.ENOTDIR},
+			{op.Rmdir(d.N, "none"), unix.ENOENT},
 			{op.Close(-1), unix.EBADF}, {op.CloseSocket(-1), unix.EBADF},
 		} {
 			r.fails(tt.want, tt.o)
 		}
 		in := op.OpenIn(d.N, "sub/second", unix.O_RDONLY, 0, unix.RESOLVE_BENEATH)
 		r.ok(in)
-		r.ok(op.Close(in.N), op.Unlink(d.N, "sub/second").Link(), op.Rmdir(d.N, "sub"), op.Unlink(d.N, "link"), op.Unlink(d.N, "renamed"))
+		r.ok(op.Close(in.N), op.Unlink(d.N, "sub/second").Link(), op.Rmdir(d.N, "sub"), op.Unlink(d.N, "link"),
+			op.Unlink(d.N, "renamed"))
 		if left, err := os.ReadDir(dir); len(left) > 0 || err != nil {
 			t.Errorf("left: %v, %v", left, err)
 		}
@@ -250,7 +269,8 @@ func TestNoDescriptors(t *testing.T) {
 			t.Skip(err)
 		}
 		ops := []*op.Op{
-			op.Open(op.CWD, "/", unix.O_RDONLY, 0), op.Socket(unix.AF_UNIX, unix.SOCK_STREAM, 0), op.Pipe(0), op.Accept(l, 0),
+			op.Open(op.CWD, "/", unix.O_RDONLY, 0), op.Socket(unix.AF_UNIX, unix.SOCK_STREAM, 0), op.Pipe(0),
+			op.Accept(l, 0),
 		}
 		var got []string
 		for _, o := range ops {

@@ -14,22 +14,24 @@ type Buffer = aiort.Buffer
 
 // Errors of Buffers.
 var (
-	// ErrReleased: an operation was submitted on a Buffer that has been released. Nothing was submitted.
+	// ErrReleased: an operation was submitted on a Buffer that has been released. Nothing was
+	// submitted.
 	ErrReleased = aiort.ErrReleased
 
-	// ErrInUse: a Buffer cannot be released while an operation is in flight on it, nor its pool be closed before all
-	// have been.
+	// ErrInUse: a Buffer cannot be released while an operation is in flight on it, nor its pool be
+	// closed before all have been.
 	ErrInUse = aiort.ErrInUse
 )
 
-// ReadFixed is Read into the whole of b: the kernel, where it knows b, need not look up and pin its pages for this read.
-// That pays for reads that bypass the page cache (O_DIRECT). While the operation is in flight b cannot be released. It is a
-// plain Read on an IO that b was not made by, in coroutines, and wherever the buffers could not be registered. Errors: those
-// of Read, and ErrReleased for a b that has been released. io_uring READ_FIXED, Linux 5.1, registered with 5.19.
+// ReadFixed is Read into the whole of b: the kernel, where it knows b, need not look up and pin its
+// pages for this read. That pays for reads that bypass the page cache (O_DIRECT). While the
+// operation is in flight b cannot be released. It is a plain Read on an IO that b was not made by,
+// in coroutines, and wherever the buffers could not be registered. Errors: those of Read, and
+// ErrReleased for a b that has been released. io_uring READ_FIXED, Linux 5.1, registered with 5.19.
 func ReadFixed(fd int, b Buffer, off int64) *Op { return onBuffer(backends.OpRead, fd, b, off) }
 
-// WriteFixed is Write of the whole of b, or of a part with SetRange, in the way of ReadFixed. Errors: those of Write, and
-// ErrReleased. io_uring WRITE_FIXED, Linux 5.1, registered with 5.19.
+// WriteFixed is Write of the whole of b, or of a part with SetRange, in the way of ReadFixed.
+// Errors: those of Write, and ErrReleased. io_uring WRITE_FIXED, Linux 5.1, registered with 5.19.
 func WriteFixed(fd int, b Buffer, off int64) *Op { return onBuffer(backends.OpWrite, fd, b, off) }
 
 func onBuffer(code backends.Code, fd int, b Buffer, off int64) *Op {
@@ -38,7 +40,8 @@ func onBuffer(code backends.Code, fd int, b Buffer, off int64) *Op {
 	return o.SetBuffer(b)
 }
 
-// SetBuffer changes the Buffer of a ReadFixed or WriteFixed, of which it is to use the whole again. It returns o.
+// SetBuffer changes the Buffer of a ReadFixed or WriteFixed, of which it is to use the whole again.
+// It returns o.
 func (o *Op) SetBuffer(b Buffer) *Op {
 	o.mayChange()
 	o.onlyFixed("SetBuffer")
@@ -48,8 +51,8 @@ func (o *Op) SetBuffer(b Buffer) *Op {
 	return o
 }
 
-// SetRange makes a ReadFixed or WriteFixed use the bytes from up to to, without that, of its Buffer. It panics if there are
-// none such. It returns o.
+// SetRange makes a ReadFixed or WriteFixed use the bytes from up to to, without that, of its
+// Buffer. It panics if there are none such. It returns o.
 func (o *Op) SetRange(from, to int) *Op {
 	o.mayChange()
 	o.onlyFixed("SetRange")
@@ -69,8 +72,9 @@ func (o *Op) onlyFixed(what string) {
 	}
 }
 
-// hold keeps the Buffer of an operation from being released, and its FixedFile open, between its submission and the end of
-// its list. Of operations on the same file that follow one another in a list only the first keeps it open.
+// hold keeps the Buffer of an operation from being released, and its FixedFile open, between its
+// submission and the end of its list. Of operations on the same file that follow one another in a
+// list only the first keeps it open.
 type hold struct {
 	lent  bool // it is on a Buffer
 	b     Buffer
@@ -106,7 +110,8 @@ func (h *hold) take(l *aiort.Loop, o *Op, held *FixedFile) (err error) {
 	return err
 }
 
-// drop lets go of all. Its error is why the operation has been cancelled, if that was for the Close of what it is On.
+// drop lets go of all. Its error is why the operation has been cancelled, if that was for the Close
+// of what it is On.
 func (h *hold) drop() (why error) {
 	if !h.on.Load() || !h.on.Swap(false) {
 		return nil

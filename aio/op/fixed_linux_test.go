@@ -67,8 +67,8 @@ func pinned(t testing.TB) string {
 	return strings.TrimSpace(line)
 }
 
-// TestFixed: what is written comes back, whole and in part, on a file, past the page cache, and through a pipe that has to be
-// waited for, on every backend and drive.
+// TestFixed: what is written comes back, whole and in part, on a file, past the page cache, and
+// through a pipe that has to be waited for, on every backend and drive.
 func TestFixed(t *testing.T) {
 	each(t, func(t *testing.T, r *on) {
 		p := r.buffers(4, 8192)
@@ -88,7 +88,8 @@ func TestFixed(t *testing.T) {
 		}
 		clear(in.Bytes())
 		r.ok(rd.SetRange(100, 300).SetOffset(1000))
-		if want := slices.Concat(make([]byte, 100), out.Bytes()[1000:1200], make([]byte, 8192-300)); rd.N != 200 || !bytes.Equal(in.Bytes(), want) {
+		if want := slices.Concat(make([]byte, 100), out.Bytes()[1000:1200], make([]byte, 8192-300)); rd.N != 200 ||
+			!bytes.Equal(in.Bytes(), want) {
 			t.Errorf("a part: %d bytes, or in the wrong place", rd.N)
 		}
 		r.ok(rd.SetBuffer(in).SetOffset(8000))
@@ -116,7 +117,8 @@ func TestFixed(t *testing.T) {
 			clear(in.Bytes())
 			w, rd := op.WriteFixed(direct, out, 0), op.ReadFixed(direct, in, 4096).SetRange(4096, 8192)
 			r.ok(w.Link(), rd)
-			if w.N != 8192 || rd.N != 4096 || !bytes.Equal(in.Bytes()[4096:], out.Bytes()[4096:]) || in.Bytes()[4095] != 0 {
+			if w.N != 8192 || rd.N != 4096 || !bytes.Equal(in.Bytes()[4096:], out.Bytes()[4096:]) ||
+				in.Bytes()[4095] != 0 {
 				t.Errorf("past the page cache: wrote %d, read %d", w.N, rd.N)
 			}
 		}
@@ -130,8 +132,9 @@ func TestFixed(t *testing.T) {
 	})
 }
 
-// TestFixedIsFixed: what a pool that is registered is used for are the kernel's operations on registered memory: where those
-// are denied something else has to be done. On a runtime that the pool is not of, and after its place was vacated, they are plain.
+// TestFixedIsFixed: what a pool that is registered is used for are the kernel's operations on
+// registered memory: where those are denied something else has to be done. On a runtime that the
+// pool is not of, and after its place was vacated, they are plain.
 func TestFixedIsFixed(t *testing.T) {
 	denied := func(bool) (backends.Backend, error) {
 		return uring.Open(uring.Config{Deny: []sys.Opcode{sys.OpReadFixed, sys.OpWriteFixed}})
@@ -173,8 +176,9 @@ func TestFixedMisuse(t *testing.T) {
 		}
 		b := r.get(p) // the same memory
 		for name, o := range map[string]*op.Op{
-			"used before": used, "made after": op.ReadFixed(fd, stale, 0), "write": op.WriteFixed(fd, stale, 0), "zero": op.ReadFixed(fd, op.Buffer{}, 0),
-			"set": op.ReadFixed(fd, b, 0).SetBuffer(stale), "range": used.SetRange(0, 5),
+			"used before": used, "made after": op.ReadFixed(fd, stale, 0), "write": op.WriteFixed(fd, stale, 0),
+			"zero": op.ReadFixed(fd, op.Buffer{}, 0),
+			"set":  op.ReadFixed(fd, b, 0).SetBuffer(stale), "range": used.SetRange(0, 5),
 		} {
 			r.fails(op.ErrReleased, o)
 			if s := op.Start(r.l, o); !errors.Is(s.Wait(bg), op.ErrReleased) {
@@ -210,8 +214,9 @@ func TestFixedMisuse(t *testing.T) {
 		}
 		r.ok(good.SetBuffer(b))
 		for name, f := range map[string]func(){
-			"SetBuf": func() { good.SetBuf(nil) }, "SetBuffer": func() { op.Nop().SetBuffer(b) }, "SetRange of Read": func() { op.Read(fd, nil, 0).SetRange(0, 0) },
-			"SetRange": func() { good.SetRange(0, 101) }, "Bytes": func() { stale.Bytes() },
+			"SetBuf": func() { good.SetBuf(nil) }, "SetBuffer": func() { op.Nop().SetBuffer(b) },
+			"SetRange of Read": func() { op.Read(fd, nil, 0).SetRange(0, 0) },
+			"SetRange":         func() { good.SetRange(0, 101) }, "Bytes": func() { stale.Bytes() },
 		} {
 			func() {
 				defer func() {
@@ -233,7 +238,8 @@ func TestFixedMisuse(t *testing.T) {
 			t.Errorf("second Close: %v", err)
 		}
 		r.fails(op.ErrReleased, good)
-		for _, bad := range [][2]int{{0, 1}, {1, 0}, {-1, 1}, {1, -1}, {1, 1<<30 + 1}, {1 << 20, 1 << 20}, {1 << 30, 2}} {
+		for _, bad := range [][2]int{{0, 1}, {1, 0}, {-1, 1}, {1, -1}, {1, 1<<30 + 1}, {1 << 20, 1 << 20},
+			{1 << 30, 2}} {
 			if p, err := r.rt.RegisterBuffers(bad[0], bad[1]); err == nil || p != nil {
 				t.Errorf("RegisterBuffers%v: no error", bad)
 			}
@@ -241,8 +247,8 @@ func TestFixedMisuse(t *testing.T) {
 	})
 }
 
-// TestFixedInFlight: while an operation is in flight its buffer cannot be released nor its pool closed, however it is
-// submitted and however it ends; then both can.
+// TestFixedInFlight: while an operation is in flight its buffer cannot be released nor its pool
+// closed, however it is submitted and however it ends; then both can.
 func TestFixedInFlight(t *testing.T) {
 	each(t, func(t *testing.T, r *on) {
 		p := r.buffers(2, 64)
@@ -276,7 +282,8 @@ func TestFixedInFlight(t *testing.T) {
 				s.Cancel()
 			}
 			<-s.Done()
-			if want := map[string]string{"done": "3", "cancelled": "cancelled", "deadline": "deadline"}[end]; results(o) != want {
+			if want := map[string]string{"done": "3", "cancelled": "cancelled",
+				"deadline": "deadline"}[end]; results(o) != want {
 				t.Errorf("%s: %s", end, results(o))
 			}
 			r.release(buf)
@@ -287,7 +294,8 @@ func TestFixedInFlight(t *testing.T) {
 	})
 }
 
-// TestFixedShutdown: the runtime ends what is in flight; buffers can be released and the pool closed after it.
+// TestFixedShutdown: the runtime ends what is in flight; buffers can be released and the pool
+// closed after it.
 func TestFixedShutdown(t *testing.T) {
 	for _, backend := range backendsHere() {
 		for _, drive := range []string{aiort.DriveThread, aiort.DriveScheduler} {
@@ -325,8 +333,8 @@ func TestFixedShutdown(t *testing.T) {
 	}
 }
 
-// TestFixedPins: registered memory is pinned from registration, on each loop, also those that start later, until its pool is
-// closed, and a place that was given up is taken again.
+// TestFixedPins: registered memory is pinned from registration, on each loop, also those that start
+// later, until its pool is closed, and a place that was given up is taken again.
 func TestFixedPins(t *testing.T) {
 	const size = 1 << 20
 	for _, drive := range []string{aiort.DriveThread, aiort.DriveScheduler} {
@@ -386,7 +394,8 @@ func TestFixedPins(t *testing.T) {
 	}
 }
 
-// TestFixedMany: pools beyond those that the kernel takes work, and say why they are not registered.
+// TestFixedMany: pools beyond those that the kernel takes work, and say why they are not
+// registered.
 func TestFixedMany(t *testing.T) {
 	r := start(t, aiort.Options{Loops: 1})
 	fd, _ := r.file("text")
@@ -436,7 +445,8 @@ func TestFixedMemlock(t *testing.T) {
 	}
 }
 
-// dropLock takes CAP_IPC_LOCK from the calling thread, which ends with the test. It reports false if it skipped the test.
+// dropLock takes CAP_IPC_LOCK from the calling thread, which ends with the test. It reports false
+// if it skipped the test.
 func dropLock(t *testing.T) bool {
 	runtime.LockOSThread() // and never unlocked: the thread goes with the test
 	hdr := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
@@ -451,8 +461,9 @@ func dropLock(t *testing.T) bool {
 	return true
 }
 
-// TestFixedPressure: buffers keep their place and their contents while the collector and growing stacks disturb them, with many
-// goroutines and nobody but the pool and the operations to keep them.
+// TestFixedPressure: buffers keep their place and their contents while the collector and growing
+// stacks disturb them, with many goroutines and nobody but the pool and the operations to keep
+// them.
 func TestFixedPressure(t *testing.T) {
 	each(t, func(t *testing.T, r *on) {
 		p := r.buffers(4, 4096)
@@ -518,7 +529,8 @@ func deep(n int, f func()) {
 	runtime.KeepAlive(&pad)
 }
 
-// TestFixedNoAllocations: to get, read, write and release allocates nothing, with ops that are reused.
+// TestFixedNoAllocations: to get, read, write and release allocates nothing, with ops that are
+// reused.
 func TestFixedNoAllocations(t *testing.T) {
 	if raceEnabled {
 		t.Skip("the race detector allocates")
@@ -545,7 +557,8 @@ func TestFixedNoAllocations(t *testing.T) {
 	}
 }
 
-// BenchmarkDirect reads 4 KiB and 256 KiB past the page cache, 16 reads at a time, with and without registered buffers.
+// BenchmarkDirect reads 4 KiB and 256 KiB past the page cache, 16 reads at a time, with and without
+// registered buffers.
 func BenchmarkDirect(b *testing.B) {
 	for _, size := range []int{4 << 10, 256 << 10} {
 		for _, kind := range []string{"plain", "fixed"} {

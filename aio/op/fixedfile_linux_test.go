@@ -51,8 +51,8 @@ func (r *on) socket(domain, kind int) int {
 	return o.N
 }
 
-// TestFiles does every operation that can be on a registered file on one whose first descriptor is closed, on every backend
-// and drive: it works as on a descriptor.
+// TestFiles does every operation that can be on a registered file on one whose first descriptor is
+// closed, on every backend and drive: it works as on a descriptor.
 func TestFiles(t *testing.T) {
 	each(t, func(t *testing.T, r *on) {
 		_, name := r.file("0123456789")
@@ -87,12 +87,14 @@ func TestFiles(t *testing.T) {
 		defer r.release(lent)
 		get("0123456789", op.ReadFixed(-1, lent, 0), lent.Bytes())
 		copy(lent.Bytes(), "wxyz")
-		r.ok(op.Write(-1, []byte("ab"), 9).SetFile(f), op.Writev(-1, [][]byte{[]byte("c"), []byte("de")}, 11).SetFile(f),
+		r.ok(op.Write(-1, []byte("ab"), 9).SetFile(f), op.Writev(-1, [][]byte{[]byte("c"), []byte("de")},
+			11).SetFile(f),
 			op.WriteFixed(-1, lent, 1).SetRange(0, 4).SetFile(f))
 		if got, _ := os.ReadFile(name); string(got) != "0wxyz5678abcde" {
 			t.Errorf("the file has %q", got)
 		}
-		r.ok(op.Fsync(-1).SetFile(f), op.Fdatasync(-1).SetFile(f), op.SyncFileRange(-1, 0, 5, unix.SYNC_FILE_RANGE_WRITE).SetFile(f),
+		r.ok(op.Fsync(-1).SetFile(f), op.Fdatasync(-1).SetFile(f),
+			op.SyncFileRange(-1, 0, 5, unix.SYNC_FILE_RANGE_WRITE).SetFile(f),
 			op.Fallocate(-1, 0, 0, 100).SetFile(f), op.Fadvise(-1, 0, 0, unix.FADV_SEQUENTIAL).SetFile(f))
 		r.ok(op.Ftruncate(-1, 7).SetFile(f))
 		if got, _ := os.ReadFile(name); string(got) != "0wxyz56" {
@@ -144,7 +146,8 @@ func TestFiles(t *testing.T) {
 			t.Errorf("received %q", got)
 		}
 		end := op.Recv(-1, in, 0).SetFile(s)
-		r.ok(op.SendMsgZC(-1, &op.Msg{Bufs: [][]byte{[]byte("last")}}, 0).SetFile(c).Link(), op.Shutdown(-1, unix.SHUT_WR).SetFile(c).Link(),
+		r.ok(op.SendMsgZC(-1, &op.Msg{Bufs: [][]byte{[]byte("last")}}, 0).SetFile(c).Link(),
+			op.Shutdown(-1, unix.SHUT_WR).SetFile(c).Link(),
 			op.Recv(-1, in, unix.MSG_WAITALL).SetFile(s).HardLink(), end)
 		if end.N != 0 || string(in[:4]) != "last" {
 			t.Errorf("at the end: %d, %q", end.N, in)
@@ -160,8 +163,9 @@ func TestFiles(t *testing.T) {
 	})
 }
 
-// TestFilesAreFixed: where a file is registered the kernel is given its place and not a descriptor: where that is denied
-// something else has to be done, on the ring still. On another runtime it is the descriptor.
+// TestFilesAreFixed: where a file is registered the kernel is given its place and not a descriptor:
+// where that is denied something else has to be done, on the ring still. On another runtime it is
+// the descriptor.
 func TestFilesAreFixed(t *testing.T) {
 	denied := func(bool) (backends.Backend, error) {
 		return uring.Open(uring.Config{DenyFlags: sys.SQEFixedFile})
@@ -198,7 +202,8 @@ func TestFilesAreFixed(t *testing.T) {
 	}
 }
 
-// TestFilesDenied: a ring that does not register files, or has no room for them, uses descriptors, and says why.
+// TestFilesDenied: a ring that does not register files, or has no room for them, uses descriptors,
+// and says why.
 func TestFilesDenied(t *testing.T) {
 	r := start(t, aiort.Options{Drive: aiort.DriveThread, Loops: 1, OpenBackend: func(bool) (backends.Backend, error) {
 		return uring.Open(uring.Config{DenyTables: true})
@@ -214,8 +219,8 @@ func TestFilesDenied(t *testing.T) {
 	}
 }
 
-// TestFilesMany: files beyond those that the table has room for work, and say why they are not registered; a place that was
-// given up is taken again.
+// TestFilesMany: files beyond those that the table has room for work, and say why they are not
+// registered; a place that was given up is taken again.
 func TestFilesMany(t *testing.T) {
 	r := start(t, aiort.Options{Backend: "io_uring", Loops: 1})
 	var limit unix.Rlimit
@@ -229,7 +234,8 @@ func TestFilesMany(t *testing.T) {
 	files := make([]*op.FixedFile, backends.MaxFiles+1)
 	for i := range files {
 		files[i] = r.register(fd)
-		if full := i == backends.MaxFiles; files[i].Registered() == full || full != errors.Is(files[i].Reason(), unix.EMFILE) {
+		if full := i == backends.MaxFiles; files[i].Registered() == full || full != errors.Is(files[i].Reason(),
+			unix.EMFILE) {
 			t.Fatalf("file %d: %v", i, files[i].Reason())
 		}
 	}
@@ -249,7 +255,8 @@ func TestFilesMany(t *testing.T) {
 	}
 }
 
-// TestFilesLoops: loops that start later know what was registered before, and forget what is closed.
+// TestFilesLoops: loops that start later know what was registered before, and forget what is
+// closed.
 func TestFilesLoops(t *testing.T) {
 	denied := func(bool) (backends.Backend, error) {
 		return uring.Open(uring.Config{DenyFlags: sys.SQEFixedFile})
@@ -316,15 +323,18 @@ func TestFilesMisuse(t *testing.T) {
 			want int
 		}{
 			{op.Read(other, buf, 0).From(source).SetFile(f), 4}, {op.Read(other, buf, 0).SetFile(f).From(source), 0},
-			{op.Read(-1, buf, 0).SetFile(f).SetFD(source.N), 0}, {op.Read(other, buf, 0).From(source).SetFile(f).From(nil), 4},
+			{op.Read(-1, buf, 0).SetFile(f).SetFD(source.N), 0},
+			{op.Read(other, buf, 0).From(source).SetFile(f).From(nil), 4},
 		} {
 			if r.ok(tt.o); tt.o.N != tt.want {
 				t.Errorf("read %d, want %d", tt.o.N, tt.want)
 			}
 		}
 		for name, o := range map[string]*op.Op{
-			"nop": op.Nop(), "open": op.Open(op.CWD, "/", 0, 0), "close": op.Close(fd), "closesocket": op.CloseSocket(fd), "timeout": op.Timeout(1),
-			"statx": op.Statx(op.CWD, "/", 0, 0, new(op.Stat)), "getxattr": op.Getxattr("/", "user.x", nil), "pipe": op.Pipe(0),
+			"nop": op.Nop(), "open": op.Open(op.CWD, "/", 0, 0), "close": op.Close(fd),
+			"closesocket": op.CloseSocket(fd), "timeout": op.Timeout(1),
+			"statx": op.Statx(op.CWD, "/", 0, 0, new(op.Stat)), "getxattr": op.Getxattr("/", "user.x", nil),
+			"pipe":   op.Pipe(0),
 			"cancel": op.Cancel(used), "waitid": op.WaitChild(fd),
 		} {
 			func() {
@@ -355,8 +365,8 @@ func TestFilesMisuse(t *testing.T) {
 	})
 }
 
-// TestFilesClose: Close ends what is in flight on the file, waits for it and for what follows in a chain, and leaves alone
-// what is in flight on others, the same file's first descriptor included.
+// TestFilesClose: Close ends what is in flight on the file, waits for it and for what follows in a
+// chain, and leaves alone what is in flight on others, the same file's first descriptor included.
 func TestFilesClose(t *testing.T) {
 	each(t, func(t *testing.T, r *on) {
 		a, b := r.pair()
@@ -364,8 +374,10 @@ func TestFilesClose(t *testing.T) {
 		buf := func() []byte { return make([]byte, 10) }
 		write := op.Write(-1, []byte("x"), op.Stream)
 		flying := []*op.Op{
-			op.Recv(-1, buf(), 0).SetFile(f), op.Poll(-1, unix.POLLIN).SetFile(f), op.Read(-1, buf(), op.Stream).SetFile(f),
-			op.RecvMsg(-1, &op.Msg{Bufs: [][]byte{buf()}}, 0).SetFile(f).HardLink(), op.Recv(-1, buf(), 0).SetFile(f).HardLink(), op.Nop(),
+			op.Recv(-1, buf(), 0).SetFile(f), op.Poll(-1, unix.POLLIN).SetFile(f),
+			op.Read(-1, buf(), op.Stream).SetFile(f),
+			op.RecvMsg(-1, &op.Msg{Bufs: [][]byte{buf()}}, 0).SetFile(f).HardLink(),
+			op.Recv(-1, buf(), 0).SetFile(f).HardLink(), op.Nop(),
 			op.Recv(-1, buf(), 0).SetFile(f).Link(), write.SetFile(f),
 		}
 		s := op.Start(r.l, flying...)
@@ -434,7 +446,8 @@ func TestFilesClose(t *testing.T) {
 	})
 }
 
-// TestFilesShutdown: the runtime ends what is in flight, and the file stays open until it is closed.
+// TestFilesShutdown: the runtime ends what is in flight, and the file stays open until it is
+// closed.
 func TestFilesShutdown(t *testing.T) {
 	for _, backend := range backendsHere() {
 		for _, drive := range []string{aiort.DriveThread, aiort.DriveScheduler} {
@@ -478,8 +491,9 @@ func TestFilesShutdown(t *testing.T) {
 	}
 }
 
-// TestFilesRace: files are registered, used by many and closed under them; each operation is done or says that the file is
-// closed, and nobody ever gets at the file that has the place, or the descriptor, next.
+// TestFilesRace: files are registered, used by many and closed under them; each operation is done
+// or says that the file is closed, and nobody ever gets at the file that has the place, or the
+// descriptor, next.
 func TestFilesRace(t *testing.T) {
 	each(t, func(t *testing.T, r *on) {
 		names := make([]string, 4)
@@ -528,7 +542,8 @@ func TestFilesRace(t *testing.T) {
 	})
 }
 
-// TestFilesNoAllocations: operations on files allocate nothing when they are reused, with one file or another.
+// TestFilesNoAllocations: operations on files allocate nothing when they are reused, with one file
+// or another.
 func TestFilesNoAllocations(t *testing.T) {
 	if raceEnabled {
 		t.Skip("the race detector allocates")
@@ -548,8 +563,8 @@ func TestFilesNoAllocations(t *testing.T) {
 	}
 }
 
-// BenchmarkFile reads one byte from /dev/zero, alone and in lists of 32, by way of a descriptor and of a registered file: what
-// is left of each read is mostly what it costs to get at the file.
+// BenchmarkFile reads one byte from /dev/zero, alone and in lists of 32, by way of a descriptor and
+// of a registered file: what is left of each read is mostly what it costs to get at the file.
 func BenchmarkFile(b *testing.B) {
 	for _, n := range []int{1, 32} {
 		for _, kind := range []string{"plain", "fixed"} {

@@ -134,8 +134,8 @@ func TestFlagsOfFixed(t *testing.T) {
 	})
 }
 
-// TestFlagsOnStreams: flags mean the same on pipes and sockets, in both modes; what a socket does not
-// know is refused, and not sent without it.
+// TestFlagsOnStreams: flags mean the same on pipes and sockets, in both modes; what a socket does
+// not know is refused, and not sent without it.
 func TestFlagsOnStreams(t *testing.T) {
 	everyWay(t, func(t *testing.T, r *on) {
 		rd, wr := r.pipe()
@@ -189,8 +189,8 @@ func TestFlagsOnStreams(t *testing.T) {
 func TestNoWaitUncached(t *testing.T) {
 	everyWay(t, func(t *testing.T, r *on) {
 		buf := make([]byte, 4096)
-		// Such a read has the kernel begin to fetch the data, so each needs a file of its own; and a device
-		// may be so fast that the data is there after all.
+		// Such a read has the kernel begin to fetch the data, so each needs a file of its own; and
+		// a device may be so fast that the data is there after all.
 		waits := func(read func(fd int) error) error {
 			for range 200 {
 				fd, _ := r.file(string(make([]byte, 1<<16)))

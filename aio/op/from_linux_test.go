@@ -12,7 +12,8 @@ import (
 	"github.com/weirgo/weir/aio/op"
 )
 
-// TestFromNil: From(nil) puts an operation on its own descriptor again, also after it has run on another's.
+// TestFromNil: From(nil) puts an operation on its own descriptor again, also after it has run on
+// another's.
 func TestFromNil(t *testing.T) {
 	each(t, func(t *testing.T, r *on) {
 		dir := t.TempDir()
@@ -38,7 +39,8 @@ func TestFromNil(t *testing.T) {
 			t.Errorf("after From(nil): %q", buf[:read.N])
 		}
 		a, b := r.pipe()
-		wait := op.Read(a, buf, op.Stream) // what polls for its own end, or is cancelled by name, is on that descriptor, too
+		// what polls for its own end, or is cancelled by name, is on that descriptor, too
+		wait := op.Read(a, buf, op.Stream)
 		r.ok(op.Close(0).From(open.Unlink()))
 		batch := op.Start(r.l, wait)
 		r.ok(op.Write(b, []byte("x"), op.Stream))
@@ -48,8 +50,8 @@ func TestFromNil(t *testing.T) {
 	})
 }
 
-// TestFromWaits: an operation that takes its descriptor From another and has to wait is found by a close of that
-// descriptor.
+// TestFromWaits: an operation that takes its descriptor From another and has to wait is found by a
+// close of that descriptor.
 func TestFromWaits(t *testing.T) {
 	each(t, func(t *testing.T, r *on) {
 		name := filepath.Join(t.TempDir(), "fifo")
@@ -72,12 +74,14 @@ func TestFromTakes(t *testing.T) {
 	open, read := op.Open(op.CWD, "/", 0, 0), op.Read(0, nil, 0)
 	var event op.Event
 	for name, f := range map[string]func(){
-		"from a read": func() { op.Read(0, nil, 0).From(read) }, "from a pipe": func() { op.Read(0, nil, 0).From(op.Pipe(0)) },
-		"from a nop": func() { op.Read(0, nil, 0).From(op.Nop()) }, "from itself": func() { read.From(read) },
+		"from a read": func() { op.Read(0, nil, 0).From(read) },
+		"from a pipe": func() { op.Read(0, nil, 0).From(op.Pipe(0)) },
+		"from a nop":  func() { op.Read(0, nil, 0).From(op.Nop()) }, "from itself": func() { read.From(read) },
 		"a nop": func() { op.Nop().From(open) }, "a timeout": func() { op.Timeout(0).From(open) },
 		"a socket": func() { op.Socket(0, 0, 0).From(open) }, "an event": func() { op.EventWait(&event).From(open) },
 		"an attribute by name": func() { op.Getxattr("/", "user.x", nil).From(open) },
-		"a cancel":             func() { op.Cancel(open).From(open) }, "a futex": func() { op.FutexWake(nil, 0, true).From(open) },
+		"a cancel":             func() { op.Cancel(open).From(open) },
+		"a futex":              func() { op.FutexWake(nil, 0, true).From(open) },
 	} {
 		func() {
 			defer func() {
@@ -89,7 +93,8 @@ func TestFromTakes(t *testing.T) {
 		}()
 	}
 	for _, source := range []*op.Op{open, op.Accept(0, 0), op.Socket(0, 0, 0)} {
-		for _, o := range []*op.Op{op.Read(0, nil, 0), op.Close(0), op.Mkdir(0, "x", 0), op.Fgetxattr(0, "user.x", nil), op.Splice(0, 0, 0, 0, 0, 0)} {
+		for _, o := range []*op.Op{op.Read(0, nil, 0), op.Close(0), op.Mkdir(0, "x", 0), op.Fgetxattr(0, "user.x", nil),
+			op.Splice(0, 0, 0, 0, 0, 0)} {
 			if o.From(source) != o {
 				t.Error(fmt.Sprint(o))
 			}

@@ -16,8 +16,9 @@ import (
 	aiort "github.com/weirgo/weir/runtime"
 )
 
-// FuzzChains runs random lists of chains on every backend there is, each in a directory of its own, and compares what
-// came out: results, errors, data, files. The chains of one list share nothing, so that their order cannot matter.
+// FuzzChains runs random lists of chains on every backend there is, each in a directory of its own,
+// and compares what came out: results, errors, data, files. The chains of one list share nothing,
+// so that their order cannot matter.
 func FuzzChains(f *testing.F) {
 	for seed := range uint64(30) {
 		program := make([]byte, 40+10*seed)
@@ -86,7 +87,8 @@ func (p *player) play() string {
 			p.Fatal(err)
 		}
 		var err error
-		if l.file, err = unix.Open(filepath.Join(l.dir, "open"), unix.O_RDWR|unix.O_CREAT|unix.O_CLOEXEC, 0o600); err != nil {
+		if l.file, err = unix.Open(filepath.Join(l.dir, "open"), unix.O_RDWR|unix.O_CREAT|unix.O_CLOEXEC,
+			0o600); err != nil {
 			p.Fatal(err)
 		}
 		defer unix.Close(l.file)
@@ -192,8 +194,8 @@ func (p *player) op(l *lane) (o *op.Op, guarded bool) {
 		}
 		return o
 	}
-	// from returns an offset or a length, of which the least is one that is allowed if there may be no such descriptor, or not
-	// for this: of two mistakes a kernel tells either.
+	// from returns an offset or a length, of which the least is one that is allowed if there may be
+	// no such descriptor, or not for this: of two mistakes a kernel tells either.
 	from := func(least int64) int64 {
 		n := int64(p.next(4)*1000 - p.next(3))
 		if l.opened != nil {
@@ -233,7 +235,8 @@ func (p *player) op(l *lane) (o *op.Op, guarded bool) {
 		return op.Symlink("x", op.CWD, name()), false
 	case 16:
 		if l.opened == nil {
-			flags := []int{unix.O_RDWR, unix.O_RDWR | unix.O_CREAT, unix.O_RDWR | unix.O_CREAT | unix.O_EXCL, unix.O_RDONLY}
+			flags := []int{unix.O_RDWR, unix.O_RDWR | unix.O_CREAT, unix.O_RDWR | unix.O_CREAT | unix.O_EXCL,
+				unix.O_RDONLY}
 			l.opened = op.Open(op.CWD, name(), flags[p.next(len(flags))], 0o600)
 			return l.opened, false
 		}

@@ -15,8 +15,8 @@ import (
 	aiort "github.com/weirgo/weir/runtime"
 )
 
-// TestFIFOsLetFilesPass: opens of FIFOs that nothing opens the other end of do not hold up opens of files, directories and
-// names that do not exist; further FIFOs queue, and can be cancelled.
+// TestFIFOsLetFilesPass: opens of FIFOs that nothing opens the other end of do not hold up opens of
+// files, directories and names that do not exist; further FIFOs queue, and can be cancelled.
 func TestFIFOsLetFilesPass(t *testing.T) {
 	for _, backend := range backendsHere() {
 		for _, drive := range []string{aiort.DriveThread, aiort.DriveScheduler} {
@@ -39,7 +39,8 @@ func TestFIFOsLetFilesPass(t *testing.T) {
 				}
 				for _, o := range []*op.Op{
 					op.Open(op.CWD, "/etc/passwd", unix.O_RDONLY, 0), op.Open(op.CWD, dir, unix.O_RDONLY, 0),
-					op.Open(op.CWD, filepath.Join(dir, "new"), unix.O_RDWR|unix.O_CREAT, 0o600), op.Open(op.CWD, "/dev/null", unix.O_RDONLY|unix.O_NONBLOCK, 0),
+					op.Open(op.CWD, filepath.Join(dir, "new"), unix.O_RDWR|unix.O_CREAT, 0o600),
+					op.Open(op.CWD, "/dev/null", unix.O_RDONLY|unix.O_NONBLOCK, 0),
 				} {
 					r.ok(o)
 					if o.N <= 2 { // 0 would be what another operation in its place has
@@ -72,8 +73,9 @@ func TestFIFOsLetFilesPass(t *testing.T) {
 	}
 }
 
-// TestCloseSocketFullPeer: a close ends what other loops have in flight on the descriptor, also on one that has as many
-// operations in flight as it may. It used to take that one's refusal for an end.
+// TestCloseSocketFullPeer: a close ends what other loops have in flight on the descriptor, also on
+// one that has as many operations in flight as it may. It used to take that one's refusal for an
+// end.
 func TestCloseSocketFullPeer(t *testing.T) {
 	for _, backend := range backendsHere() {
 		for _, drive := range []string{aiort.DriveThread, aiort.DriveScheduler} {

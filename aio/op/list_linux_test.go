@@ -6,8 +6,8 @@ import (
 	"github.com/weirgo/weir/aio/op"
 )
 
-// TestStartCopiesList: the list that Start was given is the caller's again when it returns. To use it again in flight gave
-// another list's operation a result; to clear it ended the program.
+// TestStartCopiesList: the list that Start was given is the caller's again when it returns. To use
+// it again in flight gave another list's operation a result; to clear it ended the program.
 func TestStartCopiesList(t *testing.T) {
 	each(t, func(t *testing.T, r *on) {
 		a, b := r.pipe()

@@ -22,7 +22,8 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	// Go's netpoller opens its descriptors with the first file that it watches, and keeps them: no leak of a test's.
+	// Go's netpoller opens its descriptors with the first file that it watches, and keeps them: no
+	// leak of a test's.
 	if r, w, err := os.Pipe(); err == nil {
 		r.Close()
 		w.Close()
@@ -32,7 +33,8 @@ func TestMain(m *testing.M) {
 
 var bg = context.Background()
 
-// patience is how long a test waits for what should happen at once. It is far longer than a slow machine needs.
+// patience is how long a test waits for what should happen at once. It is far longer than a slow
+// machine needs.
 const patience = 20 * time.Second
 
 // on is a loop to run operations on.
@@ -62,8 +64,8 @@ func each(t *testing.T, f func(t *testing.T, r *on)) {
 	}
 }
 
-// old is a ring that has none of the operations that came after Linux 5.13, nor any on files: the loop does them in
-// another way.
+// old is a ring that has none of the operations that came after Linux 5.13, nor any on files: the
+// loop does them in another way.
 type old struct{ *uring.Backend }
 
 func openOld(bool) (backends.Backend, error) {
@@ -157,7 +159,8 @@ func (r *on) ok(ops ...*op.Op) {
 	}
 }
 
-// fails runs one operation, which must fail with want, or with one of those that other file systems have instead.
+// fails runs one operation, which must fail with want, or with one of those that other file systems
+// have instead.
 func (r *on) fails(want error, o *op.Op, or ...error) {
 	r.Helper()
 	err := r.do(o)
@@ -192,7 +195,8 @@ func (r *on) pair() (a, b int) {
 	return p[0], p[1]
 }
 
-// listen makes a listening socket with a connection that waits to be accepted, whose other end is conn.
+// listen makes a listening socket with a connection that waits to be accepted, whose other end is
+// conn.
 func (r *on) listen() (fd, conn int) {
 	r.Helper()
 	fd, err := unix.Socket(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, 0)

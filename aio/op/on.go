@@ -10,15 +10,17 @@ import (
 	aiort "github.com/weirgo/weir/runtime"
 )
 
-// On makes o work on f, an open file, connection or listener of package aio, in place of a descriptor, whose number may be
-// another file's by the time that o is submitted:
+// On makes o work on f, an open file, connection or listener of package aio, in place of a
+// descriptor, whose number may be another file's by the time that o is submitted:
 //
 //	op.Write(0, p, off).On(f)
 //
-// f stays open while o is in flight. Its Close ends o, which then has os.ErrClosed or net.ErrClosed, as f's own methods, if
-// it was not done; so has o that is submitted after Close. f's deadlines, and its turns of readers and writers, are not o's.
-// SetFD, SetFile and From undo it. It panics if o has no descriptor to replace, or closes it. What is not of package aio
-// is errors.ErrUnsupported when o is submitted, and so is everything on systems other than Linux. It returns o.
+// f stays open while o is in flight. Its Close ends o, which then has os.ErrClosed or
+// net.ErrClosed, as f's own methods, if it was not done; so has o that is submitted after Close.
+// f's deadlines, and its turns of readers and writers, are not o's. SetFD, SetFile and From undo
+// it. It panics if o has no descriptor to replace, or closes it. What is not of package aio is
+// errors.ErrUnsupported when o is submitted, and so is everything on systems other than Linux. It
+// returns o.
 func (o *Op) On(f syscall.Conn) *Op {
 	o.mayChange()
 	if !o.c.Op.TakesFile() {
@@ -46,7 +48,8 @@ func (o *Op) On(f syscall.Conn) *Op {
 
 // keeper is what files and connections of package aio have their operations kept open by.
 type keeper interface {
-	// Hold keeps the descriptor open until release. When it is being closed end is called, again and again until then.
+	// Hold keeps the descriptor open until release. When it is being closed end is called, again
+	// and again until then.
 	Hold(end func()) (fd int, release func(), err error)
 
 	// Closed is what calls on it return once it is closed.

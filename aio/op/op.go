@@ -9,18 +9,20 @@ import (
 	aiort "github.com/weirgo/weir/runtime"
 )
 
-// Op is one operation and, when it is over, its result. The constructors of this package make them. An Op is in flight
-// from the call that submits it (aio.Do, aio.Start) until that reports that all it was given is over: until then N and
-// Err mean nothing, what the Op refers to belongs to weir, and the setters panic. After that it may be changed and
-// submitted again, as often as one likes, without allocating anything; submitting it earlier is ErrInFlight.
-// An Op must not be copied.
+// Op is one operation and, when it is over, its result. The constructors of this package make them.
+// An Op is in flight from the call that submits it (aio.Do, aio.Start) until that reports that all
+// it was given is over: until then N and Err mean nothing, what the Op refers to belongs to weir,
+// and the setters panic. After that it may be changed and submitted again, as often as one likes,
+// without allocating anything; submitting it earlier is ErrInFlight. An Op must not be copied.
 type Op struct {
-	// N is the number of bytes moved, the new descriptor, the ready mask: see the constructor. 0 if Err is set.
+	// N is the number of bytes moved, the new descriptor, the ready mask: see the constructor. 0 if
+	// Err is set.
 	N int
 
-	// Err is nil if the operation was done. It is then done even if a cancellation was on its way: what was done is
-	// never taken back. Otherwise it is one of ErrCanceled, os.ErrDeadlineExceeded (a LinkTimeout), ErrSkipped,
-	// ErrShort, net.ErrClosed (the descriptor, the Event or the IO was closed) or the syscall.Errno.
+	// Err is nil if the operation was done. It is then done even if a cancellation was on its way:
+	// what was done is never taken back. Otherwise it is one of ErrCanceled, os.ErrDeadlineExceeded
+	// (a LinkTimeout), ErrSkipped, ErrShort, net.ErrClosed (the descriptor, the Event or the IO was
+	// closed) or the syscall.Errno.
 	Err error
 
 	c       aiort.Completion
@@ -32,21 +34,24 @@ type Op struct {
 
 // Errors of operations besides errnos.
 var (
-	// ErrCanceled: the operation was cancelled before it did anything. errors.Is(err, context.Canceled) holds.
+	// ErrCanceled: the operation was cancelled before it did anything. errors.Is(err,
+	// context.Canceled) holds.
 	ErrCanceled = aiort.ErrCanceled
 
 	// ErrSkipped: the operation was not started, because the one it is linked to failed.
 	ErrSkipped = aiort.ErrSkipped
 
-	// ErrShort: the operation was not started, because the one it is linked to moved less than it was asked to.
-	// errors.Is(err, ErrSkipped) holds too.
+	// ErrShort: the operation was not started, because the one it is linked to moved less than it
+	// was asked to. errors.Is(err, ErrSkipped) holds too.
 	ErrShort = aiort.ErrShort
 
-	// ErrInFlight: an Op was submitted that is in flight, or that is twice in the list. Nothing was submitted.
+	// ErrInFlight: an Op was submitted that is in flight, or that is twice in the list. Nothing was
+	// submitted.
 	ErrInFlight = aiort.ErrInFlight
 )
 
-// Stream is the offset of operations on what has a position of its own, or none: pipes, sockets, terminals.
+// Stream is the offset of operations on what has a position of its own, or none: pipes, sockets,
+// terminals.
 const Stream = backends.Stream
 
 // CWD in the place of a directory's descriptor means the working directory.
@@ -58,8 +63,8 @@ func of(op backends.Op) *Op {
 	return o
 }
 
-// of32 is of for an operation whose flags, or what else the kernel has 32 bits for, come from the caller: it cannot be
-// submitted if they do not fit.
+// of32 is of for an operation whose flags, or what else the kernel has 32 bits for, come from the
+// caller: it cannot be submitted if they do not fit.
 func of32(op backends.Op, flags int) *Op {
 	op.Flags |= uint32(flags)
 	o := of(op)
@@ -69,12 +74,13 @@ func of32(op backends.Op, flags int) *Op {
 	return o
 }
 
-// Link makes the next operation in the list wait for this one and start only if it succeeds; otherwise that and all
-// that is linked to it ends with ErrSkipped. A transfer that moves less than it was asked to ends the chain too, with
-// ErrShort; see the package comment. It returns o.
+// Link makes the next operation in the list wait for this one and start only if it succeeds;
+// otherwise that and all that is linked to it ends with ErrSkipped. A transfer that moves less than
+// it was asked to ends the chain too, with ErrShort; see the package comment. It returns o.
 func (o *Op) Link() *Op { return o.link(aiort.LinkSoft) }
 
-// HardLink makes the next operation in the list wait for this one and start however it ends. It returns o.
+// HardLink makes the next operation in the list wait for this one and start however it ends. It
+// returns o.
 func (o *Op) HardLink() *Op { return o.link(aiort.LinkHard) }
 
 // Unlink undoes Link and HardLink. It returns o.
@@ -89,9 +95,10 @@ func (o *Op) link(l aiort.Link) *Op {
 	return o
 }
 
-// From makes o work on the descriptor that source results in, in place of its own: an Open, Accept or Socket that stands
-// earlier in the same chain, or that is over. If source fails, o fails with EBADF. Nil undoes it. It panics if o has no
-// descriptor to replace, or source makes none. It returns o.
+// From makes o work on the descriptor that source results in, in place of its own: an Open, Accept
+// or Socket that stands earlier in the same chain, or that is over. If source fails, o fails with
+// EBADF. Nil undoes it. It panics if o has no descriptor to replace, or source makes none. It
+// returns o.
 func (o *Op) From(source *Op) *Op {
 	o.mayChange()
 	if !o.c.Op.TakesFD() {

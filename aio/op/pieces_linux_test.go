@@ -10,8 +10,8 @@ import (
 	"github.com/weirgo/weir/aio/op"
 )
 
-// TestManyPieces: what has more pieces than one call takes was cut to as many. A datagram or a record
-// is never sent or received in part: it is refused, and nothing is submitted.
+// TestManyPieces: what has more pieces than one call takes was cut to as many. A datagram or a
+// record is never sent or received in part: it is refused, and nothing is submitted.
 func TestManyPieces(t *testing.T) {
 	each(t, func(t *testing.T, r *on) {
 		pieces := func(n, empty int) [][]byte {
@@ -35,7 +35,8 @@ func TestManyPieces(t *testing.T) {
 				refused := send(pieces(1025, 0))
 				r.fails(unix.EMSGSIZE, refused)
 				before := op.Send(to, []byte("not alone"), 0)
-				if err := r.do(before.Link(), refused); !errors.Is(err, unix.EMSGSIZE) || !errors.Is(before.Err, unix.EMSGSIZE) {
+				if err := r.do(before.Link(), refused); !errors.Is(err, unix.EMSGSIZE) || !errors.Is(before.Err,
+					unix.EMSGSIZE) {
 					t.Errorf("%s: %v in a chain: %v, %v", kind, refused, err, before.Err)
 				}
 				if n, err := unix.Read(from, buf); err != unix.EAGAIN {
@@ -43,8 +44,10 @@ func TestManyPieces(t *testing.T) {
 				}
 				sent := send(ok)
 				r.ok(sent)
-				if n, err := unix.Read(from, buf); sent.N != 1024 || !bytes.Equal(buf[:max(n, 0)], bytes.Join(ok, nil)) {
-					t.Errorf("%s: %v of 1024 pieces and 1000 empty ones: %d, received %d, %v", kind, sent, sent.N, n, err)
+				if n, err := unix.Read(from, buf); sent.N != 1024 || !bytes.Equal(buf[:max(n, 0)],
+					bytes.Join(ok, nil)) {
+					t.Errorf("%s: %v of 1024 pieces and 1000 empty ones: %d, received %d, %v", kind, sent, sent.N,
+						n, err)
 				}
 			}
 			for _, recv := range []func(bufs [][]byte) *op.Op{

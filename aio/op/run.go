@@ -21,16 +21,17 @@ var (
 	errFromBehind = errors.New("takes its descriptor From an operation that is neither over nor earlier in its chain")
 )
 
-// Do submits ops to l, all of them or none, in their order, and blocks until all are over. Chains, which Link makes, run
-// beside each other. When ctx ends first all that is not done is cancelled; Do returns when the kernel has let go of it.
-// Any goroutine may call it, except callbacks of l.
+// Do submits ops to l, all of them or none, in their order, and blocks until all are over. Chains,
+// which Link makes, run beside each other. When ctx ends first all that is not done is cancelled;
+// Do returns when the kernel has let go of it. Any goroutine may call it, except callbacks of l.
 //
-// The error is nil if all succeeded, even if they were asked to stop. Otherwise it is an *Error with the first in the
-// list that did not: its Err is that of the Op, or the context's cause where the Op has ErrCanceled and the context has
-// ended. All results are in the ops then, and an Op that made a descriptor and has no error has one that is to be closed.
-// If nothing was submitted the error is ErrInFlight, net.ErrClosed, the cause of a context that was over before, an *Error
-// for a list that makes no sense, or aiort.ErrBusy for one longer than Options.MaxInFlight; and it is the Err of all ops
-// that are not in flight elsewhere.
+// The error is nil if all succeeded, even if they were asked to stop. Otherwise it is an *Error
+// with the first in the list that did not: its Err is that of the Op, or the context's cause where
+// the Op has ErrCanceled and the context has ended. All results are in the ops then, and an Op that
+// made a descriptor and has no error has one that is to be closed. If nothing was submitted the
+// error is ErrInFlight, net.ErrClosed, the cause of a context that was over before, an *Error for a
+// list that makes no sense, or aiort.ErrBusy for one longer than Options.MaxInFlight; and it is the
+// Err of all ops that are not in flight elsewhere.
 func Do(ctx context.Context, l *aiort.Loop, ops ...*Op) error {
 	mustContext(ctx) // before anything is held
 	b := l.BorrowBatch()
@@ -56,8 +57,8 @@ func mustContext(ctx context.Context) {
 	}
 }
 
-// Refuse says of ops that they were not submitted, because of err, which it returns: that is the Err of those that are
-// not in flight elsewhere. For those who submit operations for others.
+// Refuse says of ops that they were not submitted, because of err, which it returns: that is the
+// Err of those that are not in flight elsewhere. For those who submit operations for others.
 func Refuse(err error, ops ...*Op) error {
 	if m, ok := err.(*aiort.MemberError); ok {
 		err = failed(m.Index, ops[m.Index], m.Err)
@@ -73,8 +74,8 @@ func Refuse(err error, ops ...*Op) error {
 	return err
 }
 
-// Spread is a number that is the same for lists that begin with operations on the same descriptor. It chooses among
-// loops.
+// Spread is a number that is the same for lists that begin with operations on the same descriptor.
+// It chooses among loops.
 func Spread(ops []*Op) uint32 {
 	for _, o := range ops {
 		if o != nil && !o.c.InFlight() && o.c.Op.FD > 0 {
@@ -127,7 +128,8 @@ func (o *Op) plain() bool {
 		o.c.Op.Code != backends.OpAccept && o.c.Op.Code != backends.OpLinkTimeout
 }
 
-// check reports why o cannot be submitted behind before, the beginning of its chain, and makes it ready.
+// check reports why o cannot be submitted behind before, the beginning of its chain, and makes it
+// ready.
 func (o *Op) check(before []*Op, linked bool) error {
 	if o.invalid != nil {
 		return o.invalid
@@ -159,7 +161,8 @@ func precedes(source *Op, before []*Op) bool {
 	return !source.c.InFlight() && source.ran
 }
 
-// collect stores the results of ops, which are over. Its error is an *Error with the first that failed, or nil.
+// collect stores the results of ops, which are over. Its error is an *Error with the first that
+// failed, or nil.
 func collect(ops []*Op) (first error) {
 	for i, o := range ops {
 		o.ran = true
@@ -198,10 +201,12 @@ type Batch struct {
 	over atomic.Bool
 }
 
-// Start is Do that does not wait. It never blocks: in place of waiting for room it fails with aiort.ErrBusy. If nothing
-// could be submitted the Batch is over at once and Wait says why. The slice ops may be used again when Start has returned.
+// Start is Do that does not wait. It never blocks: in place of waiting for room it fails with
+// aiort.ErrBusy. If nothing could be submitted the Batch is over at once and Wait says why. The
+// slice ops may be used again when Start has returned.
 func Start(l *aiort.Loop, ops ...*Op) *Batch {
-	b := &Batch{b: aiort.NewBatch(), ops: slices.Clone(ops), done: bubble.MakeChan[struct{}](0)} // the slice stays the caller's
+	// the slice stays the caller's
+	b := &Batch{b: aiort.NewBatch(), ops: slices.Clone(ops), done: bubble.MakeChan[struct{}](0)}
 	err := enlist(l, b.b, ops)
 	if err == nil && len(ops) > 0 {
 		if err = l.SubmitBatch(b.b, b.end); err == nil {
@@ -230,12 +235,12 @@ func (b *Batch) end(*aiort.Batch) {
 	close(b.done)
 }
 
-// Done is closed when all operations are over, or none was submitted. From then on their results are there, and they may
-// be used again.
+// Done is closed when all operations are over, or none was submitted. From then on their results
+// are there, and they may be used again.
 func (b *Batch) Done() <-chan struct{} { return b.done }
 
-// Wait blocks until all operations are over and returns the error that Do would, or until ctx ends, whose cause it
-// returns then: the operations go on, and Cancel is what ends them.
+// Wait blocks until all operations are over and returns the error that Do would, or until ctx ends,
+// whose cause it returns then: the operations go on, and Cancel is what ends them.
 func (b *Batch) Wait(ctx context.Context) error {
 	mustContext(ctx)
 	select {
@@ -251,16 +256,17 @@ func (b *Batch) Wait(ctx context.Context) error {
 	}
 }
 
-// Cancel asks for the end of all that is not over. It does not wait: Done says when they are, and each Op then whether
-// it was cancelled or done anyway. After the end it does nothing.
+// Cancel asks for the end of all that is not over. It does not wait: Done says when they are, and
+// each Op then whether it was cancelled or done anyway. After the end it does nothing.
 func (b *Batch) Cancel() {
 	if !b.over.Load() {
 		b.b.Cancel()
 	}
 }
 
-// A Runner submits lists of operations, one at a time, from the thread of the loop that they run on: from callbacks, or
-// between turns. It allocates nothing for each list. The zero value is ready.
+// A Runner submits lists of operations, one at a time, from the thread of the loop that they run
+// on: from callbacks, or between turns. It allocates nothing for each list. The zero value is
+// ready.
 type Runner struct {
 	b    *aiort.Batch
 	ops  []*Op
@@ -268,9 +274,10 @@ type Runner struct {
 	end  func(*aiort.Batch)
 }
 
-// Start submits ops to l as Do does, without waiting: over is called on the loop's thread when all are over, with the
-// error that Do would return. The Runner, like the ops, is free again then. An error that Start returns means that
-// nothing was submitted: over is not called. A Runner stays with the loop it was first used with.
+// Start submits ops to l as Do does, without waiting: over is called on the loop's thread when all
+// are over, with the error that Do would return. The Runner, like the ops, is free again then. An
+// error that Start returns means that nothing was submitted: over is not called. A Runner stays
+// with the loop it was first used with.
 func (r *Runner) Start(l *aiort.Loop, over func(error), ops ...*Op) error {
 	if r.b == nil {
 		r.b = aiort.NewBatch()

@@ -16,9 +16,10 @@ import (
 	aiort "github.com/weirgo/weir/runtime"
 )
 
-// TestSimulation runs random lists of chains over a simulated kernel with random faults, several lists at a time, some
-// of them cancelled, and checks that what became of each operation is what the table in the package comment allows.
-// A failure names its seed: WEIR_SIM_SEED runs that one alone.
+// TestSimulation runs random lists of chains over a simulated kernel with random faults, several
+// lists at a time, some of them cancelled, and checks that what became of each operation is what
+// the table in the package comment allows. A failure names its seed: WEIR_SIM_SEED runs that one
+// alone.
 func TestSimulation(t *testing.T) {
 	if os.Getenv("WEIR_SIM_SEED") != "" {
 		simulate(t, sim.SeedFromEnv(0), map[string]int{})
@@ -51,7 +52,8 @@ type flight struct {
 func simulate(t *testing.T, seed uint64, tally map[string]int) {
 	t.Helper()
 	rng := rand.New(rand.NewPCG(seed, 0x6c_69_6e))
-	k := sim.New(sim.Config{Seed: seed, Faults: sim.Swarm(seed), Entries: 1 << (seed % 5), MaxDelay: time.Millisecond, Trace: -1})
+	k := sim.New(sim.Config{Seed: seed, Faults: sim.Swarm(seed), Entries: 1 << (seed % 5), MaxDelay: time.Millisecond,
+		Trace: -1})
 	l, err := aiort.NewLoop(aiort.Options{OpenBackend: func(bool) (backends.Backend, error) { return k, nil }})
 	if err != nil {
 		t.Fatal(err)
@@ -66,7 +68,8 @@ func simulate(t *testing.T, seed uint64, tally map[string]int) {
 	e := new(op.Event)
 	var clock aiort.Timer
 	pass := func() { // some virtual time
-		clock.Start(l, time.Duration(rng.IntN(2000))*time.Microsecond, func(*aiort.Timer) aiort.Action { return aiort.Disarm })
+		clock.Start(l, time.Duration(rng.IntN(2000))*time.Microsecond,
+			func(*aiort.Timer) aiort.Action { return aiort.Disarm })
 		if err := l.Run(aiort.Once); err != nil {
 			fail("Run: %v", err)
 		}
@@ -217,7 +220,8 @@ func (f *flight) wrong(tally map[string]int) string {
 		case !started && prev == nil:
 			return fmt.Sprintf("operation %d was skipped, and waited for nothing", i)
 		case prev == nil, limit && kind == "ok":
-		case !limit && started && prev.Linked() == aiort.LinkSoft && prev.Err != nil && !(f.cancelled && kind == "cancelled") && !(f.closed && kind == "closed"):
+		case !limit && started && prev.Linked() == aiort.LinkSoft && prev.Err != nil &&
+			!(f.cancelled && kind == "cancelled") && !(f.closed && kind == "closed"):
 			return fmt.Sprintf("operation %d was started though what it is linked to failed", i)
 		case !limit && kind == "skipped" && prev.Err == nil:
 			return fmt.Sprintf("operation %d was skipped though what it is linked to succeeded", i)

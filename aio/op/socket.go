@@ -10,24 +10,25 @@ import (
 // Msg is the message of RecvMsg, SendMsg and SendMsgZC.
 type Msg = backends.Msg
 
-// Recv is recv(2) with flags MSG_*. N is the number of bytes; 0 is the end of the stream, or an empty datagram. It waits,
-// also on a non-blocking socket, but for MSG_DONTWAIT: EAGAIN. With MSG_WAITALL it goes on until p is full. Errors:
-// EBADF, ECONNREFUSED, ECONNRESET, ENOTCONN, ENOTSOCK, ETIMEDOUT. Linux 5.6.
+// Recv is recv(2) with flags MSG_*. N is the number of bytes; 0 is the end of the stream, or an
+// empty datagram. It waits, also on a non-blocking socket, but for MSG_DONTWAIT: EAGAIN. With
+// MSG_WAITALL it goes on until p is full. Errors: EBADF, ECONNREFUSED, ECONNRESET, ENOTCONN,
+// ENOTSOCK, ETIMEDOUT. Linux 5.6.
 func Recv(fd int, p []byte, flags int) *Op {
 	return of32(backends.Op{Code: backends.OpRecv, FD: fd, Buf: p}, flags)
 }
 
-// Send is send(2) with flags MSG_*. N is the number of bytes, which may be less than len(p), but with MSG_WAITALL only if
-// it failed or was cancelled on the way. It never raises SIGPIPE. Errors: EBADF, ECONNRESET, EMSGSIZE, ENOBUFS, ENOTCONN,
-// ENOTSOCK, EPIPE. Linux 5.6.
+// Send is send(2) with flags MSG_*. N is the number of bytes, which may be less than len(p), but
+// with MSG_WAITALL only if it failed or was cancelled on the way. It never raises SIGPIPE. Errors:
+// EBADF, ECONNRESET, EMSGSIZE, ENOBUFS, ENOTCONN, ENOTSOCK, EPIPE. Linux 5.6.
 func Send(fd int, p []byte, flags int) *Op {
 	return of32(backends.Op{Code: backends.OpSend, FD: fd, Buf: p}, flags)
 }
 
-// SendZC is Send that does not copy p where the kernel and the socket can do without: it is over when the kernel has let
-// go of p, which may be when the peer has acknowledged the data. It pays from about 10 KiB on, and never on loopback.
-// Where the socket is of a kind that has no such send (unix sockets), where the ring lacks it, and on other backends, it is
-// Send. Linux 6.0.
+// SendZC is Send that does not copy p where the kernel and the socket can do without: it is over
+// when the kernel has let go of p, which may be when the peer has acknowledged the data. It pays
+// from about 10 KiB on, and never on loopback. Where the socket is of a kind that has no such send
+// (unix sockets), where the ring lacks it, and on other backends, it is Send. Linux 6.0.
 func SendZC(fd int, p []byte, flags int) *Op {
 	return of32(backends.Op{Code: backends.OpSendZC, FD: fd, Buf: p}, flags)
 }
@@ -39,8 +40,9 @@ func RecvMsg(fd int, m *Msg, flags int) *Op {
 	return of32(backends.Op{Code: backends.OpRecvMsg, FD: fd, Msg: m}, flags)
 }
 
-// SendMsg is sendmsg(2) with flags MSG_*; it never raises SIGPIPE. Errors as of Send, EINVAL, EISCONN and
-// EPERM, and EMSGSIZE, with nothing submitted, if more than 1024 of m.Bufs are not empty. Linux 5.3.
+// SendMsg is sendmsg(2) with flags MSG_*; it never raises SIGPIPE. Errors as of Send, EINVAL,
+// EISCONN and EPERM, and EMSGSIZE, with nothing submitted, if more than 1024 of m.Bufs are not
+// empty. Linux 5.3.
 func SendMsg(fd int, m *Msg, flags int) *Op {
 	return of32(backends.Op{Code: backends.OpSendMsg, FD: fd, Msg: m}, flags)
 }
@@ -50,15 +52,16 @@ func SendMsgZC(fd int, m *Msg, flags int) *Op {
 	return of32(backends.Op{Code: backends.OpSendMsgZC, FD: fd, Msg: m}, flags)
 }
 
-// Accept is accept4(2) with flags SOCK_NONBLOCK; SOCK_CLOEXEC is added. N is the new descriptor; if a cancellation comes
-// too late it is there all the same, for the caller to close. Addr says who the peer is. Errors: EBADF, ECONNABORTED,
-// EINVAL (not listening), EMFILE, ENFILE, ENOTSOCK, EOPNOTSUPP. Linux 5.5.
+// Accept is accept4(2) with flags SOCK_NONBLOCK; SOCK_CLOEXEC is added. N is the new descriptor; if
+// a cancellation comes too late it is there all the same, for the caller to close. Addr says who
+// the peer is. Errors: EBADF, ECONNABORTED, EINVAL (not listening), EMFILE, ENFILE, ENOTSOCK,
+// EOPNOTSUPP. Linux 5.5.
 func Accept(fd int, flags int) *Op {
 	return of32(backends.Op{Code: backends.OpAccept, FD: fd, Flags: cloexec, Addr: new(backends.Sockaddr)}, flags)
 }
 
-// Addr is the peer's address of an Accept that succeeded, as a *net.TCPAddr or *net.UnixAddr; nil if it has none that
-// these could hold.
+// Addr is the peer's address of an Accept that succeeded, as a *net.TCPAddr or *net.UnixAddr; nil
+// if it has none that these could hold.
 func (o *Op) Addr() net.Addr {
 	if o.c.Op.Code != backends.OpAccept {
 		panic("op: Addr of " + o.c.Op.Code.String())
@@ -66,13 +69,14 @@ func (o *Op) Addr() net.Addr {
 	return decode(o.c.Op.Addr)
 }
 
-// Connect is connect(2) to a *net.TCPAddr, *net.UDPAddr or *net.UnixAddr, whose family must be the socket's: an IPv4
-// address is one of AF_INET. It waits until the connection stands or has failed. Errors: EADDRNOTAVAIL, EAFNOSUPPORT,
-// EALREADY, EBADF, ECONNREFUSED, EISCONN, ENETUNREACH, ENOENT (unix), EPROTOTYPE, ETIMEDOUT. Linux 5.5.
+// Connect is connect(2) to a *net.TCPAddr, *net.UDPAddr or *net.UnixAddr, whose family must be the
+// socket's: an IPv4 address is one of AF_INET. It waits until the connection stands or has failed.
+// Errors: EADDRNOTAVAIL, EAFNOSUPPORT, EALREADY, EBADF, ECONNREFUSED, EISCONN, ENETUNREACH, ENOENT
+// (unix), EPROTOTYPE, ETIMEDOUT. Linux 5.5.
 func Connect(fd int, addr net.Addr) *Op { return addressed(backends.OpConnect, fd, addr) }
 
-// Bind is bind(2); addresses are as for Connect. Errors: EACCES, EADDRINUSE, EADDRNOTAVAIL, EBADF, EINVAL (bound
-// already), ENOTSOCK. Linux 6.11; elsewhere the plain call.
+// Bind is bind(2); addresses are as for Connect. Errors: EACCES, EADDRINUSE, EADDRNOTAVAIL, EBADF,
+// EINVAL (bound already), ENOTSOCK. Linux 6.11; elsewhere the plain call.
 func Bind(fd int, addr net.Addr) *Op { return addressed(backends.OpBind, fd, addr) }
 
 func addressed(code backends.Code, fd int, addr net.Addr) *Op {
@@ -81,14 +85,15 @@ func addressed(code backends.Code, fd int, addr net.Addr) *Op {
 	return o
 }
 
-// Listen is listen(2) with room for backlog connections that wait to be accepted. Errors: EADDRINUSE, EBADF, ENOTSOCK,
-// EOPNOTSUPP. Linux 6.11; elsewhere the plain call.
+// Listen is listen(2) with room for backlog connections that wait to be accepted. Errors:
+// EADDRINUSE, EBADF, ENOTSOCK, EOPNOTSUPP. Linux 6.11; elsewhere the plain call.
 func Listen(fd int, backlog int) *Op {
 	return of32(backends.Op{Code: backends.OpListen, FD: fd}, backlog)
 }
 
-// Socket is socket(2): domain AF_*, kind SOCK_* with SOCK_NONBLOCK or not; SOCK_CLOEXEC is added. N is the new
-// descriptor. Errors: EACCES, EAFNOSUPPORT, EINVAL, EMFILE, ENFILE, EPROTONOSUPPORT. Linux 5.19; elsewhere the plain call.
+// Socket is socket(2): domain AF_*, kind SOCK_* with SOCK_NONBLOCK or not; SOCK_CLOEXEC is added. N
+// is the new descriptor. Errors: EACCES, EAFNOSUPPORT, EINVAL, EMFILE, ENFILE, EPROTONOSUPPORT.
+// Linux 5.19; elsewhere the plain call.
 func Socket(domain, kind, protocol int) *Op {
 	return of32(backends.Op{Code: backends.OpSocket, FD: domain, Flags: cloexec, Off: int64(protocol)}, kind)
 }
@@ -98,14 +103,15 @@ func Shutdown(fd int, how int) *Op {
 	return of32(backends.Op{Code: backends.OpShutdown, FD: fd}, how)
 }
 
-// Poll waits until one of events, POLLIN and so on, is there. N is the mask of those that are; POLLERR and POLLHUP count
-// always. Errors: EBADF. Linux 5.1.
+// Poll waits until one of events, POLLIN and so on, is there. N is the mask of those that are;
+// POLLERR and POLLHUP count always. Errors: EBADF. Linux 5.1.
 func Poll(fd int, events int) *Op {
 	return of32(backends.Op{Code: backends.OpPoll, FD: fd}, events)
 }
 
-// WaitChild waits until the process of pidfd, a child, has ended, and reaps it; Child tells how it ended. What os.Process
-// waits for must not be waited for here too. Errors: ECHILD, EBADF. Linux 6.7; elsewhere the pidfd is polled for, Linux 5.4.
+// WaitChild waits until the process of pidfd, a child, has ended, and reaps it; Child tells how it
+// ended. What os.Process waits for must not be waited for here too. Errors: ECHILD, EBADF. Linux
+// 6.7; elsewhere the pidfd is polled for, Linux 5.4.
 func WaitChild(pidfd int) *Op { return Waitid(idPidfd, pidfd, waitExited) }
 
 const (
@@ -113,8 +119,9 @@ const (
 	waitExited = 4 // WEXITED
 )
 
-// Waitid is waitid(2) with idType P_* and options W*. With anything but P_PIDFD it holds a thread while it waits, and
-// cannot be cancelled, where the ring lacks it. Errors: ECHILD, EINVAL. Linux 6.7.
+// Waitid is waitid(2) with idType P_* and options W*. With anything but P_PIDFD it holds a thread
+// while it waits, and cannot be cancelled, where the ring lacks it. Errors: ECHILD, EINVAL. Linux
+// 6.7.
 func Waitid(idType, id, options int) *Op {
 	return of32(backends.Op{Code: backends.OpWaitid, FD: id, Args: &backends.Args{Off: int64(idType)}}, options)
 }
@@ -138,10 +145,11 @@ func (o *Op) Child() Child {
 	return Child{Pid: info.Pid(), Code: info.Code(), Status: info.Status()}
 }
 
-// FutexWait waits until another thread, or another process that shares the memory of word, wakes it, unless word is not
-// val any more: EAGAIN, which means that what one would wait for has happened. private says that all who use word are of
-// this process. Linux 6.7; where the ring lacks it, and on other backends, it is EOPNOTSUPP if it would have to wait: it
-// would hold a thread that nothing but a wake-up could free. word must be heap or mapped memory.
+// FutexWait waits until another thread, or another process that shares the memory of word, wakes
+// it, unless word is not val any more: EAGAIN, which means that what one would wait for has
+// happened. private says that all who use word are of this process. Linux 6.7; where the ring lacks
+// it, and on other backends, it is EOPNOTSUPP if it would have to wait: it would hold a thread that
+// nothing but a wake-up could free. word must be heap or mapped memory.
 func FutexWait(word *atomic.Uint32, val uint32, private bool) *Op {
 	return futex(backends.OpFutexWait, word, uint64(val), private)
 }

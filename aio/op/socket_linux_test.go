@@ -16,8 +16,8 @@ import (
 	"github.com/weirgo/weir/backends"
 )
 
-// A server and a client made of nothing but operations: socket, bind, listen, accept, connect, send and receive in all
-// forms, shutdown, close.
+// A server and a client made of nothing but operations: socket, bind, listen, accept, connect, send
+// and receive in all forms, shutdown, close.
 func TestSockets(t *testing.T) {
 	for name, family := range map[string]struct {
 		domain int
@@ -25,7 +25,10 @@ func TestSockets(t *testing.T) {
 	}{
 		"tcp4": {unix.AF_INET, func(*testing.T) net.Addr { return &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1)} }},
 		"tcp6": {unix.AF_INET6, func(*testing.T) net.Addr { return &net.TCPAddr{IP: net.IPv6loopback} }},
-		"unix": {unix.AF_UNIX, func(t *testing.T) net.Addr { return &net.UnixAddr{Name: t.TempDir() + "/s", Net: "unix"} }},
+		"unix": {unix.AF_UNIX, func(t *testing.T) net.Addr {
+			return &net.UnixAddr{Name: t.TempDir() + "/s",
+				Net: "unix"}
+		}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			each(t, func(t *testing.T, r *on) {
@@ -37,14 +40,16 @@ func TestSockets(t *testing.T) {
 				} else if err != nil {
 					t.Fatal(err)
 				}
-				if flags, err := unix.FcntlInt(uintptr(l.N), unix.F_GETFD, 0); err != nil || flags&unix.FD_CLOEXEC == 0 {
+				if flags, err := unix.FcntlInt(uintptr(l.N), unix.F_GETFD, 0); err != nil ||
+					flags&unix.FD_CLOEXEC == 0 {
 					t.Errorf("not closed on exec: %#x, %v", flags, err)
 				}
 				addr = nameOf(t, l.N, addr)
 				c := op.Socket(family.domain, unix.SOCK_STREAM|unix.SOCK_NONBLOCK, 0)
 				accept := op.Accept(l.N, unix.SOCK_NONBLOCK)
 				r.ok(accept, c.Link(), op.Connect(-1, addr).From(c))
-				if got, want := accept.Addr(), nameOf(t, c.N, addr); got == nil || strings.TrimPrefix(got.String(), "@") != strings.TrimPrefix(want.String(), "@") {
+				if got, want := accept.Addr(), nameOf(t, c.N, addr); got == nil || strings.TrimPrefix(got.String(),
+					"@") != strings.TrimPrefix(want.String(), "@") {
 					t.Errorf("the peer is %v, want %v", got, want)
 				}
 				s, buf, buf2 := accept.N, make([]byte, 5), make([]byte, 100)
@@ -85,8 +90,8 @@ func TestSockets(t *testing.T) {
 	}
 }
 
-// refused waits until nobody listens on addr: a worker thread of io_uring did the bind to a path, and the thread that
-// submitted it lets go of the socket when it runs next.
+// refused waits until nobody listens on addr: a worker thread of io_uring did the bind to a path,
+// and the thread that submitted it lets go of the socket when it runs next.
 func (r *on) refused(domain int, addr net.Addr) {
 	r.Helper()
 	for limit := time.Now().Add(patience); ; time.Sleep(time.Millisecond) {
@@ -137,7 +142,8 @@ func TestSocketErrors(t *testing.T) {
 			o    *op.Op
 			want error
 		}{
-			{op.Socket(99, unix.SOCK_STREAM, 0), unix.EAFNOSUPPORT}, {op.Socket(unix.AF_INET, unix.SOCK_STREAM, 99), unix.EPROTONOSUPPORT},
+			{op.Socket(99, unix.SOCK_STREAM, 0), unix.EAFNOSUPPORT}, {op.Socket(unix.AF_INET, unix.SOCK_STREAM, 99),
+				unix.EPROTONOSUPPORT},
 			{op.Socket(unix.AF_INET, 0, 0), unix.ESOCKTNOSUPPORT}, {op.Socket(unix.AF_INET, 99, 0), unix.EINVAL},
 			{op.Bind(-1, any4), unix.EBADF}, {op.Bind(fd, any4), unix.ENOTSOCK},
 			{op.Bind(s.N, &net.TCPAddr{IP: net.IPv4(192, 0, 2, 1)}), unix.EADDRNOTAVAIL},
@@ -145,7 +151,8 @@ func TestSocketErrors(t *testing.T) {
 			{op.Listen(-1, 1), unix.EBADF}, {op.Listen(fd, 1), unix.ENOTSOCK},
 			{op.Connect(-1, any4), unix.EBADF}, {op.Connect(fd, any4), unix.ENOTSOCK},
 			{op.Accept(-1, 0), unix.EBADF}, {op.Accept(fd, 0), unix.ENOTSOCK}, {op.Accept(s.N, 0), unix.EINVAL},
-			{op.Recv(-1, buf, 0), unix.EBADF}, {op.Recv(fd, buf, 0), unix.ENOTSOCK}, {op.Recv(s.N, buf, 0), unix.ENOTCONN},
+			{op.Recv(-1, buf, 0), unix.EBADF}, {op.Recv(fd, buf, 0), unix.ENOTSOCK},
+			{op.Recv(s.N, buf, 0), unix.ENOTCONN},
 			{op.Send(-1, buf, 0), unix.EBADF}, {op.Send(fd, buf, 0), unix.ENOTSOCK}, {op.Send(s.N, buf, 0), unix.EPIPE},
 			{op.SendZC(-1, buf, 0), unix.EBADF}, {op.SendZC(fd, buf, 0), unix.ENOTSOCK},
 			{op.RecvMsg(-1, msg(), 0), unix.EBADF}, {op.RecvMsg(fd, msg(), 0), unix.ENOTSOCK},
@@ -218,7 +225,8 @@ func TestSendZC(t *testing.T) {
 	})
 }
 
-// Data in the kernel from one descriptor to another; one that waits does so without a thread, and can be cancelled.
+// Data in the kernel from one descriptor to another; one that waits does so without a thread, and
+// can be cancelled.
 func TestSplice(t *testing.T) {
 	each(t, func(t *testing.T, r *on) {
 		fd, _ := r.file("0123456789")
@@ -226,7 +234,8 @@ func TestSplice(t *testing.T) {
 		_ = name
 		rd, wr := r.pipe()
 		rd2, wr2 := r.pipe()
-		in, tee, out := op.Splice(fd, 2, wr, op.Stream, 5, 0), op.Tee(rd, wr2, 5, 0), op.Splice(rd, op.Stream, to, 3, 5, 0)
+		in, tee, out := op.Splice(fd, 2, wr, op.Stream, 5, 0), op.Tee(rd, wr2, 5, 0),
+			op.Splice(rd, op.Stream, to, 3, 5, 0)
 		r.ok(in.Link(), tee.Link(), out)
 		if in.N != 5 || tee.N != 5 || out.N != 5 {
 			t.Errorf("moved %d, %d, %d", in.N, tee.N, out.N)
@@ -357,7 +366,8 @@ func TestFutex(t *testing.T) {
 				t.Errorf("%d woken", wake.N)
 			}
 			wait, wait2 := op.FutexWait(word, 5, private), op.FutexWait(word, 5, private)
-			b := op.Start(r.l, wait, wait2, op.Timeout(short).Link(), op.FutexWake(word, 0, private).Link(), op.FutexWake(word, 1, private).Link(), wake)
+			b := op.Start(r.l, wait, wait2, op.Timeout(short).Link(), op.FutexWake(word, 0, private).Link(),
+				op.FutexWake(word, 1, private).Link(), wake)
 			err := b.Wait(bg)
 			if errors.Is(err, unix.EOPNOTSUPP) {
 				if results(wait, wait2) != "ENOTSUP ENOTSUP" {

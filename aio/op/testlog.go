@@ -20,7 +20,8 @@ func (o *Op) tell() {
 	}
 }
 
-// path is the name that an Open or Statx works on, and before it that of its directory, if it has one.
+// path is the name that an Open or Statx works on, and before it that of its directory, if it has
+// one.
 func (o *Op) path() string {
 	op, dir := &o.c.Op, ""
 	name := op.Args.Path.String()

@@ -22,7 +22,8 @@ func (r *rig) pending() []*op {
 	}
 }
 
-// testCancelPending catches kinds of operations that cannot be cancelled, and those that then end twice or never.
+// testCancelPending catches kinds of operations that cannot be cancelled, and those that then end
+// twice or never.
 func testCancelPending(t *testing.T, env Env) {
 	r := newRig(t, env, 0, 0)
 	ops := r.pending()
@@ -41,7 +42,8 @@ func testCancelPending(t *testing.T, env Env) {
 	}
 	r.quiet(time.Millisecond)
 
-	// The kinds that wait for room. Data that a cancelled one says it did not move must not turn up.
+	// The kinds that wait for room. Data that a cancelled one says it did not move must not turn
+	// up.
 	for _, code := range []backends.Code{backends.OpWrite, backends.OpWritev, backends.OpSend, backends.OpSendMsg} {
 		rd, wr := r.socketPair()
 		if code == backends.OpWrite || code == backends.OpWritev {
@@ -89,7 +91,8 @@ func testCancelInBatch(t *testing.T, env Env) {
 	}
 }
 
-// testCancelOneOfMany catches cancels that hit more than they should: by descriptor, or by slot alone.
+// testCancelOneOfMany catches cancels that hit more than they should: by descriptor, or by slot
+// alone.
 func testCancelOneOfMany(t *testing.T, env Env) {
 	r := newRig(t, env, 0, 0)
 	const n = 32
@@ -120,7 +123,8 @@ func testCancelOneOfMany(t *testing.T, env Env) {
 	}
 }
 
-// testCancelFinished catches cancels that come late and hit the slot's next tenant: libxev's issue 233.
+// testCancelFinished catches cancels that come late and hit the slot's next tenant: libxev's issue
+// 233.
 func testCancelFinished(t *testing.T, env Env) {
 	r := newRig(t, env, 0, 0)
 	rd, wr := r.pipe()
@@ -141,8 +145,9 @@ func testCancelFinished(t *testing.T, env Env) {
 	if o.done {
 		t.Fatalf("%v: %s: a cancel of %v, which was over, hit it", o, result(o.res), old)
 	}
-	// A cancel that is queued when the data is there comes too late as well, or else the data stays where it is: a
-	// kernel may finish the operation only when the thread that submitted it comes by.
+	// A cancel that is queued when the data is there comes too late as well, or else the data stays
+	// where it is: a kernel may finish the operation only when the thread that submitted it comes
+	// by.
 	r.writeAll(wr, []byte{1})
 	r.cancel(o.id())
 	r.wait(o)
@@ -176,7 +181,8 @@ func testCancelUnknown(t *testing.T, env Env) {
 	r.expect(o, canceled)
 }
 
-// testCancelQueueFull catches cancels that are dropped because the queue is full: zio's issue 623, a hang for ever.
+// testCancelQueueFull catches cancels that are dropped because the queue is full: zio's issue 623,
+// a hang for ever.
 func testCancelQueueFull(t *testing.T, env Env) {
 	r := newRig(t, env, 2, 0)
 	rd, _ := r.pipe()
@@ -202,8 +208,9 @@ func testCancelQueueFull(t *testing.T, env Env) {
 	}
 }
 
-// testCancelRace catches data that is lost, or delivered twice, when a cancel and the data arrive at the same
-// time: the read either says how much it got, or got nothing and the data is still there.
+// testCancelRace catches data that is lost, or delivered twice, when a cancel and the data arrive
+// at the same time: the read either says how much it got, or got nothing and the data is still
+// there.
 func testCancelRace(t *testing.T, env Env) {
 	for _, kind := range []string{"pipe", "socket"} {
 		r := newRig(t, env, 8, 0)
@@ -261,8 +268,8 @@ func testCancelRace(t *testing.T, env Env) {
 	}
 }
 
-// testCancelAcceptRace catches connections, and with them descriptors, that are lost when a cancel and the
-// connection arrive at the same time.
+// testCancelAcceptRace catches connections, and with them descriptors, that are lost when a cancel
+// and the connection arrive at the same time.
 func testCancelAcceptRace(t *testing.T, env Env) {
 	r := newRig(t, env, 8, 0)
 	rng := rand.New(rand.NewPCG(8, 15))
@@ -313,7 +320,8 @@ func testCancelAcceptRace(t *testing.T, env Env) {
 	r.wait(a)
 }
 
-// testCancelPartial catches results that do not count what an operation had done before it was cancelled.
+// testCancelPartial catches results that do not count what an operation had done before it was
+// cancelled.
 func testCancelPartial(t *testing.T, env Env) {
 	r := newRig(t, env, 0, 0)
 	a, b := r.socketPair()

@@ -7,12 +7,12 @@ import (
 	"github.com/weirgo/weir/backends"
 )
 
-// Env opens the backend under test and makes what its operations work on. What it makes belongs to the backend
-// that Open returned last; a subtest has one backend open at a time, or else uses resources of the last one only.
-// Methods that cannot do what they should end the test.
+// Env opens the backend under test and makes what its operations work on. What it makes belongs to
+// the backend that Open returned last; a subtest has one backend open at a time, or else uses
+// resources of the last one only. Methods that cannot do what they should end the test.
 type Env interface {
-	// Open makes a backend with queues of about these sizes; 0 stands for the default. It does not call Bind,
-	// and the suite calls Close.
+	// Open makes a backend with queues of about these sizes; 0 stands for the default. It does not
+	// call Bind, and the suite calls Close.
 	Open(t testing.TB, entries, cqEntries int) backends.Backend
 
 	// Thread is what the suite passes to Bind. If it is true, each subtest is locked to a thread.
@@ -28,11 +28,13 @@ type Env interface {
 	// CloseFD closes a descriptor without the help of the backend.
 	CloseFD(t testing.TB, fd int)
 
-	// Descriptors lists what is open, one line each, to find out what a subtest or the backend left open.
+	// Descriptors lists what is open, one line each, to find out what a subtest or the backend left
+	// open.
 	Descriptors() []string
 }
 
-// What follows are methods that an Env may have besides, for subtests that are skipped without them.
+// What follows are methods that an Env may have besides, for subtests that are skipped without
+// them.
 type (
 	// hugeEnv has a writable buffer of n bytes that costs no memory where nobody touches it.
 	hugeEnv interface {

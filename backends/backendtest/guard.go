@@ -46,7 +46,8 @@ func (o *op) checkBuffers(t testing.TB) {
 		left -= n
 		for at := range g.mem {
 			if g.mem[at] != g.before[at] && (at < pad || at >= pad+n) {
-				t.Fatalf("%v: %s, but byte %d of buffer %d (of %d bytes) was written", o, result(o.res), at-pad, i, len(g.buf))
+				t.Fatalf("%v: %s, but byte %d of buffer %d (of %d bytes) was written", o, result(o.res), at-pad, i,
+					len(g.buf))
 			}
 		}
 		g.after = bytes.Clone(g.mem)
@@ -62,7 +63,8 @@ func (o *op) checkBuffers(t testing.TB) {
 	}
 }
 
-// checkAfter looks, long after the end of the operation, whether anybody has written to its buffers since.
+// checkAfter looks, long after the end of the operation, whether anybody has written to its buffers
+// since.
 func (g *guard) checkAfter(t testing.TB, o *op) {
 	for at := range g.mem {
 		if g.after != nil && g.mem[at] != g.after[at] {

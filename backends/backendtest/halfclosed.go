@@ -33,8 +33,8 @@ func (r *rig) room(peer int) {
 	}
 }
 
-// testPollHalfClosed catches polls that report events not asked for, POLLRDHUP above all: a caller that waits
-// for room would be woken for nothing again and again.
+// testPollHalfClosed catches polls that report events not asked for, POLLRDHUP above all: a caller
+// that waits for room would be woken for nothing again and again.
 func testPollHalfClosed(t *testing.T, env Env) {
 	r := newRig(t, env, 0, 0)
 	full, peer := r.halfClosed()
@@ -161,8 +161,8 @@ func (r *rig) tcpPair() (a, b int) {
 	return a, r.own(s.res)
 }
 
-// testPollFDHalfClosed catches a backend that says that it has nothing to do while such a poll is not
-// armed: on the scheduler drive nothing would poll it again.
+// testPollFDHalfClosed catches a backend that says that it has nothing to do while such a poll is
+// not armed: on the scheduler drive nothing would poll it again.
 func testPollFDHalfClosed(t *testing.T, env Env) {
 	r, _, readable := pollable(t, env)
 	full, peer := r.halfClosed()

@@ -10,8 +10,8 @@ import (
 	"github.com/weirgo/weir/backends"
 )
 
-// testGarbageCollection catches memory that the kernel uses and nobody refers to: what it writes then lands in
-// somebody else's. The suite's own references are what a Loop has, the Completion.
+// testGarbageCollection catches memory that the kernel uses and nobody refers to: what it writes
+// then lands in somebody else's. The suite's own references are what a Loop has, the Completion.
 func testGarbageCollection(t *testing.T, env Env) {
 	r := newRig(t, env, 0, 0)
 	const n, size = 40, 256
@@ -44,7 +44,8 @@ func testGarbageCollection(t *testing.T, env Env) {
 				desc.Bufs = [][]byte{make([]byte, 1), make([]byte, size-1)}
 			case 3:
 				desc.Code = backends.OpRecvMsg
-				desc.Msg = &backends.Msg{Bufs: [][]byte{make([]byte, 1), make([]byte, size-1)}, Addr: new(backends.Sockaddr)}
+				desc.Msg = &backends.Msg{Bufs: [][]byte{make([]byte, 1), make([]byte, size-1)},
+					Addr: new(backends.Sockaddr)}
 			}
 			ops = append(ops, r.op(desc))
 		}
@@ -84,7 +85,8 @@ func testGarbageCollection(t *testing.T, env Env) {
 	}
 }
 
-// testCloseThenWake catches a late Wake that crashes, or writes to a descriptor that has become somebody else's.
+// testCloseThenWake catches a late Wake that crashes, or writes to a descriptor that has become
+// somebody else's.
 func testCloseThenWake(t *testing.T, env Env) {
 	thread := env.Thread()
 	if thread {

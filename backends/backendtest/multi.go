@@ -9,7 +9,8 @@ import (
 
 // A multishot operation may end at any time: what it has not reported then, the next one does.
 
-// testMultiPoll catches multishot polls that report once only, or go on after they said that they end.
+// testMultiPoll catches multishot polls that report once only, or go on after they said that they
+// end.
 func testMultiPoll(t *testing.T, env Env) {
 	r := newRig(t, env, 0, 0)
 	rd, wr := r.pipe()
@@ -158,8 +159,8 @@ func testMultiAccept(t *testing.T, env Env) {
 // small is the size of both queues in the tests of overflow.
 const small = 8
 
-// flood makes events faster than it takes them, about one per Poll, so that a small completion queue overflows.
-// It leaves operations in flight.
+// flood makes events faster than it takes them, about one per Poll, so that a small completion
+// queue overflows. It leaves operations in flight.
 func (r *rig) flood(n int) {
 	r.t.Helper()
 	one := make([]backends.Event, 1)
@@ -173,8 +174,8 @@ func (r *rig) flood(n int) {
 	}
 }
 
-// testOverflow catches events that are lost when the completion queue overflows, and a Poll that goes to sleep on
-// those that did not fit.
+// testOverflow catches events that are lost when the completion queue overflows, and a Poll that
+// goes to sleep on those that did not fit.
 func testOverflow(t *testing.T, env Env) {
 	r := newRig(t, env, small, small)
 	for range 5 {
@@ -193,8 +194,8 @@ func testOverflow(t *testing.T, env Env) {
 	t.Logf("the completion queue overflowed %d times", r.b.Counters().Overflows)
 }
 
-// testOverflowMultiPoll catches news that gets lost when the completion queue overflows: the multishot poll ends,
-// and the one that takes its place has to find what happened in between.
+// testOverflowMultiPoll catches news that gets lost when the completion queue overflows: the
+// multishot poll ends, and the one that takes its place has to find what happened in between.
 func testOverflowMultiPoll(t *testing.T, env Env) {
 	r := newRig(t, env, small, small)
 	rd, wr := r.pipe()

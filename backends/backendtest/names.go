@@ -23,7 +23,8 @@ func (r *rig) dir() int {
 }
 
 func (r *rig) open(dir int, name string, flags uint32) *op {
-	return r.args(backends.Op{Code: backends.OpOpen, FD: dir, Flags: flags}, backends.Args{Path: pathOf(name), Mode: 0o600})
+	return r.args(backends.Op{Code: backends.OpOpen, FD: dir, Flags: flags}, backends.Args{Path: pathOf(name),
+		Mode: 0o600})
 }
 
 func (r *rig) mkdir(dir int, name string) *op {
@@ -36,14 +37,16 @@ func (r *rig) unlink(dir int, name string, flags uint32) *op {
 
 // two makes an operation on two names of a directory.
 func (r *rig) two(code backends.Code, dir int, from, to string, flags uint32) *op {
-	return r.args(backends.Op{Code: code, FD: dir, Flags: flags}, backends.Args{Path: pathOf(from), FD: dir, Path2: pathOf(to)})
+	return r.args(backends.Op{Code: code, FD: dir, Flags: flags}, backends.Args{Path: pathOf(from), FD: dir,
+		Path2: pathOf(to)})
 }
 
 // size is how long the file of that name is by OpStatx, or -errno.
 func (r *rig) size(dir int, name string) int64 {
 	r.t.Helper()
 	st := new(backends.Statx)
-	o := r.args(backends.Op{Code: backends.OpStatx, FD: dir}, backends.Args{Path: pathOf(name), Mode: statxBasic, Stat: st})
+	o := r.args(backends.Op{Code: backends.OpStatx, FD: dir}, backends.Args{Path: pathOf(name), Mode: statxBasic,
+		Stat: st})
 	if r.tries(o, 0, fail(syscall.ENOENT)); o.res < 0 {
 		return int64(o.res)
 	}
@@ -52,7 +55,8 @@ func (r *rig) size(dir int, name string) int64 {
 
 const noEntry = -int64(syscall.ENOENT)
 
-// testOpen catches flags of opens that are lost, and descriptors that are, when an open is cancelled.
+// testOpen catches flags of opens that are lost, and descriptors that are, when an open is
+// cancelled.
 func testOpen(t *testing.T, env Env) {
 	r := newRig(t, env, 0, 0)
 	dir := r.dir()
@@ -93,8 +97,9 @@ func testOpen(t *testing.T, env Env) {
 	}
 }
 
-// testOpenWaits catches opens that do not wait for the other end of a FIFO, and those that are cancelled and leave a descriptor
-// behind. Some backends cannot end one that waits: it is over when the other end is there.
+// testOpenWaits catches opens that do not wait for the other end of a FIFO, and those that are
+// cancelled and leave a descriptor behind. Some backends cannot end one that waits: it is over when
+// the other end is there.
 func testOpenWaits(t *testing.T, env Env) {
 	e, ok := env.(fifoEnv)
 	if !ok {
@@ -143,7 +148,8 @@ func testStat(t *testing.T, env Env) {
 	}
 	for name, kind := range map[string]uint16{"file": 0o100000, "sub": 0o040000} {
 		st := new(backends.Statx)
-		r.want(r.args(backends.Op{Code: backends.OpStatx, FD: dir}, backends.Args{Path: pathOf(name), Mode: statxBasic, Stat: st}), 0)
+		r.want(r.args(backends.Op{Code: backends.OpStatx, FD: dir}, backends.Args{Path: pathOf(name), Mode: statxBasic,
+			Stat: st}), 0)
 		if st.Mode&0o170000 != kind || st.Mask == 0 {
 			t.Errorf("%s has mode %#o, mask %#x", name, st.Mode, st.Mask)
 		}
@@ -155,10 +161,12 @@ func testNames(t *testing.T, env Env) {
 	r := newRig(t, env, 0, 0)
 	dir := r.dir()
 	link := func(to string) *op {
-		return r.args(backends.Op{Code: backends.OpSymlink, FD: dir}, backends.Args{Path: pathOf("second"), Path2: pathOf(to)})
+		return r.args(backends.Op{Code: backends.OpSymlink, FD: dir}, backends.Args{Path: pathOf("second"),
+			Path2: pathOf(to)})
 	}
 	for _, o := range []*op{
-		r.two(backends.OpRename, dir, "", "", 0), r.two(backends.OpLink, dir, "", "", 0), r.mkdir(dir, ""), r.unlink(dir, "", 0), link(""),
+		r.two(backends.OpRename, dir, "", "", 0), r.two(backends.OpLink, dir, "", "", 0), r.mkdir(dir, ""),
+		r.unlink(dir, "", 0), link(""),
 	} {
 		r.want(o, fail(syscall.ENOENT), fail(syscall.ENOSYS))
 	}

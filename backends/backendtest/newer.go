@@ -9,10 +9,11 @@ import (
 	"github.com/weirgo/weir/backends"
 )
 
-// The subtests of the operations from OpSocket on. Not every backend has them all: one that lacks one says ENOSYS, or says so
-// by Supports, and the subtest is skipped from there on.
+// The subtests of the operations from OpSocket on. Not every backend has them all: one that lacks
+// one says ENOSYS, or says so by Supports, and the subtest is skipped from there on.
 
-// tries runs an operation that should succeed, or end with one of results, and ends the subtest if the backend lacks it.
+// tries runs an operation that should succeed, or end with one of results, and ends the subtest if
+// the backend lacks it.
 func (r *rig) tries(o *op, results ...int32) {
 	r.t.Helper()
 	if b, ok := r.b.(interface{ Supports(backends.Code) bool }); ok && !b.Supports(o.c.Code) {
@@ -46,13 +47,17 @@ func (r *rig) newerWithFD(fd int) []*op {
 	_, addr := r.listener()
 	xattr := backends.Args{Name: pathOf("user.weir")}
 	return []*op{
-		r.op(backends.Op{Code: backends.OpBind, FD: fd, Addr: addr}), r.op(backends.Op{Code: backends.OpListen, FD: fd, Flags: 1}),
+		r.op(backends.Op{Code: backends.OpBind, FD: fd, Addr: addr}),
+		r.op(backends.Op{Code: backends.OpListen, FD: fd, Flags: 1}),
 		r.from(backends.OpSendZC, fd, seq(0, 8), 0, 0), r.message(backends.OpSendMsgZC, fd, 0, 8),
-		r.args(backends.Op{Code: backends.OpFallocate, FD: fd}, backends.Args{Len: 1}), r.args(backends.Op{Code: backends.OpFadvise, FD: fd}, backends.Args{Len: 1}),
-		r.op(backends.Op{Code: backends.OpFtruncate, FD: fd}), r.args(backends.Op{Code: backends.OpSyncFileRange, FD: fd}, backends.Args{Len: 1}),
+		r.args(backends.Op{Code: backends.OpFallocate, FD: fd}, backends.Args{Len: 1}),
+		r.args(backends.Op{Code: backends.OpFadvise, FD: fd}, backends.Args{Len: 1}),
+		r.op(backends.Op{Code: backends.OpFtruncate, FD: fd}),
+		r.args(backends.Op{Code: backends.OpSyncFileRange, FD: fd}, backends.Args{Len: 1}),
 		r.splice(fd, backends.Stream, wr, backends.Stream, 5), r.splice(rd, backends.Stream, fd, backends.Stream, 5),
 		r.tee(fd, wr, 5), r.tee(rd, fd, 5),
-		r.args(backends.Op{Code: backends.OpGetxattr, FD: fd}, xattr), r.args(backends.Op{Code: backends.OpSetxattr, FD: fd}, xattr),
+		r.args(backends.Op{Code: backends.OpGetxattr, FD: fd}, xattr),
+		r.args(backends.Op{Code: backends.OpSetxattr, FD: fd}, xattr),
 	}
 }
 
@@ -131,8 +136,8 @@ func (r *rig) connection() (a, b int) {
 	return a, r.own(s.res)
 }
 
-// testSendZC catches sends without a copy that end more than once, or before their memory is free, or lose data when they are
-// cancelled.
+// testSendZC catches sends without a copy that end more than once, or before their memory is free,
+// or lose data when they are cancelled.
 func testSendZC(t *testing.T, env Env) {
 	for _, code := range []backends.Code{backends.OpSendZC, backends.OpSendMsgZC} {
 		t.Run(code.String(), func(t *testing.T) {
@@ -159,7 +164,8 @@ func testSendZC(t *testing.T, env Env) {
 			rd, _ := r.pipe()
 			r.want(send(rd, 0, 10), fail(syscall.ENOTSOCK))
 
-			// One that finds no room, and is cancelled. Its memory may be in use until the peer has taken the data.
+			// One that finds no room, and is cancelled. Its memory may be in use until the peer has
+			// taken the data.
 			sent, taken := 0, []byte(nil)
 			for full := false; !full; {
 				o := r.send(a, seq(sent, 100_000), msgDontWait)
@@ -195,7 +201,8 @@ func testSendZC(t *testing.T, env Env) {
 	}
 }
 
-// testMakePipe catches pipes whose ends are the wrong way round, or have other flags than was asked for.
+// testMakePipe catches pipes whose ends are the wrong way round, or have other flags than was asked
+// for.
 func testMakePipe(t *testing.T, env Env) {
 	r := newRig(t, env, 0, 0)
 	for _, flags := range []uint32{oCloexec | oNonblock, 0} {

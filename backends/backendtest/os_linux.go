@@ -14,8 +14,8 @@ import (
 	"github.com/weirgo/weir/backends"
 )
 
-// OS is the environment of backends that work on the system's own descriptors: open opens the backend, and thread
-// says whether it is bound to a thread.
+// OS is the environment of backends that work on the system's own descriptors: open opens the
+// backend, and thread says whether it is bound to a thread.
 func OS(thread bool, open func(t testing.TB, entries, cqEntries int) backends.Backend) Env {
 	return osEnv{thread: thread, open: open}
 }

@@ -31,8 +31,8 @@ func testNop(t *testing.T, env Env) {
 	r.quiet(5 * time.Millisecond) // a second event would come now
 }
 
-// testQueueFull catches operations that are lost, or submitted twice, where the submission queue is full and a
-// batch is taken in parts.
+// testQueueFull catches operations that are lost, or submitted twice, where the submission queue is
+// full and a batch is taken in parts.
 func testQueueFull(t *testing.T, env Env) {
 	r := newRig(t, env, 2, 0)
 	rd, wr := r.pipe()
@@ -56,8 +56,8 @@ func testQueueFull(t *testing.T, env Env) {
 	}
 }
 
-// testSmallDst catches events that are dropped, or written beyond the slice, where Poll is given less room than
-// there are events.
+// testSmallDst catches events that are dropped, or written beyond the slice, where Poll is given
+// less room than there are events.
 func testSmallDst(t *testing.T, env Env) {
 	r := newRig(t, env, 0, 0)
 	for size := 1; size <= 7; size += 2 {
@@ -78,8 +78,8 @@ func testSmallDst(t *testing.T, env Env) {
 	}
 }
 
-// testManyReady catches events that stay behind when many become ready at once: a DEFER_TASKRUN ring runs 20
-// pieces of work per wait and needs to be asked again.
+// testManyReady catches events that stay behind when many become ready at once: a DEFER_TASKRUN
+// ring runs 20 pieces of work per wait and needs to be asked again.
 func testManyReady(t *testing.T, env Env) {
 	r := newRig(t, env, 0, 0)
 	var reads, writes []*op
@@ -122,11 +122,13 @@ func testNoWait(t *testing.T, env Env) {
 	r.expect(o, 1)
 }
 
-// testPending catches a Pending that lets a loop go to sleep on work it could do, or keeps it from ever sleeping.
+// testPending catches a Pending that lets a loop go to sleep on work it could do, or keeps it from
+// ever sleeping.
 func testPending(t *testing.T, env Env) {
 	r := newRig(t, env, 0, 0)
 	rd, wr := r.pipe()
-	// What Poll leaves behind inside the backend it may finish with in further Polls, but not forever.
+	// What Poll leaves behind inside the backend it may finish with in further Polls, but not
+	// forever.
 	settled := func() bool {
 		r.poll(r.b.Now() + int64(time.Millisecond))
 		return !r.b.Pending()
@@ -216,7 +218,8 @@ func testCounters(t *testing.T, env Env) {
 		{"Syscalls", before.Syscalls, after.Syscalls - before.Syscalls, calls, 2 * n},
 	} {
 		if c.diff < c.least || c.diff > c.most {
-			t.Errorf("%d nops in one batch: %s went up by %d from %d, want %d to %d", n, c.name, c.diff, c.before, c.least, c.most)
+			t.Errorf("%d nops in one batch: %s went up by %d from %d, want %d to %d", n, c.name, c.diff, c.before,
+				c.least, c.most)
 		}
 	}
 }

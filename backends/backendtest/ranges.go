@@ -45,8 +45,8 @@ func testResize(t *testing.T, env Env) {
 	r.want(allocate(rd, 0, 1), fail(syscall.ESPIPE), fail(syscall.ENODEV), fail(syscall.EBADF))
 }
 
-// testAdvise catches parameters of the two calls about ranges of files that get mixed up: both say so of a pipe, and of what
-// makes no sense.
+// testAdvise catches parameters of the two calls about ranges of files that get mixed up: both say
+// so of a pipe, and of what makes no sense.
 func testAdvise(t *testing.T, env Env) {
 	r := newRig(t, env, 0, 0)
 	fd := r.file(seq(0, 10000))
@@ -61,7 +61,8 @@ func testAdvise(t *testing.T, env Env) {
 	r.want(advise(fd, 100, 99), fail(syscall.EINVAL))
 	r.want(advise(rd, 100, 1), fail(syscall.ESPIPE))
 	flush := func(fd int, off int64, flags uint32) *op {
-		return r.args(backends.Op{Code: backends.OpSyncFileRange, FD: fd, Off: off, Flags: flags}, backends.Args{Len: 5000})
+		return r.args(backends.Op{Code: backends.OpSyncFileRange, FD: fd, Off: off, Flags: flags},
+			backends.Args{Len: 5000})
 	}
 	r.tries(flush(fd, 0, 7), 0)
 	r.want(flush(fd, -1, 7), fail(syscall.EINVAL))
@@ -108,7 +109,8 @@ func testXattr(t *testing.T, env Env) {
 }
 
 func (r *rig) splice(from int, fromOff int64, to int, toOff int64, n int64) *op {
-	return r.args(backends.Op{Code: backends.OpSplice, FD: to, Off: toOff}, backends.Args{FD: from, Off: fromOff, Len: n})
+	return r.args(backends.Op{Code: backends.OpSplice, FD: to, Off: toOff}, backends.Args{FD: from, Off: fromOff,
+		Len: n})
 }
 
 func (r *rig) tee(from, to int, n int64) *op {
@@ -121,7 +123,8 @@ func (o *op) now() *op {
 	return o
 }
 
-// testSplice catches splices whose ends or offsets are mixed up, and data that is lost when one is cancelled.
+// testSplice catches splices whose ends or offsets are mixed up, and data that is lost when one is
+// cancelled.
 func testSplice(t *testing.T, env Env) {
 	r := newRig(t, env, 0, 0)
 	const stream = backends.Stream
@@ -167,7 +170,8 @@ func testSplice(t *testing.T, env Env) {
 	}
 }
 
-// testWaitid catches children that are not reaped, or by nobody's wish, and what cannot be cancelled.
+// testWaitid catches children that are not reaped, or by nobody's wish, and what cannot be
+// cancelled.
 func testWaitid(t *testing.T, env Env) {
 	r := newRig(t, env, 0, 0)
 	wait := func(fd int, options uint32) *op {
@@ -210,8 +214,8 @@ func testWaitid(t *testing.T, env Env) {
 	r.want(wait(fd, waitExited), fail(syscall.ECHILD))
 }
 
-// testFutex catches waits that miss a wake-up, and that cannot be cancelled. Where a wait would hold a thread that nothing but a
-// wake-up could free, it is refused.
+// testFutex catches waits that miss a wake-up, and that cannot be cancelled. Where a wait would
+// hold a thread that nothing but a wake-up could free, it is refused.
 func testFutex(t *testing.T, env Env) {
 	r := newRig(t, env, 0, 0)
 	const flags = 2 | 128 // FUTEX2_SIZE_U32, FUTEX2_PRIVATE

@@ -13,8 +13,8 @@ import (
 	"github.com/weirgo/weir/backends"
 )
 
-// patience is how long a subtest waits for what should happen at once, before it fails; a Poll that has not
-// returned after twice that ends the process.
+// patience is how long a subtest waits for what should happen at once, before it fails; a Poll that
+// has not returned after twice that ends the process.
 const patience = 20 * time.Second
 
 // rig is one open backend and the slot table that stands in for a Loop.
@@ -354,7 +354,8 @@ func (r *rig) dispatch(ev backends.Event) {
 	n := int(ev.ID.Slot())
 	if n >= len(r.slots) || r.slots[n].o == nil || r.slots[n].gen != ev.ID.Gen() {
 		if o := r.over[ev.ID]; o != nil {
-			r.t.Fatalf("another event (res=%d more=%v) for %v, whose terminal event had res=%d", ev.Res, ev.More, o, o.res)
+			r.t.Fatalf("another event (res=%d more=%v) for %v, whose terminal event had res=%d", ev.Res, ev.More, o,
+				o.res)
 		}
 		r.t.Fatalf("event (res=%d more=%v) for %v, which is not in flight", ev.Res, ev.More, ev.ID)
 	}
@@ -378,8 +379,8 @@ func (r *rig) dispatch(ev backends.Event) {
 	o.checkBuffers(r.t)
 }
 
-// limit is when something that should happen at once counts as a hang, on the backend's clock and on ours: the
-// backend's may be virtual, and then it jumps, or stands still.
+// limit is when something that should happen at once counts as a hang, on the backend's clock and
+// on ours: the backend's may be virtual, and then it jumps, or stands still.
 type limit struct {
 	ours    time.Time
 	backend int64
@@ -419,7 +420,8 @@ func (r *rig) drain(dst []backends.Event) {
 	}
 }
 
-// quiet polls for a while, in which nothing should happen to the operations in flight but what makes them ready.
+// quiet polls for a while, in which nothing should happen to the operations in flight but what
+// makes them ready.
 func (r *rig) quiet(d time.Duration) {
 	r.t.Helper()
 	end := r.b.Now() + int64(d)

@@ -10,7 +10,8 @@ import (
 	"github.com/weirgo/weir/backends"
 )
 
-// testPipe catches reads that do not wait, do not wake up, miss the end of the stream, or take EPIPE for a signal.
+// testPipe catches reads that do not wait, do not wake up, miss the end of the stream, or take
+// EPIPE for a signal.
 func testPipe(t *testing.T, env Env) {
 	r := newRig(t, env, 0, 0)
 	rd, wr := r.pipe()
@@ -66,8 +67,8 @@ func testEmptyTransfers(t *testing.T, env Env) {
 	r.want(r.recv(b, 10, 0), 1)
 }
 
-// testBackpressure catches bytes that are lost, repeated or reordered where the writer is faster than the reader
-// and most transfers are short.
+// testBackpressure catches bytes that are lost, repeated or reordered where the writer is faster
+// than the reader and most transfers are short.
 func testBackpressure(t *testing.T, env Env) {
 	r := newRig(t, env, 0, 0)
 	const total = 1 << 19
@@ -126,7 +127,8 @@ func (r *rig) withFD(fd int) []*op {
 	}
 }
 
-// testBadDescriptor catches codes that do something else than fail where there is no such descriptor.
+// testBadDescriptor catches codes that do something else than fail where there is no such
+// descriptor.
 func testBadDescriptor(t *testing.T, env Env) {
 	r := newRig(t, env, 0, 0)
 	for _, fd := range []int{-1, 1 << 20} {
@@ -175,8 +177,8 @@ func testWrongKind(t *testing.T, env Env) {
 	r.want(r.op(backends.Op{Code: backends.OpShutdown, FD: r.socket(), Flags: shutWr}), fail(syscall.ENOTCONN))
 }
 
-// testSocket catches a recv or send that waits too little or too long, and a half-closed connection that is
-// taken for a closed one.
+// testSocket catches a recv or send that waits too little or too long, and a half-closed connection
+// that is taken for a closed one.
 func testSocket(t *testing.T, env Env) {
 	r := newRig(t, env, 0, 0)
 	a, b := r.socketPair()
@@ -244,7 +246,8 @@ func testSocketFlags(t *testing.T, env Env) {
 	}
 }
 
-// message makes an operation with a message of several buffers, room for an address, and control bytes.
+// message makes an operation with a message of several buffers, room for an address, and control
+// bytes.
 func (r *rig) message(code backends.Code, fd int, control int, lens ...int) *op {
 	o := r.op(backends.Op{Code: code, FD: fd, Msg: &backends.Msg{}})
 	for _, n := range lens {
@@ -277,7 +280,8 @@ func testMessages(t *testing.T, env Env) {
 	checkSeq(t, in, in.gathered(in.c.Msg.Bufs), 0)
 	m := in.c.Msg
 	if len(m.Control) != 0 || m.Flags&(msgTrunc|0x8) != 0 || m.Addr.Len > uint32(len(m.Addr.Data)) {
-		t.Errorf("%v: %d control bytes, flags %#x, address of %d bytes; want none, none, and a short one", in, len(m.Control), m.Flags, m.Addr.Len)
+		t.Errorf("%v: %d control bytes, flags %#x, address of %d bytes; want none, none, and a short one", in,
+			len(m.Control), m.Flags, m.Addr.Len)
 	}
 	r.readFull(b, int(out.res-in.res))
 
@@ -302,8 +306,8 @@ func testMessages(t *testing.T, env Env) {
 	r.want(r.message(backends.OpSendMsg, b, 0, 10), fail(syscall.EPIPE))
 }
 
-// testPackets catches messages that run into each other, a cut one that is not reported as such, and an empty one
-// that is taken for the end.
+// testPackets catches messages that run into each other, a cut one that is not reported as such,
+// and an empty one that is taken for the end.
 func testPackets(t *testing.T, env Env) {
 	r := newRig(t, env, 0, 0)
 	a, b := r.packetPair()
@@ -355,8 +359,8 @@ func testRights(t *testing.T, env Env) {
 	}
 }
 
-// testDuplex catches a descriptor's two directions that get in each other's way: one that waits holds the other up, takes
-// its events, or ends with it.
+// testDuplex catches a descriptor's two directions that get in each other's way: one that waits
+// holds the other up, takes its events, or ends with it.
 func testDuplex(t *testing.T, env Env) {
 	r := newRig(t, env, 0, 0)
 	a, b := r.socketPair()
@@ -409,8 +413,8 @@ func testDuplex(t *testing.T, env Env) {
 	r.expect(in, canceled)
 }
 
-// testBlockingMode catches a Poll that blocks because a descriptor does, and descriptors that are made non-blocking: they
-// are the caller's, and may be shared.
+// testBlockingMode catches a Poll that blocks because a descriptor does, and descriptors that are
+// made non-blocking: they are the caller's, and may be shared.
 func testBlockingMode(t *testing.T, env Env) {
 	mode, ok := env.(modeEnv)
 	flags, ok2 := env.(flagsEnv)
@@ -520,7 +524,8 @@ func testAccept(t *testing.T, env Env) {
 		got := a.c.Addr
 		family := binary.NativeEndian.Uint16(got.Data[:])
 		if got.Len != addr.Len || family != binary.NativeEndian.Uint16(addr.Data[:]) {
-			t.Errorf("%v: the peer's address has %d bytes of family %d, want %d of %d", a, got.Len, family, addr.Len, addr.Data[0])
+			t.Errorf("%v: the peer's address has %d bytes of family %d, want %d of %d", a, got.Len, family, addr.Len,
+				addr.Data[0])
 		}
 		if i == 3 && slices.Max(got.Data[4:]) != 0 {
 			t.Errorf("%v: more of the address was written than there was room for", a)
@@ -583,8 +588,8 @@ func testClose(t *testing.T, env Env) {
 	delete(r.fds, rd)
 }
 
-// testClosePending catches operations that are forgotten, or cannot be cancelled any more, once their descriptor
-// is closed, and files that never end because of that.
+// testClosePending catches operations that are forgotten, or cannot be cancelled any more, once
+// their descriptor is closed, and files that never end because of that.
 func testClosePending(t *testing.T, env Env) {
 	r := newRig(t, env, 0, 0)
 	a, b := r.socketPair()
@@ -602,7 +607,8 @@ func testClosePending(t *testing.T, env Env) {
 	r.want(r.recv(b, 10, 0), 0)
 }
 
-// testPollMasks catches masks that are garbled on the way in or out, and polls that miss what they wait for.
+// testPollMasks catches masks that are garbled on the way in or out, and polls that miss what they
+// wait for.
 func testPollMasks(t *testing.T, env Env) {
 	r := newRig(t, env, 0, 0)
 	rd, wr := r.pipe()

@@ -11,8 +11,8 @@ import (
 	"github.com/weirgo/weir/backends"
 )
 
-// testReadFile catches offsets that are ignored, an end of file that is an error, and reads that write beyond
-// what there was.
+// testReadFile catches offsets that are ignored, an end of file that is an error, and reads that
+// write beyond what there was.
 func testReadFile(t *testing.T, env Env) {
 	r := newRig(t, env, 0, 0)
 	const size = 10000
@@ -169,7 +169,8 @@ func (o *op) gathered(bufs [][]byte) []byte {
 	return all[:min(int(max(o.res, 0)), len(all))]
 }
 
-// testVectored catches buffers that are skipped, used in the wrong order, or gone before the kernel looks.
+// testVectored catches buffers that are skipped, used in the wrong order, or gone before the kernel
+// looks.
 func testVectored(t *testing.T, env Env) {
 	r := newRig(t, env, 0, 0)
 	rd, wr := r.pipe()
@@ -216,8 +217,8 @@ func testVectored(t *testing.T, env Env) {
 	}
 }
 
-// testTooManyBuffers catches backends that fail, or overrun something, where an operation has more buffers than
-// the kernel takes, or more bytes than a result can count.
+// testTooManyBuffers catches backends that fail, or overrun something, where an operation has more
+// buffers than the kernel takes, or more bytes than a result can count.
 func testTooManyBuffers(t *testing.T, env Env) {
 	r := newRig(t, env, 0, 0)
 	fd := r.file(nil)

@@ -12,7 +12,8 @@ import (
 	"github.com/weirgo/weir/backends"
 )
 
-// spurious is how often a wait may end early, with nothing, before it counts as a busy loop. Signals do end waits.
+// spurious is how often a wait may end early, with nothing, before it counts as a busy loop.
+// Signals do end waits.
 const spurious = 100
 
 // expire polls until deadline has passed, without events.
@@ -31,15 +32,16 @@ func (r *rig) expire(deadline int64) {
 // testDeadline catches waits that end early, or never.
 func testDeadline(t *testing.T, env Env) {
 	r := newRig(t, env, 0, 0)
-	for _, d := range []time.Duration{1, time.Microsecond, 100 * time.Microsecond, time.Millisecond, 15 * time.Millisecond} {
+	for _, d := range []time.Duration{1, time.Microsecond, 100 * time.Microsecond, time.Millisecond,
+		15 * time.Millisecond} {
 		for range 3 {
 			r.expire(r.b.Now() + int64(d))
 		}
 	}
 }
 
-// testDeadlinePast catches deadlines in the past that count as none at all, or are refused. Some lie before the clock's
-// zero: on a machine that has just been started a minute ago does.
+// testDeadlinePast catches deadlines in the past that count as none at all, or are refused. Some
+// lie before the clock's zero: on a machine that has just been started a minute ago does.
 func testDeadlinePast(t *testing.T, env Env) {
 	r := newRig(t, env, 0, 0)
 	rd, _ := r.pipe()
@@ -53,8 +55,8 @@ func testDeadlinePast(t *testing.T, env Env) {
 	r.expect(o, canceled)
 }
 
-// testDeadlineInFlight catches waits that take a wait's end for the end of an operation, and events that do not
-// end a wait.
+// testDeadlineInFlight catches waits that take a wait's end for the end of an operation, and events
+// that do not end a wait.
 func testDeadlineInFlight(t *testing.T, env Env) {
 	r := newRig(t, env, 0, 0)
 	rd, wr := r.pipe()
@@ -115,8 +117,8 @@ func (r *rig) awaitWake(later time.Duration) {
 	wg.Wait()
 }
 
-// testWakeBlocked catches a Wake that does not end the wait it comes into, in particular when it comes just as
-// the wait begins.
+// testWakeBlocked catches a Wake that does not end the wait it comes into, in particular when it
+// comes just as the wait begins.
 func testWakeBlocked(t *testing.T, env Env) {
 	r := newRig(t, env, 0, 0)
 	rng := rand.New(rand.NewPCG(1, 1))
@@ -183,8 +185,8 @@ func testWakeWithEvents(t *testing.T, env Env) {
 	}
 }
 
-// testWakeAfterOverflow catches the Wake that is lost for good when the completion queue overflows: the multishot
-// poll behind it ends like any other.
+// testWakeAfterOverflow catches the Wake that is lost for good when the completion queue overflows:
+// the multishot poll behind it ends like any other.
 func testWakeAfterOverflow(t *testing.T, env Env) {
 	r := newRig(t, env, small, small)
 	rng := rand.New(rand.NewPCG(3, 3))
@@ -197,7 +199,8 @@ func testWakeAfterOverflow(t *testing.T, env Env) {
 		r.drain(r.dst)
 		r.awaitWake(time.Duration(rng.IntN(300)) * time.Microsecond)
 
-		// One write makes more events than fit, while the Poll that brings them about is being woken.
+		// One write makes more events than fit, while the Poll that brings them about is being
+		// woken.
 		var ops []*op
 		for range 4 * small {
 			ops = append(ops, r.pollFor(rd, pollIn, false))

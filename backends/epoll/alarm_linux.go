@@ -6,14 +6,15 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// latestAlarm is the last time that timerfd_settime(2) takes in the form that x/sys has. On 32-bit systems its seconds
-// have 32 bits, so a later one is 68 years after the start of the machine. An alarm that is early is set again.
+// latestAlarm is the last time that timerfd_settime(2) takes in the form that x/sys has. On 32-bit
+// systems its seconds have 32 bits, so a later one is 68 years after the start of the machine. An
+// alarm that is early is set again.
 const latestAlarm = min(math.MaxInt, math.MaxInt64/second) * second
 
 const second = 1_000_000_000
 
-// alarm is a timerfd in the epoll instance, which makes that readable at a time. It is never read: it is registered
-// edge-triggered, and setting it anew resets it.
+// alarm is a timerfd in the epoll instance, which makes that readable at a time. It is never read:
+// it is registered edge-triggered, and setting it anew resets it.
 type alarm struct {
 	fd   int
 	set  int64 // when it goes off, 0: it does not

@@ -80,7 +80,8 @@ func Open(cfg Config) (_ *Backend, err error) {
 	if cfg.Workers <= 0 {
 		cfg.Workers = defaultWorkers
 	}
-	b := &Backend{epoll: sys.Epoll{FD: -1, Events: make([]unix.EpollEvent, maxEvents)}, wake: wake{fd: -1}, alarm: alarm{fd: -1}}
+	b := &Backend{epoll: sys.Epoll{FD: -1, Events: make([]unix.EpollEvent, maxEvents)}, wake: wake{fd: -1},
+		alarm: alarm{fd: -1}}
 	defer func() {
 		if err != nil {
 			b.Close()
@@ -141,7 +142,8 @@ func (b *Backend) Alarm(deadline int64) bool {
 
 // Pending reports whether another Poll would do something.
 func (b *Backend) Pending() bool {
-	return b.more || b.outAt < len(b.out) || len(b.queued) > 0 || len(b.cancels) > 0 || b.alarm.next != 0 || b.pool.ready.Load()
+	return b.more || b.outAt < len(b.out) || len(b.queued) > 0 || len(b.cancels) > 0 || b.alarm.next != 0 ||
+		b.pool.ready.Load()
 }
 
 // Poll tries what is queued, then looks for events once and tries what those are about.
@@ -229,7 +231,8 @@ func (b *Backend) poolDone() {
 func (b *Backend) Counters() backends.Counters {
 	c := &b.counters
 	return backends.Counters{
-		Syscalls: c.syscalls.Load() + b.wake.writes.Load(), Enters: c.enters.Load(), SQEs: c.sqes.Load(), CQEs: c.cqes.Load(),
+		Syscalls: c.syscalls.Load() + b.wake.writes.Load(), Enters: c.enters.Load(), SQEs: c.sqes.Load(),
+		CQEs: c.cqes.Load(),
 	}
 }
 

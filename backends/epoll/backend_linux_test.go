@@ -94,7 +94,8 @@ func TestManyEvents(t *testing.T) {
 	}
 }
 
-// An alarm that is set is not put off by a later one, which costs nothing, and is moved by an earlier one.
+// An alarm that is set is not put off by a later one, which costs nothing, and is moved by an
+// earlier one.
 func TestAlarm(t *testing.T) {
 	r := newRig(t, Config{})
 	expect := func(deadline int64) {
@@ -154,7 +155,8 @@ func TestAlarm(t *testing.T) {
 	expect(near)
 }
 
-// No Wake makes a system call when nobody sleeps, and one is enough for any number when somebody does.
+// No Wake makes a system call when nobody sleeps, and one is enough for any number when somebody
+// does.
 func TestWakeWrites(t *testing.T) {
 	r := newRig(t, Config{})
 	before := r.wake.writes.Load()
@@ -222,7 +224,8 @@ func TestFault57Signals(t *testing.T) {
 	}
 }
 
-// Each feature that Linux 4.19 lacks can be missing. Fault 64. (The suite runs without epoll_pwait2, too.)
+// Each feature that Linux 4.19 lacks can be missing. Fault 64. (The suite runs without
+// epoll_pwait2, too.)
 func TestFault64Coarse(t *testing.T) {
 	r := newRig(t, Config{coarse: true})
 	if r.Detail() != "epoll_pwait" {

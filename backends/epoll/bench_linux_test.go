@@ -8,8 +8,8 @@ import (
 	"github.com/weirgo/weir/backends"
 )
 
-// BenchmarkExchange is a message over a socket to a recv that waits: what an echo server's loop does for each. The same
-// with plain calls is what the kernel takes of it.
+// BenchmarkExchange is a message over a socket to a recv that waits: what an echo server's loop
+// does for each. The same with plain calls is what the kernel takes of it.
 func BenchmarkExchange(b *testing.B) {
 	b.Run("epoll", func(b *testing.B) {
 		r := newRig(b, Config{})

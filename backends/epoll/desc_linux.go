@@ -18,8 +18,8 @@ type desc struct {
 	fresh bool   // somebody has begun to wait since
 	todo  bool   // it is in Backend.unarmed
 
-	// stubborn: the last event helped nobody. An error that nobody takes, say, is reported for ever to those who ask
-	// whether there is one, so it is better to wait for news.
+	// stubborn: the last event helped nobody. An error that nobody takes, say, is reported for ever
+	// to those who ask whether there is one, so it is better to wait for news.
 	stubborn bool
 
 	wait  [ways]queue // for readiness
@@ -44,7 +44,8 @@ const (
 	ways
 )
 
-var wayMask = [ways]uint32{wayIn: unix.EPOLLIN, wayOut: unix.EPOLLOUT, wayUrgent: unix.EPOLLPRI, wayError: unix.EPOLLERR}
+var wayMask = [ways]uint32{wayIn: unix.EPOLLIN, wayOut: unix.EPOLLOUT, wayUrgent: unix.EPOLLPRI,
+	wayError: unix.EPOLLERR}
 
 // wayOf is the way of a backends.Readiness.
 func wayOf(ready uint32) way {
@@ -59,9 +60,10 @@ func wayOf(ready uint32) way {
 // always is reported whether it was asked for or not.
 const always = unix.EPOLLERR | unix.EPOLLHUP
 
-// trial decides whether to try an operation at once, before waiting for it. That is worth while when data streams in, and a
-// system call for nothing when each message is waited for. What was learned from one kind of operation does not hold for
-// another, which may not be for this descriptor at all.
+// trial decides whether to try an operation at once, before waiting for it. That is worth while
+// when data streams in, and a system call for nothing when each message is waited for. What was
+// learned from one kind of operation does not hold for another, which may not be for this
+// descriptor at all.
 type trial struct {
 	of backends.Code
 	backoff.Backoff
@@ -93,7 +95,8 @@ func (b *Backend) lookup(fd int) *desc {
 	return b.descs[page][fd&(pageLen-1)]
 }
 
-// desc returns the record of fd, a descriptor that is open or was a moment ago. It is kept, for the next of that number.
+// desc returns the record of fd, a descriptor that is open or was a moment ago. It is kept, for the
+// next of that number.
 func (b *Backend) desc(fd int) *desc {
 	if d := b.lookup(fd); d != nil {
 		return d
@@ -161,8 +164,9 @@ func (b *Backend) armAll() {
 	b.unarmed = b.unarmed[:0]
 }
 
-// arm makes the kernel report what is waited for on d. If somebody has begun to wait it asks the kernel in any case: in a
-// registration that is armed the readiness may have been reported before, and the number may be another file's by now.
+// arm makes the kernel report what is waited for on d. If somebody has begun to wait it asks the
+// kernel in any case: in a registration that is armed the readiness may have been reported before,
+// and the number may be another file's by now.
 func (b *Backend) arm(d *desc) {
 	mask := d.wants()
 	keeps := d.stubborn || d.multi > 0

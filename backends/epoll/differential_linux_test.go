@@ -18,8 +18,9 @@ import (
 	"github.com/weirgo/weir/backends/uring"
 )
 
-// The same script brings the same results on epoll and on io_uring: a random program of operations, one step after the
-// other, on pipes, sockets and files, with everything that waits left waiting. WEIR_EPOLL_SEED replays a seed.
+// The same script brings the same results on epoll and on io_uring: a random program of operations,
+// one step after the other, on pipes, sockets and files, with everything that waits left waiting.
+// WEIR_EPOLL_SEED replays a seed.
 func TestDifferential(t *testing.T) {
 	first, rounds := rand.Uint64(), 150
 	if s := os.Getenv("WEIR_EPOLL_SEED"); s != "" {
@@ -88,7 +89,8 @@ type script struct {
 
 func runScript(t *testing.T, be backends.Backend, seed uint64) []string {
 	t.Helper()
-	s := &script{TB: t, be: be, rng: rand.New(rand.NewPCG(seed, 1)), dst: make([]backends.Event, 64), gone: map[backends.ID]*backends.Completion{}}
+	s := &script{TB: t, be: be, rng: rand.New(rand.NewPCG(seed, 1)), dst: make([]backends.Event, 64),
+		gone: map[backends.ID]*backends.Completion{}}
 	defer func() {
 		for _, fd := range s.fds {
 			unix.Close(fd)
@@ -108,7 +110,8 @@ func runScript(t *testing.T, be backends.Backend, seed uint64) []string {
 	s.fds = append(s.fds, p[:]...)
 	must(unix.Pipe2(p[:], unix.O_CLOEXEC)) // in blocking mode
 	s.fds = append(s.fds, p[:]...)
-	for _, kind := range []int{unix.SOCK_STREAM | unix.SOCK_NONBLOCK, unix.SOCK_DGRAM | unix.SOCK_NONBLOCK, unix.SOCK_STREAM} {
+	for _, kind := range []int{unix.SOCK_STREAM | unix.SOCK_NONBLOCK, unix.SOCK_DGRAM | unix.SOCK_NONBLOCK,
+		unix.SOCK_STREAM} {
 		p, err := unix.Socketpair(unix.AF_UNIX, kind|unix.SOCK_CLOEXEC, 0)
 		must(err)
 		s.fds = append(s.fds, p[:]...)
@@ -127,8 +130,8 @@ func runScript(t *testing.T, be backends.Backend, seed uint64) []string {
 	return s.log
 }
 
-// step does one thing and lets everything settle that follows from it. No rivals wait on a descriptor: which of them is
-// served first is the kernel's business with io_uring.
+// step does one thing and lets everything settle that follows from it. No rivals wait on a
+// descriptor: which of them is served first is the kernel's business with io_uring.
 func (s *script) step() {
 	fd := s.fds[s.rng.IntN(len(s.fds))]
 	size := []int{0, 1, 5, 64, 5000}[s.rng.IntN(5)]
@@ -149,11 +152,13 @@ func (s *script) step() {
 		op.Code, op.Buf = backends.OpSend, s.data(max(size, 1))
 		op.Flags = []uint32{0, unix.MSG_DONTWAIT}[s.rng.IntN(2)]
 	case 8:
-		op.Code, op.Msg = backends.OpRecvMsg, &backends.Msg{Bufs: [][]byte{make([]byte, 3), make([]byte, max(size, 1))}, Control: make([]byte, 64)}
+		op.Code, op.Msg = backends.OpRecvMsg, &backends.Msg{Bufs: [][]byte{make([]byte, 3), make([]byte, max(size, 1))},
+			Control: make([]byte, 64)}
 	case 9:
 		op.Code, op.Msg = backends.OpSendMsg, &backends.Msg{Bufs: [][]byte{s.data(2), s.data(size)}}
 	case 10:
-		op.Code, op.Flags = backends.OpPoll, []uint32{unix.POLLIN, unix.POLLOUT, unix.POLLPRI, unix.POLLIN | unix.POLLPRI}[s.rng.IntN(4)]
+		op.Code, op.Flags = backends.OpPoll, []uint32{unix.POLLIN, unix.POLLOUT, unix.POLLPRI,
+			unix.POLLIN | unix.POLLPRI}[s.rng.IntN(4)]
 	case 11:
 		op.Code, op.Buf, op.Off = backends.OpRead, make([]byte, size), int64(s.rng.IntN(120))
 		op.FD = s.fds[len(s.fds)-1]
@@ -165,7 +170,10 @@ func (s *script) step() {
 		}
 		return
 	}
-	if slices.ContainsFunc(s.live, func(c *backends.Completion) bool { return c.FD == op.FD && rivals(c.Code, op.Code) }) {
+	if slices.ContainsFunc(s.live, func(c *backends.Completion) bool {
+		return c.FD == op.FD &&
+			rivals(c.Code, op.Code)
+	}) {
 		return
 	}
 	s.slots++
@@ -202,8 +210,8 @@ func (s *script) cancel(c *backends.Completion) {
 	s.settle(c)
 }
 
-// settle polls until must has ended, and everything that a look by poll(2) says is possible has. The order in which
-// events of one step come is no part of the log.
+// settle polls until must has ended, and everything that a look by poll(2) says is possible has.
+// The order in which events of one step come is no part of the log.
 func (s *script) settle(must *backends.Completion) {
 	var ended []string
 	hangs := time.Now().Add(time.Minute)
@@ -261,7 +269,8 @@ func (s *script) waiting() string {
 	for _, c := range s.live {
 		p := []unix.PollFd{{Fd: int32(c.FD), Events: int16(backends.Readiness(&c.Op))}}
 		n, err := unix.Poll(p, 0)
-		all = append(all, fmt.Sprintf("%s, poll: %d %#x of %#x %v", s.describe(c, backends.Event{}), n, p[0].Revents, p[0].Events, err))
+		all = append(all, fmt.Sprintf("%s, poll: %d %#x of %#x %v", s.describe(c, backends.Event{}), n, p[0].Revents,
+			p[0].Events, err))
 	}
 	return strings.Join(all, "\n")
 }
@@ -269,7 +278,8 @@ func (s *script) waiting() string {
 func (s *script) describe(c *backends.Completion, ev backends.Event) string {
 	res := ev.Res
 	if c.Code == backends.OpAccept && errors.Is(unix.Errno(-res), unix.EOPNOTSUPP) {
-		res = -int32(unix.EINVAL) // the kernel looks at the kind and at the state of the socket in one order or the other
+		// the kernel looks at the kind and at the state of the socket in one order or the other
+		res = -int32(unix.EINVAL)
 	}
 	data := fmt.Sprintf("%x", c.Buf)
 	if c.Msg != nil {
@@ -280,5 +290,6 @@ func (s *script) describe(c *backends.Completion, ev backends.Event) string {
 	if len(data) > 60 {
 		data = fmt.Sprintf("%s...(%d)", data[:60], len(data))
 	}
-	return fmt.Sprintf("%d %v fd#%d flags=%#x: %d %s", c.ID.Slot(), c.Code, slices.Index(s.fds, c.FD), c.Flags, res, data)
+	return fmt.Sprintf("%d %v fd#%d flags=%#x: %d %s", c.ID.Slot(), c.Code, slices.Index(s.fds, c.FD), c.Flags,
+		res, data)
 }

@@ -8,8 +8,8 @@ import (
 	"github.com/weirgo/weir/internal/bubble"
 )
 
-// pool does operations with calls that may block, in the order in which they come, on at most max goroutines at a
-// time. One that finds nothing to do leaves.
+// pool does operations with calls that may block, in the order in which they come, on at most max
+// goroutines at a time. One that finds nothing to do leaves.
 type pool struct {
 	notify func() // called when something has been done and nothing was before
 	serve  func() // loop, as a value made once: starting it allocates nothing
@@ -99,7 +99,8 @@ func (e *entry) perform() int32 {
 	if !e.ready || op.Code != backends.OpWrite && op.Code != backends.OpWritev {
 		return backends.Perform(op)
 	}
-	// A blocking descriptor takes all or waits. What is ready to be written to takes a page at least: pipe(7).
+	// A blocking descriptor takes all or waits. What is ready to be written to takes a page at
+	// least: pipe(7).
 	const page = 4096
 	brief := *op
 	brief.Code, brief.Bufs = backends.OpWrite, nil

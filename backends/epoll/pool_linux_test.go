@@ -17,8 +17,8 @@ func (r *rig) workers() int {
 	return r.pool.running
 }
 
-// The pool has as many goroutines as it may and no more, does the rest in order, and is gone when it is idle. A pool that
-// is full of what blocks keeps nothing else from going on. Fault 50.
+// The pool has as many goroutines as it may and no more, does the rest in order, and is gone when
+// it is idle. A pool that is full of what blocks keeps nothing else from going on. Fault 50.
 func TestFault50PoolBound(t *testing.T) {
 	const workers = 3
 	r := newRig(t, Config{Workers: workers})
@@ -103,7 +103,8 @@ func TestFilePositionOrder(t *testing.T) {
 	}
 }
 
-// What cannot be polled, or not for that: the same result as from the plain call, and no stuck worker. Fault 80.
+// What cannot be polled, or not for that: the same result as from the plain call, and no stuck
+// worker. Fault 80.
 func TestFault80StrangeDescriptors(t *testing.T) {
 	r := newRig(t, Config{})
 	dir := r.own(unix.Open(r.TempDir(), unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC, 0))
@@ -126,7 +127,8 @@ func TestFault80StrangeDescriptors(t *testing.T) {
 	zero := r.own(unix.Open("/dev/zero", unix.O_RDWR|unix.O_CLOEXEC, 0))
 	r.do(r.read(zero), 8)
 	full := r.own(unix.Open("/dev/full", unix.O_WRONLY|unix.O_CLOEXEC, 0))
-	r.do(r.op(backends.Op{Code: backends.OpWrite, FD: full, Off: backends.Stream, Buf: []byte("x")}), -int32(unix.ENOSPC))
+	r.do(r.op(backends.Op{Code: backends.OpWrite, FD: full, Off: backends.Stream, Buf: []byte("x")}),
+		-int32(unix.ENOSPC))
 	proc := r.own(unix.Open("/proc/self/stat", unix.O_RDONLY|unix.O_CLOEXEC, 0))
 	r.do(r.read(proc), 8)
 
@@ -134,7 +136,8 @@ func TestFault80StrangeDescriptors(t *testing.T) {
 	c := r.read(event)
 	r.begin(c)
 	r.waits(c)
-	r.do(r.op(backends.Op{Code: backends.OpWrite, FD: event, Off: backends.Stream, Buf: []byte{7, 0, 0, 0, 0, 0, 0, 0}}), 8)
+	r.do(r.op(backends.Op{Code: backends.OpWrite, FD: event, Off: backends.Stream, Buf: []byte{7, 0, 0, 0, 0, 0, 0,
+		0}}), 8)
 	if r.want(c, 8); c.Buf[0] != 7 {
 		t.Errorf("read %v", c.Buf)
 	}
@@ -157,7 +160,8 @@ func TestFault80StrangeDescriptors(t *testing.T) {
 		t.Fatal(err)
 	}
 	r.want(poll, unix.POLLIN)
-	r.do(r.op(backends.Op{Code: backends.OpPoll, FD: r.PollFD(), Flags: unix.POLLIN}), -int32(unix.EINVAL)) // epoll_ctl(2): itself
+	// epoll_ctl(2): itself
+	r.do(r.op(backends.Op{Code: backends.OpPoll, FD: r.PollFD(), Flags: unix.POLLIN}), -int32(unix.EINVAL))
 
 	if tty, err := unix.Open("/dev/ptmx", unix.O_RDWR|unix.O_NOCTTY|unix.O_CLOEXEC, 0); err != nil {
 		t.Logf("/dev/ptmx: %v", err)
@@ -203,7 +207,8 @@ func TestBlockingMode(t *testing.T) {
 
 	l, addr := r.listener(0)
 	for range 3 {
-		a, other := r.op(backends.Op{Code: backends.OpAccept, FD: l, Flags: unix.SOCK_CLOEXEC}), r.op(backends.Op{Code: backends.OpAccept, FD: l})
+		a, other := r.op(backends.Op{Code: backends.OpAccept, FD: l, Flags: unix.SOCK_CLOEXEC}),
+			r.op(backends.Op{Code: backends.OpAccept, FD: l})
 		r.begin(a, other)
 		r.waits(a, other)
 		s := r.socket(0)
@@ -226,7 +231,8 @@ func TestBlockingMode(t *testing.T) {
 	}
 	r.stop(m)
 
-	// Somebody else is faster, and makes the listener non-blocking besides: the pool finds nothing, so the wait goes on.
+	// Somebody else is faster, and makes the listener non-blocking besides: the pool finds nothing,
+	// so the wait goes on.
 	one := newRig(t, Config{Workers: 1})
 	block, release := one.blocker()
 	a := one.op(backends.Op{Code: backends.OpAccept, FD: l, Flags: unix.SOCK_CLOEXEC})
@@ -263,7 +269,8 @@ func TestBlockingMode(t *testing.T) {
 	}
 }
 
-// EMFILE from accept is a result, and the next one goes on when there are descriptors again. Fault 47.
+// EMFILE from accept is a result, and the next one goes on when there are descriptors again. Fault
+// 47.
 func TestFault47AcceptEMFILE(t *testing.T) {
 	var old unix.Rlimit
 	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &old); err != nil {
@@ -272,7 +279,8 @@ func TestFault47AcceptEMFILE(t *testing.T) {
 	r := newRig(t, Config{})
 	l, addr := r.listener(unix.SOCK_NONBLOCK)
 	r.do(r.op(backends.Op{Code: backends.OpConnect, FD: r.socket(unix.SOCK_NONBLOCK), Addr: addr}), 0)
-	lowest := r.own(unix.FcntlInt(uintptr(l), unix.F_DUPFD_CLOEXEC, 0)) // the limit is the lowest number that is not given out
+	// the limit is the lowest number that is not given out
+	lowest := r.own(unix.FcntlInt(uintptr(l), unix.F_DUPFD_CLOEXEC, 0))
 	if err := unix.Setrlimit(unix.RLIMIT_NOFILE, &unix.Rlimit{Cur: uint64(lowest), Max: old.Max}); err != nil {
 		t.Skip("the limit cannot be changed:", err)
 	}

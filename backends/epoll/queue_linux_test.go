@@ -159,7 +159,8 @@ func TestCancelStates(t *testing.T) {
 
 	// Held behind a close.
 	block, release = r.blocker()
-	sync, closing := r.op(backends.Op{Code: backends.OpFsync, FD: file}), r.op(backends.Op{Code: backends.OpClose, FD: file})
+	sync, closing := r.op(backends.Op{Code: backends.OpFsync, FD: file}),
+		r.op(backends.Op{Code: backends.OpClose, FD: file})
 	held, poll := r.read(file), r.op(backends.Op{Code: backends.OpPoll, FD: file, Multi: true})
 	r.begin(block, sync, closing, held, poll)
 	r.stop(held, poll)
@@ -175,7 +176,8 @@ func TestCancelStates(t *testing.T) {
 func TestFault18PartialCancel(t *testing.T) {
 	r := newRig(t, Config{})
 	a, b := r.pair(unix.SOCK_STREAM)
-	msg := r.op(backends.Op{Code: backends.OpRecvMsg, FD: a, Flags: unix.MSG_WAITALL, Msg: &backends.Msg{Bufs: [][]byte{make([]byte, 4), make([]byte, 6)}}})
+	msg := r.op(backends.Op{Code: backends.OpRecvMsg, FD: a, Flags: unix.MSG_WAITALL,
+		Msg: &backends.Msg{Bufs: [][]byte{make([]byte, 4), make([]byte, 6)}}})
 	r.begin(msg)
 	r.write(b, "123")
 	r.waits(msg)
@@ -201,7 +203,8 @@ func TestFault18PartialCancel(t *testing.T) {
 	r.want(c, 3)
 }
 
-// What waits for an error or urgent data does not stand in the way of others, nor spin while what is there is not for it.
+// What waits for an error or urgent data does not stand in the way of others, nor spin while what
+// is there is not for it.
 func TestAside(t *testing.T) {
 	r := newRig(t, Config{})
 	a, b := r.tcp()
@@ -225,7 +228,8 @@ func TestAside(t *testing.T) {
 	r.want(mark, 1)
 }
 
-// An error that nobody takes is reported once to who waits for something else, and not again and again.
+// An error that nobody takes is reported once to who waits for something else, and not again and
+// again.
 func TestFault5Stubborn(t *testing.T) {
 	r := newRig(t, Config{})
 	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, 0)
@@ -262,7 +266,8 @@ func TestFault5Stubborn(t *testing.T) {
 	if n := r.Counters().Syscalls - before.Syscalls; n > 110 {
 		t.Errorf("%d system calls in 50 Polls, while one error waits to be fetched", n)
 	}
-	errs := r.op(backends.Op{Code: backends.OpRecvMsg, FD: fd, Flags: unix.MSG_ERRQUEUE, Msg: &backends.Msg{Bufs: [][]byte{make([]byte, 8)}, Control: make([]byte, 256)}})
+	errs := r.op(backends.Op{Code: backends.OpRecvMsg, FD: fd, Flags: unix.MSG_ERRQUEUE,
+		Msg: &backends.Msg{Bufs: [][]byte{make([]byte, 8)}, Control: make([]byte, 256)}})
 	r.do(errs, 1)
 	if errs.Msg.Flags&unix.MSG_ERRQUEUE == 0 {
 		t.Errorf("flags %#x, want MSG_ERRQUEUE", errs.Msg.Flags)
@@ -276,7 +281,8 @@ func TestFault5Stubborn(t *testing.T) {
 	r.stop(last)
 }
 
-// A multishot poll tells of news, not of what is still there, also while others begin to wait on the same descriptor.
+// A multishot poll tells of news, not of what is still there, also while others begin to wait on
+// the same descriptor.
 func TestMultiPollNews(t *testing.T) {
 	r := newRig(t, Config{})
 	a, b := r.pair(unix.SOCK_STREAM)

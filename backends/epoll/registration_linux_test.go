@@ -10,8 +10,9 @@ import (
 	"github.com/weirgo/weir/backends"
 )
 
-// libxev's issues 230 and 234: a registration for each operation fails on the second one of a descriptor, or hits
-// operations that are over. 231: a duplicate for each makes descriptors run out. One is enough for any number.
+// libxev's issues 230 and 234: a registration for each operation fails on the second one of a
+// descriptor, or hits operations that are over. 231: a duplicate for each makes descriptors run
+// out. One is enough for any number.
 func TestLibxev230OneRegistration(t *testing.T) {
 	r := newRig(t, Config{})
 	a, b := r.pair(unix.SOCK_STREAM)
@@ -45,8 +46,8 @@ func TestLibxev230OneRegistration(t *testing.T) {
 	}
 }
 
-// A descriptor that others have closed, and whose number is another file's: what is new waits on that file, what is
-// old ends. Fault 25.
+// A descriptor that others have closed, and whose number is another file's: what is new waits on
+// that file, what is old ends. Fault 25.
 func TestFault25Reopened(t *testing.T) {
 	r := newRig(t, Config{})
 	for _, skip := range []bool{false, true} {
@@ -119,7 +120,8 @@ func TestFault25ReopenedIdle(t *testing.T) {
 	r.want(c, 1)
 }
 
-// What is not tried, because on this number it would have been in vain, is tried when the number is another file's.
+// What is not tried, because on this number it would have been in vain, is tried when the number is
+// another file's.
 func TestReopenedUntried(t *testing.T) {
 	r := newRig(t, Config{})
 	fd, w := r.pair(unix.SOCK_STREAM)
@@ -138,7 +140,8 @@ func TestReopenedUntried(t *testing.T) {
 	r.do(r.recv(fd), -int32(unix.ENOTSOCK))
 }
 
-// What waited for a file that is closed can be cancelled, and hears of the close when the kernel is asked. Fault 26.
+// What waited for a file that is closed can be cancelled, and hears of the close when the kernel is
+// asked. Fault 26.
 func TestFault26ClosedBehindOurBack(t *testing.T) {
 	r := newRig(t, Config{})
 	fd, _ := r.pipe(unix.O_NONBLOCK)
@@ -210,11 +213,13 @@ func TestDuplicates(t *testing.T) {
 	r.want(d, 5)
 }
 
-// OpClose ends what waits, before the number can become another's, and what is submitted after it comes after it.
+// OpClose ends what waits, before the number can become another's, and what is submitted after it
+// comes after it.
 func TestClosePending(t *testing.T) {
 	r := newRig(t, Config{})
 	a, b := r.pair(unix.SOCK_STREAM)
-	waits := []*backends.Completion{r.recv(a), r.recv(a), r.op(backends.Op{Code: backends.OpPoll, FD: a, Flags: unix.POLLPRI, Multi: true})}
+	waits := []*backends.Completion{r.recv(a), r.recv(a),
+		r.op(backends.Op{Code: backends.OpPoll, FD: a, Flags: unix.POLLPRI, Multi: true})}
 	r.begin(waits...)
 	r.waits(waits...)
 	closing, after := r.op(backends.Op{Code: backends.OpClose, FD: a}), r.recv(a)
@@ -240,13 +245,15 @@ func TestClosePending(t *testing.T) {
 	}
 }
 
-// OpClose waits for the pool to let go of the descriptor: what has not begun would find another file there.
+// OpClose waits for the pool to let go of the descriptor: what has not begun would find another
+// file there.
 func TestCloseAfterPool(t *testing.T) {
 	r := newRig(t, Config{Workers: 1})
 	block, release := r.blocker()
 	file := r.file("content")
 	read := r.op(backends.Op{Code: backends.OpFsync, FD: file})
-	closing, late := r.op(backends.Op{Code: backends.OpClose, FD: file}), r.op(backends.Op{Code: backends.OpFsync, FD: file})
+	closing, late := r.op(backends.Op{Code: backends.OpClose, FD: file}),
+		r.op(backends.Op{Code: backends.OpFsync, FD: file})
 	r.begin(block, read, closing, late)
 	r.waits(block, read, closing, late)
 	if _, err := unix.FcntlInt(uintptr(file), unix.F_GETFD, 0); err != nil {
@@ -262,7 +269,8 @@ func TestCloseAfterPool(t *testing.T) {
 	block, release = r.blocker()
 	file = r.file("content")
 	read = r.op(backends.Op{Code: backends.OpFsync, FD: file})
-	closing, late = r.op(backends.Op{Code: backends.OpClose, FD: file}), r.op(backends.Op{Code: backends.OpFsync, FD: file})
+	closing, late = r.op(backends.Op{Code: backends.OpClose, FD: file}),
+		r.op(backends.Op{Code: backends.OpFsync, FD: file})
 	r.begin(block, read, closing, late)
 	r.stop(closing)
 	release()
@@ -293,7 +301,8 @@ func TestCloseWhileWorking(t *testing.T) {
 	for _, end := range []string{"to", "from"} {
 		from, w := r.pipe(0)
 		_, to := r.pipe(0)
-		splice := r.op(backends.Op{Code: backends.OpSplice, FD: to, Off: backends.Stream, Args: &backends.Args{FD: from, Off: backends.Stream, Len: 10}})
+		splice := r.op(backends.Op{Code: backends.OpSplice, FD: to, Off: backends.Stream, Args: &backends.Args{FD: from,
+			Off: backends.Stream, Len: 10}})
 		closing := r.op(backends.Op{Code: backends.OpClose, FD: to})
 		if end == "from" {
 			closing.FD = from
@@ -311,7 +320,8 @@ func TestCloseWhileWorking(t *testing.T) {
 	}
 }
 
-// blocker is an operation that keeps a goroutine of the pool until it is released: opening a FIFO that nobody writes to.
+// blocker is an operation that keeps a goroutine of the pool until it is released: opening a FIFO
+// that nobody writes to.
 func (r *rig) blocker() (c *backends.Completion, release func()) {
 	r.Helper()
 	name := r.TempDir() + "/fifo"
@@ -319,7 +329,8 @@ func (r *rig) blocker() (c *backends.Completion, release func()) {
 		r.Fatal(err)
 	}
 	path, _ := backends.PathOf(name)
-	c = r.op(backends.Op{Code: backends.OpOpen, FD: backends.AtCWD, Flags: unix.O_RDONLY | unix.O_CLOEXEC, Args: &backends.Args{Path: path}})
+	c = r.op(backends.Op{Code: backends.OpOpen, FD: backends.AtCWD, Flags: unix.O_RDONLY | unix.O_CLOEXEC,
+		Args: &backends.Args{Path: path}})
 	return c, func() {
 		r.Helper()
 		r.own(unix.Open(name, unix.O_RDWR|unix.O_CLOEXEC, 0)) // both ends: does not wait

@@ -184,7 +184,8 @@ func (r *rig) write(fd int, s string) {
 	}
 }
 
-// become makes the number fd refer to what from refers to, as close and open by others do; from is closed.
+// become makes the number fd refer to what from refers to, as close and open by others do; from is
+// closed.
 func (r *rig) become(fd, from int) {
 	r.Helper()
 	if err := unix.Close(fd); err != nil {

@@ -108,7 +108,8 @@ func isStream(op *backends.Op) bool {
 
 func isMessage(op *backends.Op) bool {
 	switch op.Code {
-	case backends.OpRecv, backends.OpRecvMsg, backends.OpSend, backends.OpSendMsg, backends.OpSendZC, backends.OpSendMsgZC:
+	case backends.OpRecv, backends.OpRecvMsg, backends.OpSend, backends.OpSendMsg, backends.OpSendZC,
+		backends.OpSendMsgZC:
 		return true
 	}
 	return false
@@ -123,7 +124,8 @@ func (b *Backend) waitable(e *entry, w way) {
 			b.queueFile(d, e)
 			return
 		}
-		if d == nil || d.gen == 0 { // a file must not be tried as if it were a stream: what is cached is not all there is
+		// a file must not be tried as if it were a stream: what is cached is not all there is
+		if d == nil || d.gen == 0 {
 			if d = b.classify(e, w); d == nil {
 				return
 			}
@@ -162,8 +164,9 @@ func (b *Backend) waitable(e *entry, w way) {
 	}
 }
 
-// skippable reports whether an operation may wait for readiness without having been tried: nothing but readiness could
-// let it end. (A read of an eventfd into too small a buffer fails at once, for one.)
+// skippable reports whether an operation may wait for readiness without having been tried: nothing
+// but readiness could let it end. (A read of an eventfd into too small a buffer fails at once, for
+// one.)
 func skippable(op *backends.Op) bool {
 	switch op.Code {
 	case backends.OpRecv:
@@ -174,8 +177,8 @@ func skippable(op *backends.Op) bool {
 	return false
 }
 
-// classify registers the descriptor of a read or write without offset, and returns its record. If it cannot be polled, or
-// there is no such descriptor, it has seen to e and returns nil.
+// classify registers the descriptor of a read or write without offset, and returns its record. If
+// it cannot be polled, or there is no such descriptor, it has seen to e and returns nil.
 func (b *Backend) classify(e *entry, w way) *desc {
 	b.probe = desc{fd: int32(e.c.FD)}
 	errno := b.register(&b.probe, wayMask[w]|unix.EPOLLERR, false)
@@ -296,12 +299,12 @@ func (b *Backend) servePolls(d *desc, events uint32) (helped bool) {
 	return helped
 }
 
-// maxAccepts is how many connections one event brings at most: others wait too. The registration, armed again, tells of
-// the rest.
+// maxAccepts is how many connections one event brings at most: others wait too. The registration,
+// armed again, tells of the rest.
 const maxAccepts = 32
 
-// maxVain is after how many events in vain a send is given back to the Loop, which pauses. A datagram for
-// a receiver that is full makes an event itself each time it is tried in vain.
+// maxVain is after how many events in vain a send is given back to the Loop, which pauses. A
+// datagram for a receiver that is full makes an event itself each time it is tried in vain.
 const maxVain = 4
 
 // serveWay tries what waits in one direction, from the first to one that has to go on waiting.

@@ -11,9 +11,10 @@ import (
 
 // wake is how other threads end a blocked Poll: an eventfd in the epoll instance.
 //
-// The state keeps the system call away when nobody sleeps, and no wake-up gets lost: Poll announces that it goes
-// to sleep by idle -> asleep, Wake leaves called behind whatever was there. If Wake comes first, the announcement
-// fails and Poll does not block; if it comes second, it finds asleep and writes.
+// The state keeps the system call away when nobody sleeps, and no wake-up gets lost: Poll announces
+// that it goes to sleep by idle -> asleep, Wake leaves called behind whatever was there. If Wake
+// comes first, the announcement fails and Poll does not block; if it comes second, it finds asleep
+// and writes.
 //
 // The eventfd is never read: it is registered edge-triggered, and each write is news.
 type wake struct {
@@ -33,8 +34,9 @@ const (
 // sleep announces that Poll is about to block; false means that it must not.
 func (w *wake) sleep() bool { return w.state.CompareAndSwap(idle, asleep) }
 
-// awake ends what sleep began, or takes note of a call that came before it. What the caller of Wake did before
-// it is visible after awake: also if the call comes between the two lines, which is what the Swap is for.
+// awake ends what sleep began, or takes note of a call that came before it. What the caller of Wake
+// did before it is visible after awake: also if the call comes between the two lines, which is what
+// the Swap is for.
 func (w *wake) awake() {
 	if w.state.Load() != idle {
 		w.state.Swap(idle)

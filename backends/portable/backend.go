@@ -18,10 +18,12 @@ type Config struct {
 	// Entries is how many operations and cancellations a Poll hands over at most. 0: 256.
 	Entries int
 
-	// Workers bounds the goroutines that make system calls which block: each may take a thread. 0: 64.
+	// Workers bounds the goroutines that make system calls which block: each may take a thread. 0:
+	// 64.
 	Workers int
 
-	// Thread says that Bind will be called with true. Otherwise, on Linux, the backend is backends.Pollable.
+	// Thread says that Bind will be called with true. Otherwise, on Linux, the backend is
+	// backends.Pollable.
 	Thread bool
 }
 
@@ -102,8 +104,8 @@ func (b *Backend) Cancel(id backends.ID) bool {
 	return true
 }
 
-// Poll starts what is queued and copies out what is over. It blocks on a channel, and so holds no P, nor a thread if
-// the calling goroutine is not locked to it.
+// Poll starts what is queued and copies out what is over. It blocks on a channel, and so holds no
+// P, nor a thread if the calling goroutine is not locked to it.
 func (b *Backend) Poll(dst []backends.Event, deadline int64) (int, error) {
 	if len(b.queue)+len(b.cancels) > 0 {
 		b.handOver()

@@ -11,8 +11,8 @@ import (
 	"github.com/weirgo/weir/internal/sys"
 )
 
-// bell makes an eventfd readable while there are events, for the scheduler drive. The zero bell is silent. Its
-// fields are guarded by the Backend's mu.
+// bell makes an eventfd readable while there are events, for the scheduler drive. The zero bell is
+// silent. Its fields are guarded by the Backend's mu.
 type bell struct {
 	on    bool
 	fd    int

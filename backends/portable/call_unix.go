@@ -35,7 +35,8 @@ func direction(op *backends.Op) int {
 // isMessage reports whether Flags are those of recv(2) and send(2).
 func isMessage(c backends.Code) bool {
 	switch c {
-	case backends.OpRecv, backends.OpSend, backends.OpRecvMsg, backends.OpSendMsg, backends.OpSendZC, backends.OpSendMsgZC:
+	case backends.OpRecv, backends.OpSend, backends.OpRecvMsg, backends.OpSendMsg, backends.OpSendZC,
+		backends.OpSendMsgZC:
 		return true
 	}
 	return false
@@ -62,7 +63,8 @@ func onDisk(op *backends.Op) (bool, error) {
 	return false, nil
 }
 
-// try goes on with an operation as far as it can without waiting. It returns the result, or why there is none yet.
+// try goes on with an operation as far as it can without waiting. It returns the result, or why
+// there is none yet.
 func (r *record) try() int32 {
 	op := &r.c.Op
 	for {
@@ -84,8 +86,8 @@ func (r *record) try() int32 {
 	}
 }
 
-// all reports whether an operation goes on until its buffers are full, or empty: MSG_WAITALL says so, and as in io_uring
-// also of what sends. Only streams can.
+// all reports whether an operation goes on until its buffers are full, or empty: MSG_WAITALL says
+// so, and as in io_uring also of what sends. Only streams can.
 func (r *record) all() bool {
 	op := &r.c.Op
 	if !isMessage(op.Code) || op.Flags&unix.MSG_WAITALL == 0 || op.Flags&(unix.MSG_DONTWAIT|unix.MSG_PEEK) != 0 {

@@ -13,8 +13,9 @@ import (
 	"github.com/weirgo/weir/internal/sys"
 )
 
-// engine runs operations on descriptors: those that may have to wait for others on the poller, a goroutine that
-// sits in poll(2) over all of their descriptors, those that keep the calling thread until they are done on workers.
+// engine runs operations on descriptors: those that may have to wait for others on the poller, a
+// goroutine that sits in poll(2) over all of their descriptors, those that keep the calling thread
+// until they are done on workers.
 //
 // What follows is guarded by the Backend's mu, except for what says otherwise.
 type engine struct {
@@ -22,8 +23,8 @@ type engine struct {
 	slots []*record // by slot: what is in flight
 	spare *record   // records that nobody uses
 
-	// The way to the poller. It takes all three lists at once: operations to be started, operations that a worker
-	// has run for it, and cancellations.
+	// The way to the poller. It takes all three lists at once: operations to be started, operations
+	// that a worker has run for it, and cancellations.
 	inbox, returned list
 	drops           []backends.ID
 	asleep          bool // the poller is in poll(2), or just before it

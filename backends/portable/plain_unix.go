@@ -9,8 +9,8 @@ import (
 	"github.com/weirgo/weir/internal/sys"
 )
 
-// This file says what an Op is as a system call on systems that package backends has no table for, in terms of what
-// package unix has for all of them.
+// This file says what an Op is as a system call on systems that package backends has no table for,
+// in terms of what package unix has for all of them.
 
 const engineDetail = "poll(2), plain calls"
 
@@ -73,8 +73,8 @@ func attempt(r *record) int32 {
 	return -int32(unix.EAGAIN)
 }
 
-// mayWait reports whether an operation on a descriptor in blocking mode may block at all. If it does not it fails, and
-// poll(2) would wait for what never comes.
+// mayWait reports whether an operation on a descriptor in blocking mode may block at all. If it
+// does not it fails, and poll(2) would wait for what never comes.
 func mayWait(op *backends.Op, flags int) bool {
 	access := flags & unix.O_ACCMODE
 	switch op.Code {
@@ -97,15 +97,16 @@ func perform(r *record) int32 {
 		return block(op)
 	case op.Code == backends.OpWrite:
 		return write(op.FD, op.Buf[:min(len(op.Buf), pipeBuf)], op.Off)
-	case op.Code == backends.OpWritev: // a pipe that is writable takes PIPE_BUF bytes; more would block until all are written
+	// a pipe that is writable takes PIPE_BUF bytes; more would block until all are written
+	case op.Code == backends.OpWritev:
 		first := firstOf(op.Bufs)
 		return write(op.FD, first[:min(len(first), pipeBuf)], op.Off)
 	}
 	return call(op, 0, 0)
 }
 
-// call makes the system call of an operation, without the first done bytes of its data and with more flags if it is on
-// a socket.
+// call makes the system call of an operation, without the first done bytes of its data and with
+// more flags if it is on a socket.
 func call(op *backends.Op, done, flags int) int32 {
 	for {
 		if res := once(op, done, int(op.Flags)|flags); res != -int32(unix.EINTR) || op.Code == backends.OpClose {
@@ -174,7 +175,8 @@ func firstOf(bufs [][]byte) []byte {
 	return nil
 }
 
-// after leaves out the first done bytes, and what is beyond MaxIovecs buffers and MaxTransfer bytes.
+// after leaves out the first done bytes, and what is beyond MaxIovecs buffers and MaxTransfer
+// bytes.
 func after(bufs [][]byte, done int) [][]byte {
 	var list [][]byte
 	room := backends.MaxTransfer

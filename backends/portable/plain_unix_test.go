@@ -12,8 +12,8 @@ import (
 	"github.com/weirgo/weir/backends"
 )
 
-// TestStorageFlags: what a system has no call for is refused at once, on files and on what would have
-// to wait, and nothing is written.
+// TestStorageFlags: what a system has no call for is refused at once, on files and on what would
+// have to wait, and nothing is written.
 func TestStorageFlags(t *testing.T) {
 	f, err := os.CreateTemp(t.TempDir(), "")
 	if err != nil {

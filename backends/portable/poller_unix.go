@@ -13,9 +13,10 @@ import (
 
 // poller is what the goroutine in poll(2) knows. Nobody else touches it.
 //
-// The goroutine starts, tries and cancels operations between two calls of poll(2), never during one: while it lasts
-// the kernel holds on to every descriptor in it, and a socket whose owner has closed it meanwhile would not be gone.
-// So an operation that waits is over only when no poll(2) knows its descriptor any more.
+// The goroutine starts, tries and cancels operations between two calls of poll(2), never during
+// one: while it lasts the kernel holds on to every descriptor in it, and a socket whose owner has
+// closed it meanwhile would not be gone. So an operation that waits is over only when no poll(2)
+// knows its descriptor any more.
 type poller struct {
 	e     *engine
 	descs map[int]*desc
@@ -46,9 +47,10 @@ const (
 	writing
 )
 
-// A descriptor may stay ready without getting anywhere: nobody has read yet what a multishot poll has reported, or it
-// is an error that no operation here takes away. It is looked at again after a pause, which doubles, so that it is
-// missed by no more than that and the processor is not kept busy.
+// A descriptor may stay ready without getting anywhere: nobody has read yet what a multishot poll
+// has reported, or it is an error that no operation here takes away. It is looked at again after a
+// pause, which doubles, so that it is missed by no more than that and the processor is not kept
+// busy.
 const (
 	minPause = time.Millisecond
 	maxPause = 16 * time.Millisecond
@@ -222,8 +224,8 @@ func (p *poller) toWorker(r *record) {
 	p.e.toWorker(r)
 }
 
-// drop ends an operation that waits, and leaves alone one that a worker has. What it has done by then is its result.
-// The caller holds mu.
+// drop ends an operation that waits, and leaves alone one that a worker has. What it has done by
+// then is its result. The caller holds mu.
 func (p *poller) drop(r *record) {
 	if r.at != atPoller {
 		p.e.cancel(r.c.ID)
@@ -291,8 +293,8 @@ func (p *poller) hand(s *side, r *record) {
 	p.toWorker(r)
 }
 
-// try goes on with an operation that is in no list. It reports whether that is over, and if not whether only a worker
-// can go on with it now.
+// try goes on with an operation that is in no list. It reports whether that is over, and if not
+// whether only a worker can go on with it now.
 func (p *poller) try(r *record) (over, blocks bool) {
 	for {
 		p.e.b.syscalls.Add(1)
@@ -329,7 +331,8 @@ func (p *poller) back(r *record) {
 	p.leave(d)
 }
 
-// abandon ends what waits for a descriptor that is closed, or about to be: the number may be another file's soon.
+// abandon ends what waits for a descriptor that is closed, or about to be: the number may be
+// another file's soon.
 func (p *poller) abandon(fd int) {
 	d := p.descs[fd]
 	if d == nil {
@@ -384,8 +387,8 @@ func (p *poller) ready(d *desc, events int16) {
 	p.leave(d)
 }
 
-// serve tries the operations that wait on one side, in turn, until one has to go on waiting. It reports whether it got
-// anywhere.
+// serve tries the operations that wait on one side, in turn, until one has to go on waiting. It
+// reports whether it got anywhere.
 func (p *poller) serve(s *side) (progress bool) {
 	for s.head != nil && !s.away {
 		r := s.pop()

@@ -138,8 +138,8 @@ func writeOp(fd int, p []byte) backends.Op {
 	return backends.Op{Code: backends.OpWrite, FD: fd, Off: backends.Stream, Buf: p}
 }
 
-// TestBlockingDescriptor guards the promise to descriptors in blocking mode: they stay in it, reads that wait can be
-// cancelled, take their turns, and hold no worker while they wait.
+// TestBlockingDescriptor guards the promise to descriptors in blocking mode: they stay in it, reads
+// that wait can be cancelled, take their turns, and hold no worker while they wait.
 func TestBlockingDescriptor(t *testing.T) {
 	r := newRig(t, Config{Workers: 1})
 	rd, wr := blockingPipe(t)
@@ -171,8 +171,8 @@ func TestBlockingDescriptor(t *testing.T) {
 	r.want("read at the end", last, 0)
 }
 
-// TestBlockingWriteFillsPipe guards writes to a pipe in blocking mode: one that finds less room than it has data does
-// what there is room for, instead of holding a worker until somebody reads.
+// TestBlockingWriteFillsPipe guards writes to a pipe in blocking mode: one that finds less room
+// than it has data does what there is room for, instead of holding a worker until somebody reads.
 func TestBlockingWriteFillsPipe(t *testing.T) {
 	r := newRig(t, Config{Workers: 1})
 	rd, wr := blockingPipe(t)
@@ -205,8 +205,8 @@ func TestBlockingWriteFillsPipe(t *testing.T) {
 	r.want("a read of more than was written", id, -int32(unix.ECANCELED))
 }
 
-// TestCloseAfterCancel guards that by the time an operation is over nothing keeps its descriptor alive: a listener that
-// is closed then gives its address free at once, and a peer sees the end.
+// TestCloseAfterCancel guards that by the time an operation is over nothing keeps its descriptor
+// alive: a listener that is closed then gives its address free at once, and a peer sees the end.
 func TestCloseAfterCancel(t *testing.T) {
 	r := newRig(t, Config{})
 	var name unix.Sockaddr = &unix.SockaddrInet4{Addr: [4]byte{127, 0, 0, 1}}
@@ -258,7 +258,8 @@ func TestClosedBehind(t *testing.T) {
 	}
 }
 
-// TestWorkersAreBounded guards the bound on goroutines that block, and that a queued operation can be cancelled.
+// TestWorkersAreBounded guards the bound on goroutines that block, and that a queued operation can
+// be cancelled.
 func TestWorkersAreBounded(t *testing.T) {
 	r := newRig(t, Config{Workers: 2})
 	name := filepath.Join(t.TempDir(), "file")
@@ -310,8 +311,8 @@ func TestWorkersAreBounded(t *testing.T) {
 	}
 }
 
-// TestMultiPollIsPatient guards that a multishot poll for what stays ready neither keeps the processor busy nor fails to
-// report what comes after it was not.
+// TestMultiPollIsPatient guards that a multishot poll for what stays ready neither keeps the
+// processor busy nor fails to report what comes after it was not.
 func TestMultiPollIsPatient(t *testing.T) {
 	r := newRig(t, Config{})
 	rd, wr := blockingPipe(t)
@@ -341,7 +342,8 @@ func TestMultiPollIsPatient(t *testing.T) {
 	r.want("the poll", m, -int32(unix.ECANCELED))
 }
 
-// TestBacklog guards that multishots pause while nobody reaps, instead of filling the memory, and then go on.
+// TestBacklog guards that multishots pause while nobody reaps, instead of filling the memory, and
+// then go on.
 func TestBacklog(t *testing.T) {
 	r := newRig(t, Config{Entries: 3 * backlog})
 	l, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM, 0)
@@ -400,7 +402,8 @@ func TestBacklog(t *testing.T) {
 	r.want("the accept", m, -int32(unix.ECANCELED))
 }
 
-// TestNoPollerWithoutDescriptors guards that a loop that only keeps time has no goroutines beside it.
+// TestNoPollerWithoutDescriptors guards that a loop that only keeps time has no goroutines beside
+// it.
 func TestNoPollerWithoutDescriptors(t *testing.T) {
 	r := newRig(t, Config{})
 	r.want("nop", r.submit(backends.Op{Code: backends.OpNop}), 0)
@@ -408,13 +411,15 @@ func TestNoPollerWithoutDescriptors(t *testing.T) {
 	if r.engine.running {
 		t.Error("the poller runs for a nop")
 	}
-	r.want("a code that there is none of", r.submit(backends.Op{Code: backends.Code(backends.NumCodes)}), -int32(unix.EINVAL), -int32(unix.ENOSYS))
+	r.want("a code that there is none of", r.submit(backends.Op{Code: backends.Code(backends.NumCodes)}),
+		-int32(unix.EINVAL), -int32(unix.ENOSYS))
 	if s := fmt.Sprint(r.Detail()); s == "" {
 		t.Error("the backend has nothing to say about itself")
 	}
 }
 
-// TestCloseEndsWaiting guards that OpClose ends what waits for its descriptor: the number may be another file's soon.
+// TestCloseEndsWaiting guards that OpClose ends what waits for its descriptor: the number may be
+// another file's soon.
 func TestCloseEndsWaiting(t *testing.T) {
 	r := newRig(t, Config{})
 	var p [2]int
@@ -433,7 +438,8 @@ func TestCloseEndsWaiting(t *testing.T) {
 	}
 }
 
-// TestTurns guards that operations on one direction of a descriptor take their turns, and do not hold up the other.
+// TestTurns guards that operations on one direction of a descriptor take their turns, and do not
+// hold up the other.
 func TestTurns(t *testing.T) {
 	r := newRig(t, Config{})
 	p, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM, 0)

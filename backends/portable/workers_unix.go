@@ -8,8 +8,8 @@ import (
 	"github.com/weirgo/weir/internal/bubble"
 )
 
-// workers are goroutines that make system calls which block. At most max run; one that finds nothing to do ends.
-// Guarded by the Backend's mu.
+// workers are goroutines that make system calls which block. At most max run; one that finds
+// nothing to do ends. Guarded by the Backend's mu.
 type workers struct {
 	queue   list
 	running int

@@ -30,7 +30,8 @@ func (s *Sim) runDue() {
 	}
 }
 
-// next is the time of the first appointment, or Forever. It forgets those of operations that are over.
+// next is the time of the first appointment, or Forever. It forgets those of operations that are
+// over.
 func (a *agenda) next() int64 {
 	for len(*a) > 0 && (*a)[0].r.posted {
 		heap.Pop(a)

@@ -58,8 +58,8 @@ func (e *env) Descriptors() []string {
 	return e.sim.Descriptors()
 }
 
-// allowed are the faults that a user of the contract has to expect, so that the suite has to pass with them.
-// EINTR, EAGAIN and errors out of nowhere would only make it say so.
+// allowed are the faults that a user of the contract has to expect, so that the suite has to pass
+// with them. EINTR, EAGAIN and errors out of nowhere would only make it say so.
 func allowed(seed uint64) sim.Faults {
 	f := sim.Swarm(seed)
 	f.EINTR, f.EAGAIN, f.Error, f.UnaskedCancel, f.Stale, f.Duplicate, f.LostCancel = 0, 0, 0, 0, 0, 0, 0
@@ -71,8 +71,9 @@ func TestConformance(t *testing.T) {
 	t.Run("NoFaults", func(t *testing.T) { backendtest.Run(t, &env{cfg: sim.Config{Seed: seed}}) })
 	t.Run("AllFaults", func(t *testing.T) {
 		backendtest.Run(t, &env{cfg: sim.Config{Seed: seed, Faults: sim.Faults{
-			Short: 0.3, Delay: 0.3, Reorder: 0.3, EndMulti: 0.3, LateSuccess: 0.3, PartialSubmit: 0.3, SpuriousWake: 0.3,
-			Trickle: 0.3, EatWake: 0.3,
+			Short: 0.3, Delay: 0.3, Reorder: 0.3, EndMulti: 0.3, LateSuccess: 0.3, PartialSubmit: 0.3,
+			SpuriousWake: 0.3,
+			Trickle:      0.3, EatWake: 0.3,
 		}}})
 	})
 	seeds := uint64(8)

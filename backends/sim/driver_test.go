@@ -120,9 +120,10 @@ func pollIn(fd int, multi bool) backends.Op {
 	return backends.Op{Code: backends.OpPoll, FD: fd, Flags: sim.PollIn, Multi: multi}
 }
 
-// workload does a bit of everything, as its own generator says, whatever the results. It checks what holds under
-// all faults: every operation ends once, every byte that one side says it wrote is read by the other, or still
-// there, and no descriptor is left. With breaches of the contract it leaves out the first.
+// workload does a bit of everything, as its own generator says, whatever the results. It checks
+// what holds under all faults: every operation ends once, every byte that one side says it wrote is
+// read by the other, or still there, and no descriptor is left. With breaches of the contract it
+// leaves out the first.
 func workload(d *driver, steps int) {
 	t := d.t
 	t.Helper()

@@ -12,9 +12,11 @@ import (
 	"github.com/weirgo/weir/backends"
 )
 
-// Faults are probabilities from 0, never, to 1, as often as can be. The zero value is a kernel on a good day.
+// Faults are probabilities from 0, never, to 1, as often as can be. The zero value is a kernel on a
+// good day.
 //
-// All but the last group are things that kernels do, which every loop must bear without its users noticing.
+// All but the last group are things that kernels do, which every loop must bear without its users
+// noticing.
 type Faults struct {
 	// Results of operations.
 	Short  float64 // a read or write moves less than it could, but at least one byte
@@ -37,16 +39,18 @@ type Faults struct {
 	Trickle       float64 // Poll returns only some of the events that are ready
 	EatWake       float64 // a Poll that might have waited, but found events, uses up a Wake that came before it
 
-	// Breaches of the contract, which a loop should survive all the same. The conformance suite runs without.
+	// Breaches of the contract, which a loop should survive all the same. The conformance suite
+	// runs without.
 	Stale     float64 // an event arrives for an ID that is not in flight
 	Duplicate float64 // a terminal event arrives twice
 
-	// LostCancel: a cancel that finds its operation has no effect, as if a worker had been interrupted at the wrong moment.
+	// LostCancel: a cancel that finds its operation has no effect, as if a worker had been
+	// interrupted at the wrong moment.
 	LostCancel float64
 }
 
-// Swarm draws the probabilities from seed. About half of them are 0, so that over many seeds each fault is seen
-// alone and in all company.
+// Swarm draws the probabilities from seed. About half of them are 0, so that over many seeds each
+// fault is seen alone and in all company.
 func Swarm(seed uint64) Faults {
 	rng := rand.New(rand.NewPCG(seed, 0x5_3a_2d))
 	var f Faults
@@ -89,8 +93,8 @@ func SeedFromEnv(def uint64) uint64 {
 	return seed
 }
 
-// chance decides one draw. It leaves the generator alone where there is nothing to decide, so that switching a
-// fault off does not change what the others do.
+// chance decides one draw. It leaves the generator alone where there is nothing to decide, so that
+// switching a fault off does not change what the others do.
 func (s *Sim) chance(p float64) bool { return p > 0 && s.rng.Float64() < p }
 
 // delay is a time that something takes on the virtual clock.

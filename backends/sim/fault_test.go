@@ -78,7 +78,8 @@ func testFailures(t *testing.T, f sim.Faults, errnos ...syscall.Errno) {
 			t.Fatalf("a failed read wrote to its buffer: %q", c.Buf)
 		}
 		s, _ := d.Pipe()
-		if check(d.add(backends.Op{Code: backends.OpClose, FD: s})) != -int32(syscall.ECANCELED) && d.CloseFD(s) == nil {
+		if check(d.add(backends.Op{Code: backends.OpClose, FD: s})) != -int32(syscall.ECANCELED) &&
+			d.CloseFD(s) == nil {
 			t.Fatal("after a close with whatever result the descriptor is open")
 		}
 	}
@@ -314,7 +315,8 @@ func TestDuplicate(t *testing.T) {
 // Everything that is allowed, all the time, still gets somewhere.
 func TestAlwaysFaulty(t *testing.T) {
 	d := withFault(t, sim.Faults{
-		Short: 1, Delay: 1, Reorder: 1, EndMulti: 1, LateSuccess: 1, PartialSubmit: 1, SpuriousWake: 1, Trickle: 1, EatWake: 1,
+		Short: 1, Delay: 1, Reorder: 1, EndMulti: 1, LateSuccess: 1, PartialSubmit: 1, SpuriousWake: 1, Trickle: 1,
+		EatWake: 1,
 	})
 	workload(d, 1000)
 	d.checkOnce()

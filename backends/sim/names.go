@@ -6,8 +6,8 @@ import (
 	"github.com/weirgo/weir/backends"
 )
 
-// The simulated kernel has one directory, flat and empty at first. Names in it are compared as they are given; the
-// descriptors of directories do not matter.
+// The simulated kernel has one directory, flat and empty at first. Names in it are compared as they
+// are given; the descriptors of directories do not matter.
 
 // Flags of OpOpen: Linux's values, on machines where those are the common ones.
 const (
@@ -27,11 +27,13 @@ const (
 
 const modeRegular, modeDir = 0o100000, 0o040000
 
-// named reports whether an operation works on names, or makes what it works on, so that FD is no descriptor in use.
+// named reports whether an operation works on names, or makes what it works on, so that FD is no
+// descriptor in use.
 func named(code backends.Code) bool {
 	switch code {
 	case backends.OpSocket, backends.OpOpen, backends.OpStatx, backends.OpRename, backends.OpUnlink, backends.OpMkdir,
-		backends.OpSymlink, backends.OpLink, backends.OpPipe, backends.OpWaitid, backends.OpFutexWait, backends.OpFutexWake:
+		backends.OpSymlink, backends.OpLink, backends.OpPipe, backends.OpWaitid, backends.OpFutexWait,
+		backends.OpFutexWake:
 		return true
 	}
 	return false

@@ -125,7 +125,8 @@ func (s *Sim) unref(f *file) {
 	}
 }
 
-// closeListener resets the connections that nobody accepted and refuses those that wait to be queued.
+// closeListener resets the connections that nobody accepted and refuses those that wait to be
+// queued.
 func (s *Sim) closeListener(f *file) {
 	delete(s.ports, f.port)
 	for _, conn := range f.backlog {
@@ -278,7 +279,8 @@ func (f *file) String() string {
 	}
 }
 
-// Data is a copy of what fd holds: the content of a file, or what is in a pipe or socket to be read from fd.
+// Data is a copy of what fd holds: the content of a file, or what is in a pipe or socket to be read
+// from fd.
 func (s *Sim) Data(fd int) []byte {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -6,8 +6,8 @@ import (
 	"github.com/weirgo/weir/backends"
 )
 
-// perform does the operation, if it can be done now, and returns its result. It reports false if the operation
-// has to wait for something to happen to its file.
+// perform does the operation, if it can be done now, and returns its result. It reports false if
+// the operation has to wait for something to happen to its file.
 func (s *Sim) perform(r *req) (int32, bool) {
 	f := r.f
 	if r.op.Code.TakesStorageFlags() && r.op.Flags != 0 {

@@ -12,7 +12,8 @@ import (
 //
 //	queued -> issued -> waiting on its file -> posted -> returned by Poll
 //
-// It may skip waiting, or be issued and posted at once. A multishot operation posts events while it waits, too.
+// It may skip waiting, or be issued and posted at once. A multishot operation posts events while it
+// waits, too.
 type req struct {
 	c  *backends.Completion
 	op backends.Op // as it was submitted
@@ -29,7 +30,8 @@ type req struct {
 	sum       uint32 // of the data to be sent, to find out who changes it
 }
 
-// handOver takes entries off the submission queue and acts on them, in order. It reports whether it took all.
+// handOver takes entries off the submission queue and acts on them, in order. It reports whether it
+// took all.
 func (s *Sim) handOver() bool {
 	n := len(s.queue)
 	if n > 0 && s.chance(s.cfg.Faults.PartialSubmit) {
@@ -191,8 +193,8 @@ func (s *Sim) finish(r *req, res int32) {
 	}
 }
 
-// staleID makes an ID that is not in flight of one that is: another generation of the slot, or a slot that was
-// never used.
+// staleID makes an ID that is not in flight of one that is: another generation of the slot, or a
+// slot that was never used.
 func (s *Sim) staleID(id backends.ID) backends.ID {
 	switch s.rng.IntN(3) {
 	case 0:
@@ -210,8 +212,8 @@ type cqe struct {
 	r  *req
 }
 
-// postMore posts an event of a multishot operation that goes on. It reports false if the operation has to end
-// with this event instead, because the completion queue is full.
+// postMore posts an event of a multishot operation that goes on. It reports false if the operation
+// has to end with this event instead, because the completion queue is full.
 func (s *Sim) postMore(r *req, res int32) bool {
 	if len(s.backlog) > 0 || len(s.cq) >= s.cfg.CQEntries {
 		s.note("overflow", r.id, "ends multishot", int64(res), false)
@@ -226,8 +228,8 @@ func (s *Sim) postMore(r *req, res int32) bool {
 	return true
 }
 
-// post puts an event into the completion queue, at its end or where Reorder wants it: anywhere behind the
-// operation's earlier events.
+// post puts an event into the completion queue, at its end or where Reorder wants it: anywhere
+// behind the operation's earlier events.
 func (s *Sim) post(e cqe) {
 	if len(s.backlog) > 0 || len(s.cq) >= s.cfg.CQEntries || !s.chance(s.cfg.Faults.Reorder) {
 		s.push(e)
@@ -291,9 +293,11 @@ func (s *Sim) inFlight() []*req {
 func (r *req) checkUnchanged(s *Sim) {
 	a, b := &r.op, &r.c.Op
 	same := r.c.ID == r.id && a.Code == b.Code && a.Multi == b.Multi && a.Flags == b.Flags && a.FD == b.FD &&
-		a.Off == b.Off && a.Addr == b.Addr && a.Msg == b.Msg && a.Args == b.Args && sameSlice(a.Buf, b.Buf) && sameSlice(a.Bufs, b.Bufs)
+		a.Off == b.Off && a.Addr == b.Addr && a.Msg == b.Msg && a.Args == b.Args && sameSlice(a.Buf, b.Buf) &&
+		sameSlice(a.Bufs, b.Bufs)
 	if !same {
-		s.misuse("%v %v: the Completion was changed while it was in flight (it is now %v %v)", r.id, r.op.Code, r.c.ID, b.Code)
+		s.misuse("%v %v: the Completion was changed while it was in flight (it is now %v %v)", r.id, r.op.Code, r.c.ID,
+			b.Code)
 	}
 }
 
@@ -301,10 +305,12 @@ func sameSlice[T any](a, b []T) bool {
 	return len(a) == len(b) && (len(a) == 0 || &a[0] == &b[0])
 }
 
-// checksum is of the data that the operation is to send: its first MiB, which is where mistakes show.
+// checksum is of the data that the operation is to send: its first MiB, which is where mistakes
+// show.
 func (r *req) checksum() uint32 {
 	switch r.op.Code {
-	case backends.OpWrite, backends.OpWritev, backends.OpSend, backends.OpSendMsg, backends.OpSendZC, backends.OpSendMsgZC:
+	case backends.OpWrite, backends.OpWritev, backends.OpSend, backends.OpSendMsg, backends.OpSendZC,
+		backends.OpSendMsgZC:
 	default:
 		return 0
 	}
@@ -325,12 +331,13 @@ func (r *req) checkData(s *Sim) {
 	}
 }
 
-// canSleep reports whether the operation is one that a system call can sleep in, or refuse to: those are the
-// ones that fail with EINTR and EAGAIN.
+// canSleep reports whether the operation is one that a system call can sleep in, or refuse to:
+// those are the ones that fail with EINTR and EAGAIN.
 func (r *req) canSleep() bool {
 	switch r.op.Code {
 	case backends.OpRead, backends.OpWrite, backends.OpReadv, backends.OpWritev, backends.OpRecv, backends.OpSend,
-		backends.OpRecvMsg, backends.OpSendMsg, backends.OpSendZC, backends.OpSendMsgZC, backends.OpAccept, backends.OpConnect:
+		backends.OpRecvMsg, backends.OpSendMsg, backends.OpSendZC, backends.OpSendMsgZC, backends.OpAccept,
+		backends.OpConnect:
 		return true
 	}
 	return false

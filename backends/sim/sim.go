@@ -29,8 +29,9 @@ type Config struct {
 // start is what the virtual clock shows at first: far enough from 0 that NoWait is long past.
 const start = int64(1000 * time.Second)
 
-// Sim is a simulated kernel and its Backend. The methods of Backend obey its rules; those that make and inspect
-// simulated objects may be called by any goroutine at any time, and what they cause happens in the next Poll.
+// Sim is a simulated kernel and its Backend. The methods of Backend obey its rules; those that make
+// and inspect simulated objects may be called by any goroutine at any time, and what they cause
+// happens in the next Poll.
 type Sim struct {
 	cfg      Config
 	maxDelay int64
@@ -189,9 +190,9 @@ func (s *Sim) Cancel(id backends.ID) bool {
 	return true
 }
 
-// Poll does the work of the kernel. When it has to wait it moves the clock to the next thing that is due, or to
-// the deadline; where nothing is due and the deadline is Forever it blocks until Wake is called or an object
-// changes.
+// Poll does the work of the kernel. When it has to wait it moves the clock to the next thing that
+// is due, or to the deadline; where nothing is due and the deadline is Forever it blocks until Wake
+// is called or an object changes.
 func (s *Sim) Poll(dst []backends.Event, deadline int64) (int, error) {
 	defer s.own(callPoll)()
 	s.mustRun()
@@ -236,7 +237,8 @@ func (s *Sim) Poll(dst []backends.Event, deadline int64) (int, error) {
 	}
 }
 
-// yield lets other goroutines run where a real kernel would have the caller wait: without threads nobody else could.
+// yield lets other goroutines run where a real kernel would have the caller wait: without threads
+// nobody else could.
 func (s *Sim) yield() {
 	s.mu.Unlock()
 	runtime.Gosched()
@@ -267,8 +269,8 @@ func (s *Sim) Wake() {
 	s.cond.Broadcast()
 }
 
-// Fail makes every Poll from now on return err, as if the kernel had lost the queues. After that Close is
-// allowed with operations in flight.
+// Fail makes every Poll from now on return err, as if the kernel had lost the queues. After that
+// Close is allowed with operations in flight.
 func (s *Sim) Fail(err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -276,8 +278,8 @@ func (s *Sim) Fail(err error) {
 	s.cond.Broadcast()
 }
 
-// Counters adds up what the Sim did. A Poll counts as one system call, and so does a Wake unless another one is
-// pending. Any goroutine may call it.
+// Counters adds up what the Sim did. A Poll counts as one system call, and so does a Wake unless
+// another one is pending. Any goroutine may call it.
 func (s *Sim) Counters() backends.Counters {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -316,7 +318,8 @@ var callNames = [...]string{
 	callClose: "Close",
 }
 
-// own begins a call that only one goroutine at a time may make, and locks the Sim. What it returns ends it.
+// own begins a call that only one goroutine at a time may make, and locks the Sim. What it returns
+// ends it.
 func (s *Sim) own(call int32) func() {
 	if !s.owner.CompareAndSwap(0, call) {
 		s.misuse("%s is called while another goroutine is in %s", callNames[call], callNames[s.owner.Load()])

@@ -34,7 +34,8 @@ func TestDeterminism(t *testing.T) {
 			t.Fatalf("seed %d: two runs had different traces", seed)
 		}
 		if a.Now() != b.Now() || a.Counters() != b.Counters() {
-			t.Fatalf("seed %d: two runs ended at %d and %d, with %+v and %+v", seed, a.Now(), b.Now(), a.Counters(), b.Counters())
+			t.Fatalf("seed %d: two runs ended at %d and %d, with %+v and %+v", seed, a.Now(), b.Now(), a.Counters(),
+				b.Counters())
 		}
 		if last != nil && slices.Equal(last.Trace(), a.Trace()) {
 			t.Errorf("seeds %d and %d had the same trace", seed-1, seed)
@@ -54,7 +55,8 @@ func TestSwarm(t *testing.T) {
 		f := sim.Swarm(seed)
 		f.LostCancel = 0 // nothing here asks again
 		breach := f.Stale > 0 || f.Duplicate > 0
-		d := start(t, sim.Config{Seed: seed, Faults: f, CQEntries: 1 + int(seed%40), Entries: 1 + int(seed%7), Buffer: 1 + int(seed%5)*100})
+		d := start(t, sim.Config{Seed: seed, Faults: f, CQEntries: 1 + int(seed%40), Entries: 1 + int(seed%7),
+			Buffer: 1 + int(seed%5)*100})
 		workload(d, 300)
 		if !breach {
 			d.checkOnce()
@@ -94,7 +96,8 @@ func TestClock(t *testing.T) {
 	}
 }
 
-// Where nothing is due, Poll waits for real: for Wake, or for something that another goroutine does.
+// Where nothing is due, Poll waits for real: for Wake, or for something that another goroutine
+// does.
 func TestBlocksForReal(t *testing.T) {
 	d := start(t, sim.Config{})
 	t0 := d.Now()
@@ -130,7 +133,8 @@ func TestBlocksForReal(t *testing.T) {
 	d.Wake()
 }
 
-// In a bubble of package synctest a Poll that waits for real counts as blocked, so that the bubble's time goes on.
+// In a bubble of package synctest a Poll that waits for real counts as blocked, so that the
+// bubble's time goes on.
 func TestSynctest(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := start(t, sim.Config{})
@@ -171,7 +175,8 @@ func TestWakeOnce(t *testing.T) {
 	}
 }
 
-// Data moves when the operation completes, not before, and afterwards the memory belongs to the caller.
+// Data moves when the operation completes, not before, and afterwards the memory belongs to the
+// caller.
 func TestMemory(t *testing.T) {
 	d := start(t, sim.Config{})
 	r, w := d.Pipe()
@@ -197,7 +202,8 @@ func TestMemory(t *testing.T) {
 	}
 }
 
-// A descriptor is looked up when Poll hands the operation over, and a closed one does not end what is pending.
+// A descriptor is looked up when Poll hands the operation over, and a closed one does not end what
+// is pending.
 func TestDescriptors(t *testing.T) {
 	d := start(t, sim.Config{FDs: 4})
 	a := d.File([]byte("A"))
@@ -293,7 +299,8 @@ func TestFileLimit(t *testing.T) {
 	}
 }
 
-// Events that do not fit into the completion queue come later, in order, and end multishot operations.
+// Events that do not fit into the completion queue come later, in order, and end multishot
+// operations.
 func TestOverflow(t *testing.T) {
 	d := start(t, sim.Config{CQEntries: 3})
 	r, w := d.Pipe()
@@ -333,7 +340,8 @@ func TestTraceIsBounded(t *testing.T) {
 	for range 20 {
 		d.want(d.add(nop()), 0)
 	}
-	if lines := d.Trace(); len(lines) != 11 || !strings.Contains(lines[0], "dropped") || !strings.Contains(lines[9], "done 20!1 nop 0") {
+	if lines := d.Trace(); len(lines) != 11 || !strings.Contains(lines[0], "dropped") || !strings.Contains(lines[9],
+		"done 20!1 nop 0") {
 		t.Errorf("the trace has %d lines:\n%s", len(lines), strings.Join(lines, "\n"))
 	}
 	d = start(t, sim.Config{Trace: -1})
@@ -410,9 +418,11 @@ func TestMisuse(t *testing.T) {
 			d.Submit(c)
 		}, "the Completion is in flight already, as 3!7"},
 		{"zero ID", func(d *driver, r, w int) { d.Submit(one(nop(), 5)) }, "generations start at 1"},
-		{"big slot", func(d *driver, r, w int) { d.Submit(one(nop(), backends.MakeID(backends.MaxSlots, 1))) }, "not below MaxSlots"},
+		{"big slot", func(d *driver, r, w int) { d.Submit(one(nop(), backends.MakeID(backends.MaxSlots, 1))) },
+			"not below MaxSlots"},
 		{"unknown code", func(d *driver, r, w int) { d.Submit(one(backends.Op{Code: 200}, id)) }, "no operation 200"},
-		{"the Loop's code", func(d *driver, r, w int) { d.Submit(one(backends.Op{Code: backends.OpTimeout}, id)) }, "timeout: no backend does that"},
+		{"the Loop's code", func(d *driver, r, w int) { d.Submit(one(backends.Op{Code: backends.OpTimeout}, id)) },
+			"timeout: no backend does that"},
 		{"multi read", func(d *driver, r, w int) {
 			op := read(r, 1)
 			op.Multi = true
@@ -482,7 +492,8 @@ func TestMisuse(t *testing.T) {
 			d := start(t, sim.Config{Seed: 9})
 			r, w := d.Pipe()
 			text := panics(func() { test.do(d, r, w) })
-			if !strings.Contains(text, test.want) || !strings.HasPrefix(text, "sim: ") || !strings.Contains(text, "seed=9") {
+			if !strings.Contains(text, test.want) || !strings.HasPrefix(text, "sim: ") || !strings.Contains(text,
+				"seed=9") {
 				t.Errorf("panic %q, want one with %q and the seed", text, test.want)
 			}
 		})

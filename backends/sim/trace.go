@@ -67,9 +67,9 @@ func (s *Sim) note(verb string, id backends.ID, what string, n int64, more bool)
 	s.trace.add(record{at: s.now.Load(), verb: verb, what: what, id: id, n: n, more: more})
 }
 
-// Trace tells what happened, oldest first: the last Config.Trace steps. Each line has the virtual time since the
-// start, what was done, the ID, the operation, and a number: the descriptor when an operation is taken up, its
-// result when it completes.
+// Trace tells what happened, oldest first: the last Config.Trace steps. Each line has the virtual
+// time since the start, what was done, the ID, the operation, and a number: the descriptor when an
+// operation is taken up, its result when it completes.
 func (s *Sim) Trace() []string {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -32,11 +32,13 @@ type Backend struct {
 
 	wake wake
 
-	// glance decides whether to hand operations over without waiting before Poll waits. Where some of them are over at once
-	// that saves giving the processor up and getting it back, which costs several times the system call.
+	// glance decides whether to hand operations over without waiting before Poll waits. Where some
+	// of them are over at once that saves giving the processor up and getting it back, which costs
+	// several times the system call.
 	glance backoff.Backoff
 
-	// fruitless counts the Polls in a row that ran the kernel's work because TASKRUN was set, and brought nothing.
+	// fruitless counts the Polls in a row that ran the kernel's work because TASKRUN was set, and
+	// brought nothing.
 	fruitless int
 
 	counters struct {
@@ -51,8 +53,8 @@ var (
 	_ backends.Announcer     = (*Backend)(nil)
 )
 
-// What the kernel says inside of itself for EINTR, and lets out where a worker that is opening a FIFO is interrupted:
-// ERESTARTSYS to ERESTART_RESTARTBLOCK.
+// What the kernel says inside of itself for EINTR, and lets out where a worker that is opening a
+// FIFO is interrupted: ERESTARTSYS to ERESTART_RESTARTBLOCK.
 const erestartsys, erestartBlock = 512, 516
 
 // User data of entries that are not operations: slots no Loop hands out.
@@ -74,8 +76,8 @@ func (b *Backend) Detail() string { return b.rung }
 // Features names what the kernel says it has beyond the first io_uring (IORING_FEAT_*).
 func (b *Backend) Features() []string { return featureNames(b.ring.Features()) }
 
-// Open sets a ring up: it tries the newest flags first and drops some on EINVAL. The error names what stood in
-// the way and, where there is one, the remedy.
+// Open sets a ring up: it tries the newest flags first and drops some on EINVAL. The error names
+// what stood in the way and, where there is one, the remedy.
 func Open(cfg Config) (*Backend, error) {
 	if Adjust != nil {
 		Adjust(&cfg)
@@ -104,7 +106,8 @@ func Open(cfg Config) (*Backend, error) {
 	}
 	if missing := requiredFeatures &^ r.Features(); missing != 0 {
 		r.Close()
-		return nil, fmt.Errorf("io_uring: this kernel lacks features %#x that weir needs (Linux 5.13): %w", missing, errors.ErrUnsupported)
+		return nil, fmt.Errorf("io_uring: this kernel lacks features %#x that weir needs (Linux 5.13): %w", missing,
+			errors.ErrUnsupported)
 	}
 	r.Hide(cfg.Hide)
 	b := &Backend{cfg: cfg, ring: r, rung: name}
@@ -139,7 +142,8 @@ func (b *Backend) Bind(thread bool) error {
 		}
 	}
 	b.counters.others.Add(1)
-	if err := sys.LimitWorkers(b.ring.FD(), b.cfg.Workers, b.cfg.Workers); err != nil && !errors.Is(err, syscall.EINVAL) {
+	if err := sys.LimitWorkers(b.ring.FD(), b.cfg.Workers, b.cfg.Workers); err != nil &&
+		!errors.Is(err, syscall.EINVAL) {
 		return explain(err)
 	}
 	return b.selfTest()
@@ -184,22 +188,25 @@ func (b *Backend) Cancel(id backends.ID) bool {
 	return true
 }
 
-// Pending reports whether another Poll would do something: entries are queued, or completions are ready or known
-// to the kernel. It makes no system call.
+// Pending reports whether another Poll would do something: entries are queued, or completions are
+// ready or known to the kernel. It makes no system call.
 //
-// The kernel puts work into a ring's list before it sets TASKRUN, and clears the flag before it takes the list. When the
-// two meet, the flag stays set with nothing behind it, until there is work again (io_req_local_work_add, Linux 6.1 to 6.18).
-// A loop that polls while something is pending would do so for as long as that lasts.
+// The kernel puts work into a ring's list before it sets TASKRUN, and clears the flag before it
+// takes the list. When the two meet, the flag stays set with nothing behind it, until there is work
+// again (io_req_local_work_add, Linux 6.1 to 6.18). A loop that polls while something is pending
+// would do so for as long as that lasts.
 func (b *Backend) Pending() bool {
 	flags := b.ring.SQFlags()
 	if b.fruitless > staleAfter {
 		flags &^= sys.SQTaskrun
 	}
-	return b.ring.Queued() != 0 || len(b.polls.chores) > 0 || b.ring.CQReady() != 0 || flags&(sys.SQTaskrun|sys.SQCQOverflow) != 0
+	return b.ring.Queued() != 0 || len(b.polls.chores) > 0 || b.ring.CQReady() != 0 ||
+		flags&(sys.SQTaskrun|sys.SQCQOverflow) != 0
 }
 
-// staleAfter is how many Polls in a row may bring nothing before Pending no longer believes the flag TASKRUN. The kernel
-// runs 20 pieces of work in each, and not every piece completes an operation.
+// staleAfter is how many Polls in a row may bring nothing before Pending no longer believes the
+// flag TASKRUN. The kernel runs 20 pieces of work in each, and not every piece completes an
+// operation.
 const staleAfter = 1000
 
 // News looks at what the kernel and the program share.
@@ -207,16 +214,16 @@ func (b *Backend) News() bool {
 	return b.ring.CQReady() != 0 || b.ring.SQFlags()&sys.SQTaskrun != 0 || b.wake.state.CompareAndSwap(called, idle)
 }
 
-// Poll enters the ring once, unless there is nothing to hand over and events are ready anyway. Before it blocks it may
-// enter without blocking first.
+// Poll enters the ring once, unless there is nothing to hand over and events are ready anyway.
+// Before it blocks it may enter without blocking first.
 func (b *Backend) Poll(dst []backends.Event, deadline int64) (int, error) {
 	flags := b.ring.SQFlags()
 	if flags&sys.SQCQOverflow != 0 {
 		b.counters.overflows.Add(1)
 	}
 	ready := !b.tend() || b.ring.CQReady() != 0
-	// The flag TASKRUN does not keep Poll from waiting: it can stay set with nothing behind it, and a wait begins with
-	// running what there is.
+	// The flag TASKRUN does not keep Poll from waiting: it can stay set with nothing behind it, and
+	// a wait begins with running what there is.
 	wait := deadline != backends.NoWait && !ready && flags&sys.SQCQOverflow == 0 && b.armWake()
 	if wait && b.ring.Queued() != 0 && b.glance.Eager() {
 		if err := b.submit(false, deadline); err != nil {
@@ -336,7 +343,8 @@ func (b *Backend) internal(id backends.ID, more bool) {
 func (b *Backend) Counters() backends.Counters {
 	c := &b.counters
 	return backends.Counters{
-		Syscalls: c.others.Load() + c.enters.Load() + b.wake.writes.Load(), Enters: c.enters.Load(), SQEs: c.sqes.Load(), CQEs: c.cqes.Load(),
+		Syscalls: c.others.Load() + c.enters.Load() + b.wake.writes.Load(), Enters: c.enters.Load(),
+		SQEs: c.sqes.Load(), CQEs: c.cqes.Load(),
 		Overflows: c.overflows.Load(), Rearms: c.rearms.Load(),
 	}
 }

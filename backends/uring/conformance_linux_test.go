@@ -19,11 +19,13 @@ func openOrSkip(t testing.TB, cfg Config) *Backend {
 	return b
 }
 
-// skipOrFail skips the test if err means that there is no io_uring here, or none that is new enough.
+// skipOrFail skips the test if err means that there is no io_uring here, or none that is new
+// enough.
 func skipOrFail(t testing.TB, err error) {
 	t.Helper()
 	switch {
-	case errors.Is(err, errors.ErrUnsupported), errors.Is(err, syscall.ENOSYS), errors.Is(err, syscall.EPERM), errors.Is(err, syscall.EACCES):
+	case errors.Is(err, errors.ErrUnsupported), errors.Is(err, syscall.ENOSYS), errors.Is(err, syscall.EPERM),
+		errors.Is(err, syscall.EACCES):
 		t.Skip(err)
 	case errors.Is(err, syscall.EINVAL):
 		r, plain := sys.NewRing(2, 0, 0)

@@ -70,8 +70,8 @@ func (m *material) op(op backends.Op) func(*sys.SQE) {
 	return func(e *sys.SQE) { m.b.encode(e, c) }
 }
 
-// encodings has every entry that the backend writes. The second column is written down from liburing's
-// io_uring_prep_*, not from the backend.
+// encodings has every entry that the backend writes. The second column is written down from
+// liburing's io_uring_prep_*, not from the backend.
 func encodings(m *material) []encoding {
 	const id, fd = uint64(testID), testFD
 	buf, msg := number(&m.buf[0]), number(&m.scratch().msg)
@@ -116,7 +116,8 @@ func encodings(m *material) []encoding {
 		{"shutdown", m.op(backends.Op{Code: backends.OpShutdown, Flags: unix.SHUT_RDWR}),
 			sys.SQE{Opcode: 34, Fd: fd, Len: 2, UserData: id}},
 		{"fsync", m.op(backends.Op{Code: backends.OpFsync}), sys.SQE{Opcode: 3, Fd: fd, UserData: id}},
-		{"fdatasync", m.op(backends.Op{Code: backends.OpFdatasync}), sys.SQE{Opcode: 3, Fd: fd, OpFlags: 1, UserData: id}},
+		{"fdatasync", m.op(backends.Op{Code: backends.OpFdatasync}), sys.SQE{Opcode: 3, Fd: fd, OpFlags: 1,
+			UserData: id}},
 		{"close", m.op(backends.Op{Code: backends.OpClose}), sys.SQE{Opcode: 19, Fd: fd, UserData: id}},
 
 		{"wake", func(e *sys.SQE) { encodeWake(e, fd) },
@@ -197,7 +198,8 @@ func TestEncodeHuge(t *testing.T) {
 	}
 	defer unix.Munmap(mem)
 	b := new(Backend)
-	for _, n := range []int{0, 1, backends.MaxTransfer - 1, backends.MaxTransfer, backends.MaxTransfer + 1, size >> 1, size - 1, size} {
+	for _, n := range []int{0, 1, backends.MaxTransfer - 1, backends.MaxTransfer, backends.MaxTransfer + 1, size >> 1,
+		size - 1, size} {
 		want := uint32(min(n, backends.MaxTransfer))
 		for _, code := range []backends.Code{backends.OpRead, backends.OpWrite, backends.OpRecv, backends.OpSend} {
 			e, _ := tryEncode(b, &backends.Completion{Op: backends.Op{Code: code, Buf: mem[:n]}})
@@ -222,7 +224,8 @@ func TestEncodeHuge(t *testing.T) {
 		}
 		for _, op := range []backends.Op{
 			{Code: backends.OpReadv, Bufs: bufs}, {Code: backends.OpWritev, Bufs: bufs},
-			{Code: backends.OpRecvMsg, Msg: &backends.Msg{Bufs: bufs}}, {Code: backends.OpSendMsg, Msg: &backends.Msg{Bufs: bufs}},
+			{Code: backends.OpRecvMsg, Msg: &backends.Msg{Bufs: bufs}},
+			{Code: backends.OpSendMsg, Msg: &backends.Msg{Bufs: bufs}},
 		} {
 			tryEncode(b, &backends.Completion{Op: op})
 			lens := []uint64{}
@@ -244,8 +247,8 @@ func TestEncodeHuge(t *testing.T) {
 	}
 }
 
-// Whatever an operation says, the kernel is only shown memory that belongs to it, or to its slot. These are the operations
-// up to OpClose; for those behind it see encode_more_linux_test.go.
+// Whatever an operation says, the kernel is only shown memory that belongs to it, or to its slot.
+// These are the operations up to OpClose; for those behind it see encode_more_linux_test.go.
 func FuzzEncode(f *testing.F) {
 	f.Add(uint8(backends.OpRead), false, uint32(0), 3, int64(0), []byte{10}, uint64(testID))
 	f.Add(uint8(backends.OpReadv), false, uint32(8), 3, int64(-1), []byte{10, 0, 3}, uint64(1))
@@ -254,7 +257,8 @@ func FuzzEncode(f *testing.F) {
 	f.Add(uint8(backends.OpConnect), false, uint32(0), 0, int64(0), []byte{200}, uint64(1<<32))
 	b := new(Backend)
 	f.Fuzz(func(t *testing.T, code uint8, multi bool, flags uint32, fd int, off int64, lens []byte, id uint64) {
-		op := backends.Op{Code: backends.Code(code) % (backends.OpClose + 1), Multi: multi, Flags: flags, FD: fd, Off: off}
+		op := backends.Op{Code: backends.Code(code) % (backends.OpClose + 1), Multi: multi, Flags: flags, FD: fd,
+			Off: off}
 		var mem []byte // the operation's buffers are parts of it, with a byte between them
 		for _, n := range lens {
 			mem = append(mem, make([]byte, int(n)+1)...)
@@ -283,7 +287,8 @@ func FuzzEncode(f *testing.F) {
 		if !ok {
 			t.Fatalf("%v is refused", op.Code)
 		}
-		if e.UserData != uint64(c.ID) || e.Flags != 0 || e.BufIndex != 0 || e.Personality != 0 || e.SpliceFdIn != 0 || e.Addr3 != 0 || e.Pad2 != 0 {
+		if e.UserData != uint64(c.ID) || e.Flags != 0 || e.BufIndex != 0 || e.Personality != 0 || e.SpliceFdIn != 0 ||
+			e.Addr3 != 0 || e.Pad2 != 0 {
 			t.Fatalf("%v: %+v", op.Code, e)
 		}
 		if e.Fd != int32(fd) && op.Code != backends.OpNop {
@@ -320,7 +325,8 @@ func FuzzEncode(f *testing.F) {
 		case backends.OpRecvMsg, backends.OpSendMsg:
 			addr, length = number(&s.msg), 1
 			checkVectors(unsafe.Slice(s.msg.Iov, s.msg.Iovlen))
-			if op.Addr == nil && s.msg.Name != nil || op.Addr != nil && (s.msg.Name != &op.Addr.Data[0] || s.msg.Namelen != op.Addr.Len) {
+			if op.Addr == nil && s.msg.Name != nil || op.Addr != nil && (s.msg.Name != &op.Addr.Data[0] ||
+				s.msg.Namelen != op.Addr.Len) {
 				t.Fatalf("%v: the name is %p, %d bytes", op.Code, s.msg.Name, s.msg.Namelen)
 			}
 			if int(s.msg.Controllen) != len(op.Buf) || len(op.Buf) > 0 && s.msg.Control != &op.Buf[0] {
@@ -352,7 +358,8 @@ func FuzzEncode(f *testing.F) {
 		if s != nil {
 			s.writeBack(c.ID, 0)
 			if len(op.Msg.Control) != len(op.Buf) && op.Code == backends.OpRecvMsg {
-				t.Fatalf("recvmsg: the control data was cut to %d bytes of %d, though nothing came", len(op.Msg.Control), len(op.Buf))
+				t.Fatalf("recvmsg: the control data was cut to %d bytes of %d, though nothing came",
+					len(op.Msg.Control), len(op.Buf))
 			}
 		}
 	})

@@ -26,7 +26,8 @@ func moreEncodings(m *material) []encoding {
 		return m.op(backends.Op{Code: code, Buf: m.buf, Off: off, Flags: flags, Args: a})
 	}
 	return []encoding{
-		{"socket", m.op(backends.Op{Code: backends.OpSocket, FD: unix.AF_INET6, Flags: unix.SOCK_STREAM | unix.SOCK_CLOEXEC, Off: unix.IPPROTO_TCP}),
+		{"socket", m.op(backends.Op{Code: backends.OpSocket, FD: unix.AF_INET6,
+			Flags: unix.SOCK_STREAM | unix.SOCK_CLOEXEC, Off: unix.IPPROTO_TCP}),
 			sys.SQE{Opcode: 45, Fd: 10, Off: 1 | 0x80000, Len: 6, UserData: id}},
 		{"bind", op(backends.OpBind, 0, 0), sys.SQE{Opcode: 56, Fd: fd, Addr: addr, Off: 16, UserData: id}},
 		{"listen", op(backends.OpListen, 0, 128), sys.SQE{Opcode: 57, Fd: fd, Len: 128, UserData: id}},
@@ -36,11 +37,13 @@ func moreEncodings(m *material) []encoding {
 			sys.SQE{Opcode: 48, Fd: fd, Addr: msg, Len: 1, OpFlags: 0x8000 | 0x4000 | 0x40, UserData: id}},
 
 		{"open", op(backends.OpOpen, 0, unix.O_CREAT|unix.O_CLOEXEC),
-			sys.SQE{Opcode: 18, Flags: 1 << 4, Fd: fd, Addr: path, Len: 0o640, OpFlags: unix.O_CREAT | 0x80000, UserData: id}},
+			sys.SQE{Opcode: 18, Flags: 1 << 4, Fd: fd, Addr: path, Len: 0o640, OpFlags: unix.O_CREAT | 0x80000,
+				UserData: id}},
 		{"open nonblock", op(backends.OpOpen, 0, unix.O_NONBLOCK),
 			sys.SQE{Opcode: 18, Fd: fd, Addr: path, Len: 0o640, OpFlags: unix.O_NONBLOCK, UserData: id}},
 		{"openat2", with(&resolve, backends.OpOpen, 0, unix.O_CLOEXEC),
-			sys.SQE{Opcode: 28, Flags: 1 << 4, Fd: fd, Addr: path, Len: 24, Off: number(&m.scratch().how), UserData: id}},
+			sys.SQE{Opcode: 28, Flags: 1 << 4, Fd: fd, Addr: path, Len: 24, Off: number(&m.scratch().how),
+				UserData: id}},
 		{"statx", op(backends.OpStatx, 0, unix.AT_SYMLINK_NOFOLLOW),
 			sys.SQE{Opcode: 21, Fd: fd, Addr: path, Len: 0o640, Off: number(a.Stat), OpFlags: 0x100, UserData: id}},
 		{"rename", op(backends.OpRename, 0, unix.RENAME_NOREPLACE),

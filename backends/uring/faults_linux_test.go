@@ -22,14 +22,16 @@ import (
 	"github.com/weirgo/weir/internal/sys/systest"
 )
 
-// io_uring_enter fails after the operations were made visible to the kernel. They are still to be done, once:
-// tokio's issue 8185.
+// io_uring_enter fails after the operations were made visible to the kernel. They are still to be
+// done, once: tokio's issue 8185.
 func TestEnterFails(t *testing.T) {
 	for _, errno := range []syscall.Errno{syscall.EAGAIN, syscall.ENOMEM, syscall.EBUSY} {
 		t.Run(unix.ErrnoName(errno), func(t *testing.T) {
-			// It fails for 5 operations, and for 6: those and one more, or those and the wake source's poll.
+			// It fails for 5 operations, and for 6: those and one more, or those and the wake
+			// source's poll.
 			for _, n := range []uint32{5, 6} {
-				systest.Deny(t, systest.Rule{Call: unix.SYS_IO_URING_ENTER, Errno: errno, If: []systest.Arg{{N: 1, Value: n}}})
+				systest.Deny(t, systest.Rule{Call: unix.SYS_IO_URING_ENTER, Errno: errno,
+					If: []systest.Arg{{N: 1, Value: n}}})
 			}
 			r := newRig(t, Config{})
 			rd, wr := pipe(t)
@@ -72,7 +74,8 @@ func TestEnterFails(t *testing.T) {
 func TestEnterLost(t *testing.T) {
 	for _, errno := range []syscall.Errno{syscall.EBADR, syscall.EBADF, syscall.EFAULT} {
 		t.Run(unix.ErrnoName(errno), func(t *testing.T) {
-			systest.Deny(t, systest.Rule{Call: unix.SYS_IO_URING_ENTER, Errno: errno, If: []systest.Arg{{N: 1, Value: 5}}})
+			systest.Deny(t, systest.Rule{Call: unix.SYS_IO_URING_ENTER, Errno: errno,
+				If: []systest.Arg{{N: 1, Value: 5}}})
 			r := newRig(t, Config{})
 			nops := r.submitted(r.nops(5)...)
 			events, err := r.tryPoll(backends.NoWait)
@@ -84,7 +87,8 @@ func TestEnterLost(t *testing.T) {
 	}
 }
 
-// Without SUBMIT_ALL the kernel stops behind an entry it does not like. The rest of the batch is handed over later.
+// Without SUBMIT_ALL the kernel stops behind an entry it does not like. The rest of the batch is
+// handed over later.
 func TestPartialSubmit(t *testing.T) {
 	r := newRig(t, Config{Rung: len(ladder) - 1})
 	if r.ring.Flags()&sys.SetupSubmitAll != 0 {
@@ -126,7 +130,8 @@ func TestPartialSubmit(t *testing.T) {
 	}
 }
 
-// A DEFER_TASKRUN ring runs 20 pieces of work per call. Polls that do not wait find the rest as well.
+// A DEFER_TASKRUN ring runs 20 pieces of work per call. Polls that do not wait find the rest as
+// well.
 func TestManyReady(t *testing.T) {
 	r := newRig(t, Config{})
 	const n = 70
@@ -167,8 +172,8 @@ func TestManyReady(t *testing.T) {
 	}
 }
 
-// TestStaleTaskrun guards that a flag TASKRUN which the kernel left set, with nothing behind it, does not have a loop poll
-// for ever, and that work which comes later is pending all the same.
+// TestStaleTaskrun guards that a flag TASKRUN which the kernel left set, with nothing behind it,
+// does not have a loop poll for ever, and that work which comes later is pending all the same.
 func TestStaleTaskrun(t *testing.T) {
 	r := newRig(t, Config{})
 	rd, wr := pipe(t)
@@ -245,8 +250,8 @@ func TestPollIsPending(t *testing.T) {
 	r.want(-int32(unix.ECANCELED), c)
 }
 
-// Signals rain on the thread that polls: no operation is lost or ends early, no deadline comes early, and they are
-// no error.
+// Signals rain on the thread that polls: no operation is lost or ends early, no deadline comes
+// early, and they are no error.
 func TestSignals(t *testing.T) {
 	r := newRig(t, Config{})
 	tid := unix.Gettid()
@@ -278,7 +283,8 @@ func TestSignals(t *testing.T) {
 	}
 	a, b := socketPair(t)
 	for i := range 500 {
-		rd := r.submitted(r.op(backends.Op{Code: backends.OpRecv, FD: a, Buf: make([]byte, 8), Flags: unix.MSG_WAITALL}))
+		rd := r.submitted(r.op(backends.Op{Code: backends.OpRecv, FD: a, Buf: make([]byte, 8),
+			Flags: unix.MSG_WAITALL}))
 		if i%2 == 0 {
 			r.poll(backends.NoWait)
 		}
@@ -294,8 +300,8 @@ func TestSignals(t *testing.T) {
 	t.Logf("%d waits were cut short", cut)
 }
 
-// What an operation needs beside its own memory is its slot's until its last event, and the slot's next
-// operation's after that: events of an earlier tenant do not touch it.
+// What an operation needs beside its own memory is its slot's until its last event, and the slot's
+// next operation's after that: events of an earlier tenant do not touch it.
 func TestScratchGenerations(t *testing.T) {
 	r := newRig(t, Config{})
 	a, b := socketPair(t)
@@ -322,7 +328,8 @@ func TestScratchGenerations(t *testing.T) {
 			t.Fatalf("the scratch of %v is %+v", c.ID, *s)
 		}
 		// News of the slot's last tenant and its next, and of another slot.
-		for _, id := range []backends.ID{backends.MakeID(5, gen-1), backends.MakeID(5, gen+1), backends.MakeID(6, gen)} {
+		for _, id := range []backends.ID{backends.MakeID(5, gen-1), backends.MakeID(5, gen+1),
+			backends.MakeID(6, gen)} {
 			e := r.ring.SQE()
 			e.Opcode, e.Fd, e.UserData = sys.OpNop, -1, uint64(id)
 			r.live[id] = &backends.Completion{ID: id}
@@ -379,8 +386,8 @@ func TestScratchLetsGo(t *testing.T) {
 	}
 }
 
-// The kernel starts no more threads than Workers for operations that it can only do by blocking, and
-// they end with the thread they work for.
+// The kernel starts no more threads than Workers for operations that it can only do by blocking,
+// and they end with the thread they work for.
 func TestWorkers(t *testing.T) {
 	if !systest.InChild(t) { // threads that have made another ring keep what that one's limit was
 		openOrSkip(t, Config{}).Close()
@@ -437,7 +444,8 @@ func blockWorkers(r *rig) {
 	defer unix.Close(fd)
 	var writes, syncs []*backends.Completion
 	for i := range n {
-		writes = append(writes, r.op(backends.Op{Code: backends.OpWrite, FD: fd, Off: int64(i) * 100, Buf: bytes.Repeat([]byte{'x'}, 100)}))
+		writes = append(writes, r.op(backends.Op{Code: backends.OpWrite, FD: fd, Off: int64(i) * 100,
+			Buf: bytes.Repeat([]byte{'x'}, 100)}))
 		syncs = append(syncs, r.op(backends.Op{Code: backends.OpFsync, FD: fd}))
 		r.submit(writes[i], syncs[i])
 	}

@@ -10,8 +10,8 @@ import (
 	"github.com/weirgo/weir/internal/sys"
 )
 
-// RegisterFile puts f into the ring's table of files, which it makes if there is none yet. The table is smaller than
-// MaxFiles where RLIMIT_NOFILE is.
+// RegisterFile puts f into the ring's table of files, which it makes if there is none yet. The
+// table is smaller than MaxFiles where RLIMIT_NOFILE is.
 func (b *Backend) RegisterFile(f *backends.File) error {
 	if b.files == nil {
 		n := backends.MaxFiles
@@ -26,7 +26,8 @@ func (b *Backend) RegisterFile(f *backends.File) error {
 		b.files = make([]*backends.File, n)
 	}
 	if f.Index < 0 || f.Index >= len(b.files) {
-		return fmt.Errorf("io_uring: no place %d in a table of %d registered files: %w", f.Index, len(b.files), syscall.EMFILE)
+		return fmt.Errorf("io_uring: no place %d in a table of %d registered files: %w", f.Index, len(b.files),
+			syscall.EMFILE)
 	}
 	if b.files[f.Index] == f {
 		return nil
@@ -46,7 +47,8 @@ func (b *Backend) UnregisterFile(f *backends.File) {
 	}
 	b.counters.others.Add(1)
 	b.files[f.Index] = nil
-	// If this fails the file stays open until the place is taken again, or the ring closed. Nobody uses it.
+	// If this fails the file stays open until the place is taken again, or the ring closed. Nobody
+	// uses it.
 	_ = sys.SetFile(b.ring.FD(), f.Index, -1)
 }
 

@@ -26,8 +26,8 @@ func onFile(f *backends.File, op backends.Op) backends.Op {
 	return op
 }
 
-// TestFileEncoding: an entry names a place of the table only if the ring knows the file there, for those operations that can be
-// on one, and is the same otherwise.
+// TestFileEncoding: an entry names a place of the table only if the ring knows the file there, for
+// those operations that can be on one, and is the same otherwise.
 func TestFileEncoding(t *testing.T) {
 	r := newRig(t, Config{})
 	rd, _ := pipe(t)
@@ -54,7 +54,8 @@ func TestFileEncoding(t *testing.T) {
 		}
 		for _, path := range []backends.Path{m.args.Path, nil} {
 			m.args.Path = path
-			op := backends.Op{Code: code, FD: rd, Buf: m.buf, Bufs: m.bufs, Addr: m.addr, Msg: m.msg, Off: 5, Args: m.args}
+			op := backends.Op{Code: code, FD: rd, Buf: m.buf, Bufs: m.bufs, Addr: m.addr, Msg: m.msg, Off: 5,
+				Args: m.args}
 			check := func(what string, f *backends.File, op backends.Op, fixed bool) {
 				t.Helper()
 				want := encode(nil, op)
@@ -104,8 +105,8 @@ func TestFileEncoding(t *testing.T) {
 	}
 }
 
-// TestFileOutlives: the kernel has what was registered, not what has the descriptor's number by then, until it was
-// unregistered; then it lets go, and the place is another's.
+// TestFileOutlives: the kernel has what was registered, not what has the descriptor's number by
+// then, until it was unregistered; then it lets go, and the place is another's.
 func TestFileOutlives(t *testing.T) {
 	r := newRig(t, Config{})
 	do := func(f *backends.File, want int32) {
@@ -129,7 +130,8 @@ func TestFileOutlives(t *testing.T) {
 		t.Errorf("the registered end is closed: %v", err)
 	}
 
-	// The backend's belief is the kernel's: if it thinks that a file is registered which is not, the kernel refuses.
+	// The backend's belief is the kernel's: if it thinks that a file is registered which is not,
+	// the kernel refuses.
 	r.UnregisterFile(f)
 	r.files[f.Index] = f
 	do(f, -int32(unix.EBADF))
@@ -142,7 +144,8 @@ func TestFileOutlives(t *testing.T) {
 	do(r.knownFile(f.Index, wr), 4)
 }
 
-// TestFileRefused: what the kernel does not take is no harm to the table, nor is a table that it does not make.
+// TestFileRefused: what the kernel does not take is no harm to the table, nor is a table that it
+// does not make.
 func TestFileRefused(t *testing.T) {
 	r := newRig(t, Config{})
 	if err := sys.SetFile(r.ring.FD(), 0, 0); err == nil {
@@ -199,7 +202,8 @@ func TestFileTableLimit(t *testing.T) {
 	r.want(-int32(unix.ECANCELED), c)
 }
 
-// TestFileDenied: a ring that refuses to register files has no table, and one that refuses entries on them says so for each.
+// TestFileDenied: a ring that refuses to register files has no table, and one that refuses entries
+// on them says so for each.
 func TestFileDenied(t *testing.T) {
 	for _, tables := range []bool{true, false} {
 		r := newRig(t, Config{DenyTables: tables, DenyFlags: sys.SQEFixedFile})

@@ -73,8 +73,10 @@ func flagNames(flags uint32) string {
 
 // features are the names of IORING_FEAT_*, by bit.
 var features = [...]string{
-	"SINGLE_MMAP", "NODROP", "SUBMIT_STABLE", "RW_CUR_POS", "CUR_PERSONALITY", "FAST_POLL", "POLL_32BITS", "SQPOLL_NONFIXED",
-	"EXT_ARG", "NATIVE_WORKERS", "RSRC_TAGS", "CQE_SKIP", "LINKED_FILE", "REG_REG_RING", "RECVSEND_BUNDLE", "MIN_TIMEOUT",
+	"SINGLE_MMAP", "NODROP", "SUBMIT_STABLE", "RW_CUR_POS", "CUR_PERSONALITY", "FAST_POLL", "POLL_32BITS",
+	"SQPOLL_NONFIXED",
+	"EXT_ARG", "NATIVE_WORKERS", "RSRC_TAGS", "CQE_SKIP", "LINKED_FILE", "REG_REG_RING", "RECVSEND_BUNDLE",
+	"MIN_TIMEOUT",
 	"RW_ATTR", "NO_IOWAIT",
 }
 
@@ -96,20 +98,25 @@ func explain(err error) error {
 	var why string
 	switch {
 	case errors.Is(err, syscall.ENOSYS):
-		why = "the kernel has no io_uring (older than Linux 5.1, built without CONFIG_IO_URING, or gVisor), or a seccomp filter hides it"
+		why = "the kernel has no io_uring (older than Linux 5.1, built without CONFIG_IO_URING, or gVisor), or a " +
+			"seccomp filter hides it"
 	case errors.Is(err, syscall.EPERM):
 		switch v, _ := os.ReadFile(disabledSysctl); strings.TrimSpace(string(v)) {
 		case "2":
 			why = "io_uring is switched off for everybody: sysctl kernel.io_uring_disabled=0 allows it"
 		case "1":
-			why = "io_uring is allowed for privileged processes only: sysctl kernel.io_uring_disabled=0 allows it to all, kernel.io_uring_group to one group"
+			why = "io_uring is allowed for privileged processes only: sysctl kernel.io_uring_disabled=0 allows it to " +
+				"all, kernel.io_uring_group to one group"
 		default:
-			why = "a seccomp filter denies it, as container runtimes do by default (docker run --security-opt seccomp=PROFILE with a profile that allows io_uring_setup, io_uring_enter and io_uring_register), or a security module does"
+			why = "a seccomp filter denies it, as container runtimes do by default (docker run --security-opt " +
+				"seccomp=PROFILE with a profile that allows io_uring_setup, io_uring_enter and io_uring_register), " +
+				"or a security module does"
 		}
 	case errors.Is(err, syscall.EACCES):
 		why = "a security module such as SELinux denies it"
 	case errors.Is(err, syscall.ENOMEM):
-		why = "out of memory, or over RLIMIT_MEMLOCK (ulimit -l), against which Linux counts rings before 5.12 and again on 6.18"
+		why = "out of memory, or over RLIMIT_MEMLOCK (ulimit -l), against which Linux counts rings before 5.12 and " +
+			"again on 6.18"
 	case errors.Is(err, syscall.EMFILE), errors.Is(err, syscall.ENFILE):
 		why = "no file descriptor left (ulimit -n)"
 	case errors.Is(err, syscall.EINVAL):

@@ -34,7 +34,8 @@ func TestExplain(t *testing.T) {
 		want   []string
 	}{
 		{syscall.ENOSYS, "", []string{"no io_uring", "Linux 5.1", "gVisor", "seccomp"}},
-		{syscall.EPERM, "/nonexistent", []string{"seccomp", "--security-opt", "io_uring_setup", "security module"}}, // before 6.6
+		{syscall.EPERM, "/nonexistent", []string{"seccomp", "--security-opt", "io_uring_setup", "security module"}},
+		// before 6.6
 		{syscall.EPERM, sysctl("0\n"), []string{"seccomp", "--security-opt", "io_uring_setup", "security module"}},
 		{syscall.EPERM, sysctl("1\n"), []string{"privileged", "kernel.io_uring_disabled=0", "kernel.io_uring_group"}},
 		{syscall.EPERM, sysctl("2\n"), []string{"everybody", "kernel.io_uring_disabled=0"}},
@@ -117,7 +118,8 @@ func TestClimb(t *testing.T) {
 	openOrSkip(t, Config{}).Close()
 	for _, errno := range []syscall.Errno{syscall.EPERM, syscall.EMFILE, syscall.EINVAL} {
 		t.Run(unix.ErrnoName(errno), func(t *testing.T) {
-			systest.Deny(t, systest.Rule{Call: unix.SYS_IO_URING_SETUP, Errno: errno, If: []systest.Arg{{N: 0, Value: 16}}})
+			systest.Deny(t, systest.Rule{Call: unix.SYS_IO_URING_SETUP, Errno: errno,
+				If: []systest.Arg{{N: 0, Value: 16}}})
 			b, err := Open(Config{Entries: 16})
 			if !errors.Is(err, errno) || b != nil {
 				t.Errorf("Open: %v, want %v", err, errno)
@@ -133,12 +135,14 @@ func TestClimb(t *testing.T) {
 	}
 }
 
-// Where the kernel has no memory for a ring there may be some for one of half or a quarter of the size.
+// Where the kernel has no memory for a ring there may be some for one of half or a quarter of the
+// size.
 func TestSmaller(t *testing.T) {
 	openOrSkip(t, Config{}).Close()
 	var rules []systest.Rule
 	for _, tt := range []struct{ denied, got uint32 }{{64, 32}, {32, 16}, {16, 0}} {
-		rules = append(rules, systest.Rule{Call: unix.SYS_IO_URING_SETUP, Errno: syscall.ENOMEM, If: []systest.Arg{{N: 0, Value: tt.denied}}})
+		rules = append(rules, systest.Rule{Call: unix.SYS_IO_URING_SETUP, Errno: syscall.ENOMEM,
+			If: []systest.Arg{{N: 0, Value: tt.denied}}})
 		t.Run(fmt.Sprint(tt.denied), func(t *testing.T) {
 			systest.Deny(t, rules...)
 			b, err := Open(Config{Entries: 64, CQEntries: 1024})
@@ -152,7 +156,9 @@ func TestSmaller(t *testing.T) {
 				t.Fatal(err)
 			}
 			defer b.Close()
-			if sq, cq := b.ring.SQEntries(), b.ring.CQEntries(); sq != tt.got || cq != 16*tt.got && RingImplementation == "weir" { // giouring does not pass the size on
+			// giouring does not pass the size on
+			if sq, cq := b.ring.SQEntries(), b.ring.CQEntries(); sq != tt.got || cq != 16*tt.got &&
+				RingImplementation == "weir" {
 				t.Errorf("the ring has %d and %d entries, want %d and %d", sq, cq, tt.got, 16*tt.got)
 			}
 		})
@@ -160,7 +166,8 @@ func TestSmaller(t *testing.T) {
 }
 
 func TestFeatureNames(t *testing.T) {
-	if got := featureNames(sys.FeatNoDrop | sys.FeatExtArg | sys.FeatNoIowait); !slices.Equal(got, []string{"NODROP", "EXT_ARG", "NO_IOWAIT"}) {
+	if got := featureNames(sys.FeatNoDrop | sys.FeatExtArg | sys.FeatNoIowait); !slices.Equal(got,
+		[]string{"NODROP", "EXT_ARG", "NO_IOWAIT"}) {
 		t.Errorf("%q", got)
 	}
 	b := openOrSkip(t, Config{Hide: sys.FeatNoIowait})
@@ -275,17 +282,28 @@ func TestBlocked(t *testing.T) {
 		want  string
 		least time.Duration
 	}{
-		{name: "SetupEPERM", rule: systest.Rule{Call: setup, Errno: syscall.EPERM}, errno: syscall.EPERM, want: seccomp},
-		{name: "SetupENOSYS", rule: systest.Rule{Call: setup, Errno: syscall.ENOSYS}, errno: syscall.ENOSYS, want: "gVisor"},
-		{name: "SetupEACCES", rule: systest.Rule{Call: setup, Errno: syscall.EACCES}, errno: syscall.EACCES, want: "SELinux"},
-		{name: "SetupENOMEM", rule: systest.Rule{Call: setup, Errno: syscall.ENOMEM}, errno: syscall.ENOMEM, want: "ulimit -l"},
-		{name: "EventfdEMFILE", rule: systest.Rule{Call: unix.SYS_EVENTFD2, Errno: syscall.EMFILE}, errno: syscall.EMFILE, want: "eventfd"},
-		{name: "RegisterEPERM", rule: systest.Rule{Call: register, Errno: syscall.EPERM}, bind: true, errno: syscall.EPERM, want: seccomp},
-		{name: "RegisterENOSYS", rule: systest.Rule{Call: register, Errno: syscall.ENOSYS}, bind: true, errno: syscall.ENOSYS, want: "io_uring_register"},
-		{name: "EnterEPERM", rule: systest.Rule{Call: enter, Errno: syscall.EPERM}, bind: true, errno: syscall.EPERM, want: "io_uring_enter"},
-		{name: "EnterENOSYS", rule: systest.Rule{Call: enter, Errno: syscall.ENOSYS}, bind: true, errno: syscall.ENOSYS, want: "io_uring_enter"},
-		{name: "EnterEINTR", rule: systest.Rule{Call: enter, Errno: syscall.EINTR}, bind: true, want: "self-test", least: 900 * time.Millisecond},
-		{name: "EnterNothing", rule: systest.Rule{Call: enter}, bind: true, want: "self-test", least: 900 * time.Millisecond},
+		{name: "SetupEPERM", rule: systest.Rule{Call: setup, Errno: syscall.EPERM}, errno: syscall.EPERM,
+			want: seccomp},
+		{name: "SetupENOSYS", rule: systest.Rule{Call: setup, Errno: syscall.ENOSYS}, errno: syscall.ENOSYS,
+			want: "gVisor"},
+		{name: "SetupEACCES", rule: systest.Rule{Call: setup, Errno: syscall.EACCES}, errno: syscall.EACCES,
+			want: "SELinux"},
+		{name: "SetupENOMEM", rule: systest.Rule{Call: setup, Errno: syscall.ENOMEM}, errno: syscall.ENOMEM,
+			want: "ulimit -l"},
+		{name: "EventfdEMFILE", rule: systest.Rule{Call: unix.SYS_EVENTFD2, Errno: syscall.EMFILE},
+			errno: syscall.EMFILE, want: "eventfd"},
+		{name: "RegisterEPERM", rule: systest.Rule{Call: register, Errno: syscall.EPERM}, bind: true,
+			errno: syscall.EPERM, want: seccomp},
+		{name: "RegisterENOSYS", rule: systest.Rule{Call: register, Errno: syscall.ENOSYS}, bind: true,
+			errno: syscall.ENOSYS, want: "io_uring_register"},
+		{name: "EnterEPERM", rule: systest.Rule{Call: enter, Errno: syscall.EPERM}, bind: true, errno: syscall.EPERM,
+			want: "io_uring_enter"},
+		{name: "EnterENOSYS", rule: systest.Rule{Call: enter, Errno: syscall.ENOSYS}, bind: true, errno: syscall.ENOSYS,
+			want: "io_uring_enter"},
+		{name: "EnterEINTR", rule: systest.Rule{Call: enter, Errno: syscall.EINTR}, bind: true, want: "self-test",
+			least: 900 * time.Millisecond},
+		{name: "EnterNothing", rule: systest.Rule{Call: enter}, bind: true, want: "self-test",
+			least: 900 * time.Millisecond},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			systest.Child(t, func() {
@@ -354,7 +372,8 @@ func TestNoDescriptors(t *testing.T) {
 					b.Close()
 					continue
 				}
-				if !errors.Is(err, syscall.EMFILE) || b != nil || RingImplementation == "weir" && !strings.Contains(err.Error(), want) {
+				if !errors.Is(err, syscall.EMFILE) || b != nil || RingImplementation == "weir" &&
+					!strings.Contains(err.Error(), want) {
 					t.Errorf("with %d descriptors to spare: %v, want an EMFILE of %s", spare, err, want)
 				}
 			}

@@ -14,7 +14,8 @@ import (
 	"github.com/weirgo/weir/internal/sys"
 )
 
-// oracle is how giouring prepares the entries of the table in encodings, or why it is no help with one.
+// oracle is how giouring prepares the entries of the table in encodings, or why it is no help with
+// one.
 type oracle struct {
 	prepare func(e *giouring.SubmissionQueueEntry)
 	wrong   string
@@ -36,18 +37,24 @@ func oracles(m *material) map[string]oracle {
 	)
 	right := func(prepare func(e *entry)) oracle { return oracle{prepare: prepare} }
 	return map[string]oracle{
-		"nop":              right(func(e *entry) { e.PrepareNop() }),
-		"read":             right(func(e *entry) { e.PrepareRead(fd, buf, 1000, testOff) }),
-		"read stream":      right(func(e *entry) { e.PrepareRead(fd, buf, 1000, stream) }),
-		"read flags":       right(func(e *entry) { e.PrepareRead(fd, buf, 1000, testOff); e.OpcodeFlags = 8 }),
-		"write":            right(func(e *entry) { e.PrepareWrite(fd, buf, 1000, testOff) }),
-		"write flags":      right(func(e *entry) { e.PrepareWrite(fd, buf, 1000, testOff); e.OpcodeFlags = 2 }),
-		"readv":            right(func(e *entry) { e.PrepareReadv2(fd, iov, 2, testOff, 8) }),
-		"writev":           right(func(e *entry) { e.PrepareWritev2(fd, iov, 2, testOff, 2) }),
-		"recv":             right(func(e *entry) { e.PrepareRecv(fd, buf, 1000, syscall.MSG_WAITALL) }),
-		"send":             right(func(e *entry) { e.PrepareSend(fd, buf, 1000, 0x8000|syscall.MSG_NOSIGNAL|syscall.MSG_DONTWAIT) }),
-		"recvmsg":          right(func(e *entry) { e.PrepareRecvMsg(fd, msg, syscall.MSG_PEEK) }),
-		"sendmsg":          right(func(e *entry) { e.PrepareSendMsg(fd, msg, 0x8000|syscall.MSG_NOSIGNAL|syscall.MSG_DONTWAIT) }),
+		"nop":         right(func(e *entry) { e.PrepareNop() }),
+		"read":        right(func(e *entry) { e.PrepareRead(fd, buf, 1000, testOff) }),
+		"read stream": right(func(e *entry) { e.PrepareRead(fd, buf, 1000, stream) }),
+		"read flags":  right(func(e *entry) { e.PrepareRead(fd, buf, 1000, testOff); e.OpcodeFlags = 8 }),
+		"write":       right(func(e *entry) { e.PrepareWrite(fd, buf, 1000, testOff) }),
+		"write flags": right(func(e *entry) { e.PrepareWrite(fd, buf, 1000, testOff); e.OpcodeFlags = 2 }),
+		"readv":       right(func(e *entry) { e.PrepareReadv2(fd, iov, 2, testOff, 8) }),
+		"writev":      right(func(e *entry) { e.PrepareWritev2(fd, iov, 2, testOff, 2) }),
+		"recv":        right(func(e *entry) { e.PrepareRecv(fd, buf, 1000, syscall.MSG_WAITALL) }),
+		"send": right(func(e *entry) {
+			e.PrepareSend(fd, buf, 1000,
+				0x8000|syscall.MSG_NOSIGNAL|syscall.MSG_DONTWAIT)
+		}),
+		"recvmsg": right(func(e *entry) { e.PrepareRecvMsg(fd, msg, syscall.MSG_PEEK) }),
+		"sendmsg": right(func(e *entry) {
+			e.PrepareSendMsg(fd, msg,
+				0x8000|syscall.MSG_NOSIGNAL|syscall.MSG_DONTWAIT)
+		}),
 		"accept":           right(func(e *entry) { e.PrepareAccept(fd, name, nameLen, syscall.SOCK_CLOEXEC) }),
 		"accept anonymous": right(func(e *entry) { e.PrepareAccept(fd, 0, 0, syscall.SOCK_NONBLOCK) }),
 		"accept multishot": right(func(e *entry) { e.PrepareMultishotAccept(fd, 0, 0, syscall.SOCK_CLOEXEC) }),
@@ -63,10 +70,13 @@ func oracles(m *material) map[string]oracle {
 		"socket": right(func(e *entry) {
 			e.PrepareSocket(unix.AF_INET6, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, unix.IPPROTO_TCP, 0)
 		}),
-		"bind":          {wrong: noneYet},
-		"listen":        {wrong: noneYet},
-		"send_zc":       {wrong: "PrepareSendZC takes the address of the slice header"},
-		"sendmsg_zc":    right(func(e *entry) { e.PrepareSendmsgZC(fd, msg, 0x8000|syscall.MSG_NOSIGNAL|syscall.MSG_DONTWAIT) }),
+		"bind":    {wrong: noneYet},
+		"listen":  {wrong: noneYet},
+		"send_zc": {wrong: "PrepareSendZC takes the address of the slice header"},
+		"sendmsg_zc": right(func(e *entry) {
+			e.PrepareSendmsgZC(fd, msg,
+				0x8000|syscall.MSG_NOSIGNAL|syscall.MSG_DONTWAIT)
+		}),
 		"open":          {wrong: headers},
 		"open nonblock": {wrong: headers},
 		"openat2":       {wrong: headers},

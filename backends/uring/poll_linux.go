@@ -20,8 +20,9 @@ import (
 // urgent or not; and that alone does not wake a poll for POLLPRI. So a poll for POLLPRI asks the
 // kernel for POLLIN too, and poll(2) says what there is.
 type polls struct {
-	at     []poll                // by slot
-	watch  map[backends.ID]int32 // those whose reports are not the last word, and what they have reported: 0 is nothing yet
+	at []poll // by slot
+	// those whose reports are not the last word, and what they have reported: 0 is nothing yet
+	watch  map[backends.ID]int32
 	chores []chore
 }
 

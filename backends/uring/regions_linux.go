@@ -9,7 +9,8 @@ import (
 	"github.com/weirgo/weir/internal/sys"
 )
 
-// Register puts r into the ring's table of buffers, which it makes if there is none yet (Linux 5.19).
+// Register puts r into the ring's table of buffers, which it makes if there is none yet (Linux
+// 5.19).
 func (b *Backend) Register(r *backends.Region) error {
 	if r.Index < 0 || r.Index >= backends.MaxRegions {
 		return fmt.Errorf("io_uring: no place %d for registered buffers", r.Index)
@@ -39,7 +40,8 @@ func (b *Backend) Unregister(r *backends.Region) {
 	}
 	b.counters.others.Add(1)
 	b.regions[r.Index] = nil
-	// If this fails the pages stay pinned until the place is taken again, or the ring closed. Nobody uses it.
+	// If this fails the pages stay pinned until the place is taken again, or the ring closed.
+	// Nobody uses it.
 	_ = sys.SetBuffer(b.ring.FD(), r.Index, nil)
 }
 

@@ -28,7 +28,8 @@ func on(region *backends.Region, code backends.Code, fd int, buf []byte) backend
 	return backends.Op{Code: code, FD: fd, Buf: buf, Args: &backends.Args{Region: region}}
 }
 
-// TestRegionEncoding: an entry is of the fixed kind only if the ring knows the region and the buffer lies in it.
+// TestRegionEncoding: an entry is of the fixed kind only if the ring knows the region and the
+// buffer lies in it.
 func TestRegionEncoding(t *testing.T) {
 	r := newRig(t, Config{})
 	before := r.Counters().Syscalls
@@ -76,7 +77,8 @@ func TestRegionEncoding(t *testing.T) {
 	}
 }
 
-// TestRegionTransfers: the kernel has what was registered, until it was unregistered; then its place is another's.
+// TestRegionTransfers: the kernel has what was registered, until it was unregistered; then its
+// place is another's.
 func TestRegionTransfers(t *testing.T) {
 	r := newRig(t, Config{})
 	f, err := os.CreateTemp(t.TempDir(), "")
@@ -103,8 +105,8 @@ func TestRegionTransfers(t *testing.T) {
 	}
 	do(on(region, backends.OpRead, -1, region.Mem), -int32(unix.EBADF))
 
-	// The backend's belief is the kernel's: if it thinks that a region is registered which is not, the kernel
-	// refuses.
+	// The backend's belief is the kernel's: if it thinks that a region is registered which is not,
+	// the kernel refuses.
 	r.Unregister(region)
 	r.regions[region.Index] = region
 	do(on(region, backends.OpRead, fd, region.Mem), -int32(unix.EFAULT))

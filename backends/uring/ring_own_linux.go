@@ -4,7 +4,8 @@ package uring
 
 import "github.com/weirgo/weir/internal/sys"
 
-// ring is what the backend runs on. The build tag giouring puts another implementation in its place.
+// ring is what the backend runs on. The build tag giouring puts another implementation in its
+// place.
 type ring = sys.Ring
 
 // RingImplementation names it.

@@ -37,7 +37,8 @@ func (b *Backend) selfTest() error {
 			return err
 		}
 		if res != op.want {
-			return fmt.Errorf("io_uring: %s does not work here (%w): a filter denies it", op.name, syscall.Errno(max(-res, 0)))
+			return fmt.Errorf("io_uring: %s does not work here (%w): a filter denies it", op.name,
+				syscall.Errno(max(-res, 0)))
 		}
 	}
 	return nil
@@ -64,7 +65,8 @@ func (b *Backend) await(id backends.ID, deadline int64) (int32, error) {
 func (b *Backend) deny() error {
 	registers := []uint8{sys.RegisterEnableRings, sys.RegisterIOWQMaxWorkers}
 	if !b.cfg.DenyTables {
-		registers = append(registers, sys.RegisterBuffers2, sys.RegisterBuffersUpdate, sys.RegisterFiles, sys.RegisterFilesUpdate)
+		registers = append(registers, sys.RegisterBuffers2, sys.RegisterBuffersUpdate, sys.RegisterFiles,
+			sys.RegisterFilesUpdate)
 	}
 	b.counters.others.Add(1)
 	return sys.Restrict(b.ring.FD(), b.cfg.Deny, ^b.cfg.DenyFlags, registers)

@@ -24,8 +24,8 @@ var younger = map[backends.Code][]sys.Opcode{
 	backends.OpPipe:      {sys.OpPipe},                      // 6.16
 }
 
-// Supports reports whether this ring has the operation. What it lacks must not be submitted: backends.Perform does
-// it, on a thread that may block. Any goroutine may call it.
+// Supports reports whether this ring has the operation. What it lacks must not be submitted:
+// backends.Perform does it, on a thread that may block. Any goroutine may call it.
 func (b *Backend) Supports(code backends.Code) bool {
 	return int(code) < len(b.lacks) && !b.lacks[code]
 }

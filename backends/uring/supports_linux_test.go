@@ -21,7 +21,8 @@ func TestSupports(t *testing.T) {
 	for code := range backends.Code(backends.NumCodes) {
 		e, ok := tryEncode(b, &backends.Completion{Op: simplest(code)})
 		if ok && b.Supports(code) != has[e.Opcode] {
-			t.Errorf("Supports(%v) is %v, and the kernel says of opcode %d: %v", code, b.Supports(code), e.Opcode, has[e.Opcode])
+			t.Errorf("Supports(%v) is %v, and the kernel says of opcode %d: %v", code, b.Supports(code), e.Opcode,
+				has[e.Opcode])
 		}
 	}
 	if b.Supports(backends.Code(backends.NumCodes)) {

@@ -66,8 +66,8 @@ func TestWakeStates(t *testing.T) {
 	}
 }
 
-// A Wake that comes while nobody waits is kept for the next Poll that would, however many Polls with NoWait come
-// between.
+// A Wake that comes while nobody waits is kept for the next Poll that would, however many Polls
+// with NoWait come between.
 func TestWakeDuringNoWait(t *testing.T) {
 	r := newRig(t, Config{})
 	for range 10 {
@@ -110,8 +110,8 @@ func TestWakeDuringNoWait(t *testing.T) {
 	}
 }
 
-// A Wake without anybody asleep costs no system call; one that finds Poll asleep costs one, and a storm of them
-// no more.
+// A Wake without anybody asleep costs no system call; one that finds Poll asleep costs one, and a
+// storm of them no more.
 func TestWakeCost(t *testing.T) {
 	r := newRig(t, Config{})
 	r.Wake()
@@ -137,7 +137,8 @@ func TestWakeCost(t *testing.T) {
 		})
 		r.poll(backends.Forever)
 		wg.Wait()
-		// Poll may have come back before the last of them: then one more found it idle, and none wrote.
+		// Poll may have come back before the last of them: then one more found it idle, and none
+		// wrote.
 		if n := r.wake.writes.Load() - writes; n != 1 {
 			t.Errorf("100 Wakes wrote %d times", n)
 		}
@@ -164,7 +165,8 @@ func (r *rig) woken() {
 	wg.Wait()
 }
 
-// The completion queue overflows and takes the multishot poll behind Wake with it: it is armed again.
+// The completion queue overflows and takes the multishot poll behind Wake with it: it is armed
+// again.
 func TestWakeAfterOverflow(t *testing.T) {
 	r := newRig(t, Config{Entries: 8, CQEntries: 8})
 	for round := range uint64(5) {
@@ -193,7 +195,8 @@ func TestWakeAfterOverflow(t *testing.T) {
 	}
 }
 
-// A queue that was filled before the wake source was ever armed goes to the kernel together with it.
+// A queue that was filled before the wake source was ever armed goes to the kernel together with
+// it.
 func TestWakeEntryIsKept(t *testing.T) {
 	r := newRig(t, Config{Entries: 8})
 	nops := r.nops(8)
@@ -212,8 +215,9 @@ func TestWakeEntryIsKept(t *testing.T) {
 	r.want(0, append(nops[:7], r.submitted(nops[7])...)...)
 }
 
-// Poll must not go to sleep while Wake cannot reach it: the entry for the multishot poll may be missing, when the
-// queue was full, the kernel took nothing of it, and the poll ended at the same time.
+// Poll must not go to sleep while Wake cannot reach it: the entry for the multishot poll may be
+// missing, when the queue was full, the kernel took nothing of it, and the poll ended at the same
+// time.
 func TestWakeWithoutEntry(t *testing.T) {
 	r := newRig(t, Config{Entries: 8})
 	r.woken() // armed

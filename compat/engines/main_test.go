@@ -26,8 +26,8 @@ func TestMain(m *testing.M) {
 		c.Close() // Go's own poller keeps two descriptors, from its first use on
 	}
 	goleak.VerifyTestMain(m,
-		// fasthttp's have a clock for ever, and look after idle connections every ten seconds: then they see that there is
-		// nothing left to do
+		// fasthttp's have a clock for ever, and look after idle connections every ten seconds: then
+		// they see that there is nothing left to do
 		goleak.IgnoreAnyFunction("github.com/valyala/fasthttp.updateServerDate.func1"),
 		goleak.IgnoreAnyFunction("github.com/valyala/fasthttp.(*Client).mCleaner"),
 		goleak.IgnoreAnyFunction("github.com/valyala/fasthttp.(*HostClient).connsCleaner"),
@@ -46,7 +46,8 @@ func drives(t *testing.T, f func(t *testing.T, lib *aio.IO)) {
 	}
 }
 
-// open starts an IO that ends with the test, which must leave neither operations nor descriptors behind.
+// open starts an IO that ends with the test, which must leave neither operations nor descriptors
+// behind.
 func open(t *testing.T, drive string) *aio.IO {
 	t.Helper()
 	before := openFDs()

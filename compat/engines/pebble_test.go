@@ -32,7 +32,8 @@ func (quiet) Fatalf(f string, args ...any) { panic(fmt.Sprintf(f, args...)) }
 
 func openPebble(dir string, lib *aio.IO) (*pebble.DB, error) {
 	return pebble.Open(dir, &pebble.Options{
-		FS: pebblefs.New(lib), MemTableSize: 64 << 10, BytesPerSync: 16 << 10, WALBytesPerSync: 16 << 10, Logger: quiet{},
+		FS: pebblefs.New(lib), MemTableSize: 64 << 10, BytesPerSync: 16 << 10, WALBytesPerSync: 16 << 10,
+		Logger:                quiet{},
 		L0CompactionThreshold: 2, FormatMajorVersion: pebble.FormatNewest,
 	})
 }
@@ -42,7 +43,8 @@ func key(writer, i int) []byte { return fmt.Appendf(nil, "%02d/%06d", writer, i)
 // value is long enough for tables of many blocks.
 func value(writer, i int) []byte { return pattern(100+i%400, writer*1_000_000+i) }
 
-// A database is written by many goroutines, flushed, compacted, copied and opened again, and has everything.
+// A database is written by many goroutines, flushed, compacted, copied and opened again, and has
+// everything.
 func TestPebble(t *testing.T) {
 	drives(t, func(t *testing.T, lib *aio.IO) {
 		const writers, each = 8, 1_000
@@ -157,15 +159,16 @@ func pebbleChild() {
 	}
 }
 
-// A process is killed while it writes, three times; whatever it has said to be durable is there, and each batch whole or not
-// at all.
+// A process is killed while it writes, three times; whatever it has said to be durable is there,
+// and each batch whole or not at all.
 func TestPebbleKilled(t *testing.T) {
 	drives(t, func(t *testing.T, lib *aio.IO) {
 		dir := t.TempDir()
 		next := 0
 		for range 3 {
 			cmd := exec.Command(os.Args[0])
-			cmd.Env = append(os.Environ(), "ENGINES_CHILD="+dir, "ENGINES_FIRST="+strconv.Itoa(next), "WEIR_DRIVE="+lib.Info().Drive)
+			cmd.Env = append(os.Environ(), "ENGINES_CHILD="+dir, "ENGINES_FIRST="+strconv.Itoa(next),
+				"WEIR_DRIVE="+lib.Info().Drive)
 			cmd.Stderr = os.Stderr
 			out, err := cmd.StdoutPipe()
 			if err != nil {
@@ -232,7 +235,8 @@ import (
 func init() { vfs.Default = pebblefs.New(aio.Default()) }
 `
 
-// Pebble's own tests of file systems pass on this one: those of a copy of the module, with a file that sets the default.
+// Pebble's own tests of file systems pass on this one: those of a copy of the module, with a file
+// that sets the default.
 func TestPebbleOwn(t *testing.T) {
 	const module = "github.com/cockroachdb/pebble/v2"
 	dir := t.TempDir()

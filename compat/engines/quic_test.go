@@ -25,8 +25,9 @@ import (
 	"github.com/weirgo/weir/aio"
 )
 
-// batched gives quic-go the batches of weir's: it asks for them in the form that golang.org/x/net has. The kernel joins
-// datagrams (GRO), which batched takes apart. Control messages do not come along.
+// batched gives quic-go the batches of weir's: it asks for them in the form that golang.org/x/net
+// has. The kernel joins datagrams (GRO), which batched takes apart. Control messages do not come
+// along.
 type batched struct {
 	*aio.UDPConn
 	packets []aio.Packet
@@ -85,7 +86,8 @@ func certificate(t *testing.T) *tls.Config {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &tls.Config{Certificates: []tls.Certificate{{Certificate: [][]byte{der}, PrivateKey: key}}, NextProtos: []string{"echo"}}
+	return &tls.Config{Certificates: []tls.Certificate{{Certificate: [][]byte{der}, PrivateKey: key}},
+		NextProtos: []string{"echo"}}
 }
 
 var believing = &tls.Config{InsecureSkipVerify: true, NextProtos: []string{"echo"}}
@@ -136,7 +138,8 @@ func TestQUIC(t *testing.T) {
 		},
 	}
 	drives(t, func(t *testing.T, lib *aio.IO) {
-		for _, c := range [][2]string{{"plain", "plain"}, {"batched", "batched"}, {"plain", "net"}, {"net", "batched"}} {
+		for _, c := range [][2]string{{"plain", "plain"}, {"batched", "batched"}, {"plain", "net"},
+			{"net", "batched"}} {
 			t.Run(c[0]+"-"+c[1], func(t *testing.T) {
 				transport := func(kind string) *quic.Transport {
 					c, err := kinds[kind](lib)

@@ -52,13 +52,15 @@ func TestMQTT(t *testing.T) {
 			t.Fatal(err)
 		}
 		broker := mqtt.New(&mqtt.Options{Logger: slog.New(slog.NewTextHandler(io.Discard, nil))})
-		if err := errors.Join(broker.AddHook(new(auth.AllowHook), nil), broker.AddListener(listeners.NewNet("weir", ln)), broker.Serve()); err != nil {
+		if err := errors.Join(broker.AddHook(new(auth.AllowHook), nil),
+			broker.AddListener(listeners.NewNet("weir", ln)), broker.Serve()); err != nil {
 			t.Fatal(err)
 		}
 		end := sync.OnceValue(broker.Close)
 		defer end()
 		connect := func(id string, lost func(error)) (paho.Client, error) {
-			o := paho.NewClientOptions().AddBroker("tcp://" + ln.Addr().String()).SetClientID(id).SetAutoReconnect(false)
+			o := paho.NewClientOptions().AddBroker("tcp://" +
+				ln.Addr().String()).SetClientID(id).SetAutoReconnect(false)
 			o.SetConnectionLostHandler(func(_ paho.Client, err error) { lost(err) })
 			o.SetCustomOpenConnectionFn(func(*url.URL, paho.ClientOptions) (net.Conn, error) {
 				return e.dial(context.Background(), "tcp", ln.Addr().String())

@@ -61,7 +61,8 @@ func loadExports(dir string) (*exports, error) {
 	return e, err
 }
 
-// aliases is a file with all exported names of the package pkg, on one of the sides, and the names that are aio's.
+// aliases is a file with all exported names of the package pkg, on one of the sides, and the names
+// that are aio's.
 func (e *exports) aliases(pkg string, s side, without map[string]bool) (src []byte, ofAio []string, err error) {
 	std, err := e.imp.Import(pkg)
 	if err != nil {
@@ -94,8 +95,8 @@ func (e *exports) aliases(pkg string, s side, without map[string]bool) (src []by
 	return append([]byte(head), b.Bytes()...), ofAio, nil
 }
 
-// alike says whether aio has the name of o for the same thing: a type, or a function with the same parameters and results
-// but for the package that their types come from.
+// alike says whether aio has the name of o for the same thing: a type, or a function with the same
+// parameters and results but for the package that their types come from.
 func (e *exports) alike(o types.Object) bool {
 	x := e.aio.Scope().Lookup(o.Name())
 	if x == nil || notAlike[o.Name()] {
@@ -107,7 +108,8 @@ func (e *exports) alike(o types.Object) bool {
 	}
 	f, ok1 := o.Type().(*types.Signature)
 	g, ok2 := x.Type().(*types.Signature)
-	return ok1 && ok2 && f.Variadic() == g.Variadic() && shape(f.Params()) == shape(g.Params()) && shape(f.Results()) == shape(g.Results())
+	return ok1 && ok2 && f.Variadic() == g.Variadic() && shape(f.Params()) == shape(g.Params()) &&
+		shape(f.Results()) == shape(g.Results())
 }
 
 // shape names the types of parameters without their packages.

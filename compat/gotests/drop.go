@@ -19,11 +19,12 @@ type drop struct{ file, names, why string }
 
 var compilerSays = regexp.MustCompile(`(?m)^([^\s:]+\.go):(\d+):(\d+): (.*)$`)
 
-// compile builds the tests of a generated package. It takes out the declarations that the compiler complains about, one
-// generation after the other: those that want what a package keeps to itself, then those that want these. Lines keep their
-// numbers.
+// compile builds the tests of a generated package. It takes out the declarations that the compiler
+// complains about, one generation after the other: those that want what a package keeps to itself,
+// then those that want these. Lines keep their numbers.
 func (t *tree) compile(s side, pkg, bin string, flags ...string) ([]drop, error) {
-	args := slices.Concat([]string{"test", "-c", "-vet=off", "-ldflags=-checklinkname=0", "-gcflags=-e", "-o", bin}, flags,
+	args := slices.Concat([]string{"test", "-c", "-vet=off", "-ldflags=-checklinkname=0", "-gcflags=-e", "-o", bin},
+		flags,
 		[]string{"./" + string(s) + "/" + pkg})
 	var drops []drop
 	for range 50 {
@@ -82,7 +83,8 @@ func parseSource(name string) (*source, error) {
 	return s, err
 }
 
-// blank puts spaces in the place of the declaration at a place, and returns what it declares and whether it was there still.
+// blank puts spaces in the place of the declaration at a place, and returns what it declares and
+// whether it was there still.
 func (s *source) blank(line, column int) (declares string, first bool) {
 	pos := s.set.File(s.tree.Pos()).LineStart(line) + token.Pos(column-1)
 	within := func(n ast.Node) bool { return n.Pos() <= pos && pos < n.End() }

@@ -43,7 +43,8 @@ func TestMain(m *testing.M) {
 
 func script(t *testing.T) *runner {
 	return &runner{
-		ctx: t.Context(), bin: os.Args[0], dir: t.TempDir(), env: []string{"GOTESTS_SCRIPT=1"}, silence: time.Second, log: io.Discard,
+		ctx: t.Context(), bin: os.Args[0], dir: t.TempDir(), env: []string{"GOTESTS_SCRIPT=1"}, silence: time.Second,
+		log: io.Discard,
 	}
 }
 
@@ -55,7 +56,8 @@ func TestRunner(t *testing.T) {
 		t.Fatalf("list: %v, %v", tests, err)
 	}
 	res, err := r.run(append(tests, "TestGood"))
-	want := results{"TestGood": pass, "TestBad": fail, "TestBad/sub": fail, "TestCrash": crash, "TestHang": hang, "TestLast": pass}
+	want := results{"TestGood": pass, "TestBad": fail, "TestBad/sub": fail, "TestCrash": crash, "TestHang": hang,
+		"TestLast": pass}
 	if err != nil || !maps.Equal(res, want) {
 		t.Errorf("%v, %v, and it should be %v", res, err, want)
 	}
@@ -71,15 +73,18 @@ func TestRunner(t *testing.T) {
 }
 
 func TestDifferences(t *testing.T) {
-	std := results{"A": pass, "B": fail, "B/x": fail, "C": skip, "D": pass, "D/x": pass, "E": pass, "F": pass, "G": hang}
-	on := results{"A": pass, "B": fail, "B/x": fail, "B/y": fail, "C": fail, "D": fail, "D/x": fail, "D/new": skip, "E": skip, "F": dropped, "G": crash}
+	std := results{"A": pass, "B": fail, "B/x": fail, "C": skip, "D": pass, "D/x": pass, "E": pass, "F": pass,
+		"G": hang}
+	on := results{"A": pass, "B": fail, "B/x": fail, "B/y": fail, "C": fail, "D": fail, "D/x": fail, "D/new": skip,
+		"E": skip, "F": dropped, "G": crash}
 	if got, want := differences(on, std), []string{"C", "D/x", "E", "F"}; !slices.Equal(got, want) {
 		t.Errorf("%v, and it should be %v", got, want)
 	}
 }
 
 func TestKnown(t *testing.T) {
-	list, err := parseKnown("# suite test where why\n\nnet TestA * for a reason\nnet TestB epoll why\nos TestC epoll/auto why\n")
+	list, err := parseKnown("# suite test where why\n\nnet TestA * for a reason\nnet TestB epoll why\nos TestC " +
+		"epoll/auto why\n")
 	if err != nil || len(list) != 3 || list[0].why != "for a reason" || list[2].line != 5 {
 		t.Fatalf("%v, %v", list, err)
 	}
@@ -115,11 +120,13 @@ func TestJudge(t *testing.T) {
 		want  []string
 	}{
 		{"", results{"TestGood": pass}, nil},
-		{"", results{"TestBad": fail, "TestBad/sub": fail}, []string{"TestBad/sub on epoll/auto: FAIL, on the standard library PASS"}},
+		{"", results{"TestBad": fail, "TestBad/sub": fail}, []string{"TestBad/sub on epoll/auto: FAIL, on the " +
+			"standard library PASS"}},
 		{"", results{"TestBad": dropped}, []string{"TestBad on epoll/auto: DROPPED"}},
 		{"", results{"TestGood": fail}, nil}, // once, and then it passes twice
 		{"net TestBad/sub epoll why", results{"TestBad": fail, "TestBad/sub": fail}, nil},
-		{"net TestGood epoll why", results{"TestGood": pass}, []string{"should not be about that", "does not fail on any mode"}},
+		{"net TestGood epoll why", results{"TestGood": pass}, []string{"should not be about that",
+			"does not fail on any mode"}},
 		{"net TestBad portable why", results{"TestGood": pass}, nil},
 	} {
 		list, err := parseKnown(c.known)
@@ -171,8 +178,9 @@ func TestAliases(t *testing.T) {
 		t.Fatal(err)
 	}
 	for pkg, want := range map[string][]string{
-		"net": {"Dial", "Dialer", "Listen", "ListenConfig", "TCPConn", "TCPListener", "UDPConn", "UnixConn", "IPConn", "FileConn", "ListenUDP"},
-		"os":  {"File", "Open", "OpenFile", "Create", "ReadFile", "NewFile", "Pipe", "Rename"},
+		"net": {"Dial", "Dialer", "Listen", "ListenConfig", "TCPConn", "TCPListener", "UDPConn", "UnixConn", "IPConn",
+			"FileConn", "ListenUDP"},
+		"os": {"File", "Open", "OpenFile", "Create", "ReadFile", "NewFile", "Pipe", "Rename"},
 	} {
 		_, got, err := e.aliases(pkg, sideAio, nil)
 		if err != nil {

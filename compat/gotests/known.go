@@ -11,7 +11,8 @@ import (
 //go:embed known.txt
 var knownText string
 
-// A known is a line of known.txt: a test that fails on weir and not on the standard library, where, and why.
+// A known is a line of known.txt: a test that fails on weir and not on the standard library, where,
+// and why.
 type known struct {
 	suite, test, where, why string
 	line                    int
@@ -29,7 +30,8 @@ func parseKnown(text string) ([]*known, error) {
 		if len(words) < 4 {
 			return nil, fmt.Errorf("known.txt:%d: a line is suite, test, where and why", i+1)
 		}
-		list = append(list, &known{suite: words[0], test: words[1], where: words[2], why: strings.Join(words[3:], " "), line: i + 1})
+		list = append(list, &known{suite: words[0], test: words[1], where: words[2], why: strings.Join(words[3:], " "),
+			line: i + 1})
 	}
 	return list, nil
 }
@@ -63,8 +65,8 @@ func worse(on, std string) bool {
 	return false
 }
 
-// differences are the tests and subtests that have fared worse than on the standard library, without those that only
-// contain such.
+// differences are the tests and subtests that have fared worse than on the standard library,
+// without those that only contain such.
 func differences(on, std results) []string {
 	bad := map[string]bool{}
 	for test, result := range on {

@@ -1,15 +1,17 @@
-// Gotests runs the tests that Go's distribution has for its packages on weir, beside the same tests on these packages.
+// Gotests runs the tests that Go's distribution has for its packages on weir, beside the same tests
+// on these packages.
 //
 //	go -C compat/gotests run . [flags] [suite...]
 //
-// The suites net and os are copies of these packages' test files, made at run time from GOROOT, in packages whose names are
-// aio's where aio has them and net's or os's otherwise. What wants names that the packages do not export does not compile and
-// is left out. The other suites (net/http and those around it) run as they are, on a package net that takes its streams
-// from weir.
+// The suites net and os are copies of these packages' test files, made at run time from GOROOT, in
+// packages whose names are aio's where aio has them and net's or os's otherwise. What wants names
+// that the packages do not export does not compile and is left out. The other suites (net/http and
+// those around it) run as they are, on a package net that takes its streams from weir.
 //
-// A test that fares worse on weir than on the standard library is an error, unless known.txt has a line for it, with the
-// reason; so is a line of known.txt whose test does not fail. The files patches.go and testdata say what is said
-// otherwise in the copies, and what stands for what only the packages themselves have.
+// A test that fares worse on weir than on the standard library is an error, unless known.txt has a
+// line for it, with the reason; so is a line of known.txt whose test does not fail. The files
+// patches.go and testdata say what is said otherwise in the copies, and what stands for what only
+// the packages themselves have.
 package main
 
 import (
@@ -33,7 +35,8 @@ var (
 	race    = flag.Bool("race", false, "build with the race detector")
 	match   = flag.String("run", ".", "run only the tests that match")
 	modeSet = flag.String("modes", "", "run on these modes only, separated by commas")
-	sides   = flag.String("sides", "both", "whose streams are weir's where packages are tested in place: client, server or both")
+	sides   = flag.String("sides", "both", "whose streams are weir's where packages are tested in place: client, "+
+		"server or both")
 	keep    = flag.String("keep", "", "make everything in this new directory, and leave it there")
 	silence = flag.Duration("silence", time.Minute, "a test binary that says nothing for so long hangs")
 )
@@ -58,7 +61,8 @@ func modes() []mode {
 	list := []mode{{"std", "std", nil}}
 	for _, backend := range []string{"io_uring", "epoll", "portable"} {
 		for _, drive := range []string{"auto", "thread", "scheduler"} {
-			list = append(list, mode{backend + "/" + drive, "aio", []string{"WEIR_BACKEND=" + backend, "WEIR_DRIVE=" + drive}})
+			list = append(list, mode{backend + "/" + drive, "aio", []string{"WEIR_BACKEND=" + backend,
+				"WEIR_DRIVE=" + drive}})
 		}
 	}
 	return append(list, mode{"weir_portable", "tag", nil})
@@ -91,7 +95,8 @@ func gotests() error {
 		return nil
 	}
 	if !strings.HasPrefix(runtime.Version()+".", patchesAreFor+".") {
-		fmt.Printf("nothing is run: the stand-ins are for the tests of %s, and this is %s\n", patchesAreFor, runtime.Version())
+		fmt.Printf("nothing is run: the stand-ins are for the tests of %s, and this is %s\n", patchesAreFor,
+			runtime.Version())
 		return nil
 	}
 	list, err := parseKnown(knownText)

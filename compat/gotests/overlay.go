@@ -9,8 +9,8 @@ import (
 	"strings"
 )
 
-// Packages that open their own connections are tested in place, on a package net that asks weir for those. Package net
-// cannot import weir, so a test file does that and sets the hooks.
+// Packages that open their own connections are tested in place, on a package net that asks weir for
+// those. Package net cannot import weir, so a test file does that and sets the hooks.
 const hooks = `package net
 
 import (
@@ -90,14 +90,17 @@ func init() {
 	if sides == "client" || sides == "both" {
 		net.WeirDial = func(ctx context.Context, d *net.Dialer, network, address string) (net.Conn, error) {
 			wd := aio.Dialer{
-				Timeout: d.Timeout, Deadline: d.Deadline, LocalAddr: d.LocalAddr, FallbackDelay: d.FallbackDelay, KeepAlive: d.KeepAlive,
-				KeepAliveConfig: d.KeepAliveConfig, Resolver: d.Resolver, Cancel: d.Cancel, Control: d.Control, ControlContext: d.ControlContext,
+				Timeout: d.Timeout, Deadline: d.Deadline, LocalAddr: d.LocalAddr,
+				FallbackDelay: d.FallbackDelay, KeepAlive: d.KeepAlive,
+				KeepAliveConfig: d.KeepAliveConfig, Resolver: d.Resolver, Cancel: d.Cancel,
+				Control: d.Control, ControlContext: d.ControlContext,
 			}
 			return wd.DialContext(ctx, network, address)
 		}
 	}
 	if sides == "server" || sides == "both" {
-		net.WeirListen = func(ctx context.Context, lc *net.ListenConfig, network, address string) (net.Listener, error) {
+		net.WeirListen = func(ctx context.Context, lc *net.ListenConfig, network, address string) (
+			net.Listener, error) {
 			wl := aio.ListenConfig{Control: lc.Control, KeepAlive: lc.KeepAlive, KeepAliveConfig: lc.KeepAliveConfig}
 			return wl.Listen(ctx, network, address)
 		}
@@ -113,7 +116,8 @@ var (
 	tcpField = regexp.MustCompile(`\b(c|tConn)\.TCPConn\b`) // of a struct that such a type is embedded in
 )
 
-// inPlace builds the tests of some of Go's packages on a package net with hooks, and returns the binaries.
+// inPlace builds the tests of some of Go's packages on a package net with hooks, and returns the
+// binaries.
 func (t *tree) inPlace(pkgs []string) (map[string]string, error) {
 	replace := map[string]string{}
 	put := func(name string, src []byte) error {
@@ -159,7 +163,8 @@ func (t *tree) inPlace(pkgs []string) (map[string]string, error) {
 				return nil, err
 			}
 		}
-		if err := put(pkg+"/weir_test.go", []byte(strings.Replace(setHooks, "PACKAGE", filepath.Base(pkg), 1))); err != nil {
+		if err := put(pkg+"/weir_test.go", []byte(strings.Replace(setHooks, "PACKAGE", filepath.Base(pkg),
+			1))); err != nil {
 			return nil, err
 		}
 	}
@@ -174,7 +179,8 @@ func (t *tree) inPlace(pkgs []string) (map[string]string, error) {
 	bins := map[string]string{}
 	for _, pkg := range pkgs {
 		bins[pkg] = filepath.Join(t.dir, strings.ReplaceAll(pkg, "/", ".")+".test")
-		if _, err := run(t.dir, buildEnv(), "go", "test", "-c", "-vet=off", "-overlay="+overlay, "-o", bins[pkg], pkg); err != nil {
+		if _, err := run(t.dir, buildEnv(), "go", "test", "-c", "-vet=off", "-overlay="+overlay, "-o", bins[pkg],
+			pkg); err != nil {
 			return nil, err
 		}
 	}

@@ -9,8 +9,8 @@ import (
 // patchesAreFor is the release of Go whose tests the patches and stand-ins are made for.
 const patchesAreFor = "go1.26"
 
-// A patch says something in another way that only the package under test itself can say. One that finds nothing to change
-// is an error, so that none outlives what it is for.
+// A patch says something in another way that only the package under test itself can say. One that
+// finds nothing to change is an error, so that none outlives what it is for.
 type patch struct {
 	files string // as in path.Match
 	old   string
@@ -34,10 +34,14 @@ var patches = map[string][]patch{
 		{"error_test.go", `switch addr := addr\.\(type\)`, `switch addr := addrType(addr).(type)`},
 		{"udpsock_test.go", `(err\.\(\*OpError\)\.Err) (!= errMissingAddress)`, `errorValue($1) $2`},
 		{"dial_*test.go", `(oe\.Err) (!= errCanceled)`, `errorValue($1) $2`},
-		// Hooks that the package calls before and after it sets something, writes, or lets the kernel copy.
-		{"tcpconn_keepalive_test.go", `(testPreHookSetKeepAlive = func\(nfd \*netFD\) \{)`, `oldCfg = newKeepAlive(t); $1`},
-		{"dial_test.go", `c\.Close\(\)(\s+if got != )test\.expected`, `got = keepAliveIdle(c); c.Close()${1}keepAliveSet(test.expected)`},
-		{"tcpsock_test.go", `if got != 0 (\{.*\s+.*keepalive)`, `if got = keepAliveIdle(c); got != defaultTCPKeepAliveIdle $1`},
+		// Hooks that the package calls before and after it sets something, writes, or lets the
+		// kernel copy.
+		{"tcpconn_keepalive_test.go", `(testPreHookSetKeepAlive = func\(nfd \*netFD\) \{)`,
+			`oldCfg = newKeepAlive(t); $1`},
+		{"dial_test.go", `c\.Close\(\)(\s+if got != )test\.expected`,
+			`got = keepAliveIdle(c); c.Close()${1}keepAliveSet(test.expected)`},
+		{"tcpsock_test.go", `if got != 0 (\{.*\s+.*keepalive)`,
+			`if got = keepAliveIdle(c); got != defaultTCPKeepAliveIdle $1`},
 		{"splice_linux_test.go", `if (n|got) > 0 && !?hook\.called`, `if false && $1 > 0`},
 		{"splice_linux_test.go", `hook := hookSplice\(t\)`, `${0}; _ = hook`},
 		{"splice_linux_test.go", `if (!hook\.handled \|\| hook\.written .*) \{`, `if false && ($1) {`},
@@ -65,8 +69,8 @@ var notCopied = map[string]map[string]string{
 	},
 }
 
-// void are tests of which nothing would be left, because they are about what the stand-ins do not do, or about what weir
-// has not.
+// void are tests of which nothing would be left, because they are about what the stand-ins do not
+// do, or about what weir has not.
 var void = map[string][]struct{ files, tests, why string }{
 	"net": {
 		{"main_test.go", `TestMain`, "installs hooks"},
@@ -99,7 +103,8 @@ func apply(pkg, file string, src []byte, used []int) []byte {
 func checkUsed(pkg string, used []int) error {
 	for i, n := range used {
 		if n == 0 {
-			return fmt.Errorf("the patch of %s/%s has nothing to change any more: %s", pkg, patches[pkg][i].files, patches[pkg][i].old)
+			return fmt.Errorf("the patch of %s/%s has nothing to change any more: %s", pkg, patches[pkg][i].files,
+				patches[pkg][i].old)
 		}
 	}
 	return nil

@@ -52,8 +52,8 @@ func (r *runner) list(match, without string) ([]string, error) {
 	return tests, nil
 }
 
-// run has every test its turn. A process that crashes or hangs takes the tests with it that it was at; another one goes on
-// with those that it had not come to.
+// run has every test its turn. A process that crashes or hangs takes the tests with it that it was
+// at; another one goes on with those that it had not come to.
 func (r *runner) run(tests []string) (results, error) {
 	res := results{}
 	for todo := slices.Clone(tests); len(todo) > 0; {
@@ -87,7 +87,8 @@ type process struct {
 	err   error
 }
 
-// at are the tests that a process which has ended early was at: all, if it hung; otherwise what it had begun last.
+// at are the tests that a process which has ended early was at: all, if it hung; otherwise what it
+// had begun last.
 func (p *process) at() []string {
 	if p.hung || len(p.begun) < 2 {
 		return p.begun
@@ -101,7 +102,8 @@ var (
 )
 
 func (r *runner) process(tests []string, res results) process {
-	args := append([]string{"-test.v", "-test.timeout=30m", "-test.run=^(" + strings.Join(tests, "|") + ")$"}, r.flags...)
+	args := append([]string{"-test.v", "-test.timeout=30m", "-test.run=^(" + strings.Join(tests, "|") + ")$"},
+		r.flags...)
 	cmd := exec.CommandContext(r.ctx, r.bin, args...)
 	cmd.Dir, cmd.Env = r.dir, append(cmd.Environ(), r.env...)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // so that its children can be ended with it

@@ -33,7 +33,8 @@ var (
 		{pkg: "os", least: 200, short: everywhere},
 	}
 	inPlace = []suite{
-		{pkg: "net/http", least: 600, short: onAuto, skip: "TestTransportEventTraceRealDNS"}, // asks the machine's name server
+		{pkg: "net/http", least: 600, short: onAuto, skip: "TestTransportEventTraceRealDNS"},
+		// asks the machine's name server
 		{pkg: "net/http/cgi", least: 30},
 		{pkg: "net/http/fcgi", least: 8},
 		{pkg: "net/http/httptest", least: 10},
@@ -46,7 +47,8 @@ var (
 	}
 )
 
-// runs says whether a run of this length has a suite on a mode. Flags that name modes decide for themselves.
+// runs says whether a run of this length has a suite on a mode. Flags that name modes decide for
+// themselves.
 func (x suite) runs(m mode) bool {
 	if *long || *modeSet != "" || m.bin == "std" {
 		return true
@@ -141,8 +143,9 @@ func (s *session) copied(x suite) error {
 	return s.compare(x, func(m mode) (string, []string) { return bins[m.bin], m.env })
 }
 
-// inPlace runs one of the suites that are tested in place, whose binary is the same for all modes. It is not for mode
-// weir_portable: there weir's connections are package net's, which would ask weir for them.
+// inPlace runs one of the suites that are tested in place, whose binary is the same for all modes.
+// It is not for mode weir_portable: there weir's connections are package net's, which would ask
+// weir for them.
 func (s *session) inPlace(x suite, bin string) error {
 	return s.compare(x, func(m mode) (string, []string) {
 		switch m.bin {
@@ -155,8 +158,8 @@ func (s *session) inPlace(x suite, bin string) error {
 	})
 }
 
-// compare runs a suite on every mode and notes where it fares worse than on the first. by is the binary and the environment
-// for a mode, if there are such.
+// compare runs a suite on every mode and notes where it fares worse than on the first. by is the
+// binary and the environment for a mode, if there are such.
 func (s *session) compare(x suite, by func(mode) (string, []string)) error {
 	dir, err := s.tree.workplace(x.pkg)
 	if err != nil {
@@ -206,7 +209,8 @@ func (s *session) compare(x suite, by func(mode) (string, []string)) error {
 	return nil
 }
 
-// run runs tests in a mode, those that known.txt has lines for by themselves: they may hang, and are not waited for so long.
+// run runs tests in a mode, those that known.txt has lines for by themselves: they may hang, and
+// are not waited for so long.
 func (s *session) run(r *runner, pkg, mode string, tests []string) (results, error) {
 	isKnown := func(test string) bool {
 		return slices.ContainsFunc(s.known, func(k *known) bool { return k.covers(pkg, mode) && top(k.test) == test })
@@ -223,8 +227,8 @@ func (s *session) run(r *runner, pkg, mode string, tests []string) (results, err
 	return res, err
 }
 
-// judge holds what a mode's tests came to against the standard library's, and against known.txt. What fails and should not
-// has two more turns, alone: to fail once of three times is noted.
+// judge holds what a mode's tests came to against the standard library's, and against known.txt.
+// What fails and should not has two more turns, alone: to fail once of three times is noted.
 func (s *session) judge(pkg, mode string, res, std results, r *runner) error {
 	for _, k := range s.known {
 		if k.covers(pkg, mode) && res[k.test] != "" {
@@ -261,13 +265,15 @@ func (s *session) judge(pkg, mode string, res, std results, r *runner) error {
 	}
 	for _, k := range s.known {
 		if k.covers(pkg, mode) && res[k.test] != "" && !slices.Contains(bad, k.test) {
-			s.problem("known.txt:%d: %s %s is %s on %s: the line should not be about that", k.line, pkg, k.test, res[k.test], mode)
+			s.problem("known.txt:%d: %s %s is %s on %s: the line should not be about that", k.line, pkg, k.test,
+				res[k.test], mode)
 		}
 	}
 	return nil
 }
 
-// workplace is a directory to run the tests of a package in: a copy of its own, with what tests find around it.
+// workplace is a directory to run the tests of a package in: a copy of its own, with what tests
+// find around it.
 func (t *tree) workplace(pkg string) (string, error) {
 	first, _, _ := strings.Cut(pkg, "/")
 	for _, name := range []string{first, "testdata"} {

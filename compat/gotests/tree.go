@@ -19,7 +19,8 @@ import (
 //go:embed testdata
 var ours embed.FS
 
-// A tree is a module that is made for one run. Its packages std/net, std/os, aio/net and aio/os have the names of one side.
+// A tree is a module that is made for one run. Its packages std/net, std/os, aio/net and aio/os
+// have the names of one side.
 type tree struct {
 	dir     string
 	weir    string // the checkout
@@ -85,7 +86,8 @@ func (t *tree) generate(s side, pkg string) error {
 	return copyDir(filepath.Join(goroot(), pkg, "testdata"), filepath.Join(to, "testdata"))
 }
 
-// standIns copies this program's files for the package and returns the exported names that they declare.
+// standIns copies this program's files for the package and returns the exported names that they
+// declare.
 func (t *tree) standIns(s side, pkg, to string) (map[string]bool, error) {
 	declared := map[string]bool{}
 	files, err := fs.Glob(ours, path.Join("testdata", pkg, "*"))
@@ -119,8 +121,8 @@ func (t *tree) standIns(s side, pkg, to string) (map[string]bool, error) {
 	return declared, nil
 }
 
-// redirect has a test file import the generated packages and the stand-ins. Tests of net use package os's files, which is
-// what package net takes and gives.
+// redirect has a test file import the generated packages and the stand-ins. Tests of net use
+// package os's files, which is what package net takes and gives.
 func (t *tree) redirect(s side, pkg, name string, src []byte) ([]byte, error) {
 	set := token.NewFileSet()
 	f, err := parser.ParseFile(set, name, src, parser.ImportsOnly)

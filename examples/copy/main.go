@@ -1,9 +1,10 @@
 //go:build linux
 
-// Command copy copies a file with a window of reads and writes in flight: each read is linked to the write of what it
-// reads, and the pairs of a window run beside each other.
+// Command copy copies a file with a window of reads and writes in flight: each read is linked to
+// the write of what it reads, and the pairs of a window run beside each other.
 //
-//	go run ./examples/copy [-backend NAME] [-drive auto|thread|scheduler] [-window N] [-chunk BYTES] FROM TO
+//	go run ./examples/copy [-backend NAME] [-drive auto|thread|scheduler]
+//	    [-window N] [-chunk BYTES] FROM TO
 package main
 
 import (
@@ -35,7 +36,8 @@ func main() {
 func run(ctx context.Context, args []string, stdout io.Writer) error {
 	var o aio.Options
 	flags := flag.NewFlagSet("copy", flag.ContinueOnError)
-	flags.StringVar(&o.Backend, "backend", "", "force this `backend` instead of WEIR_BACKEND, or else the first that works")
+	flags.StringVar(&o.Backend, "backend", "", "force this `backend` instead of WEIR_BACKEND, or else the first "+
+		"that works")
 	flags.StringVar(&o.Drive, "drive", "", "how loops run: auto, thread or scheduler; empty: WEIR_DRIVE, or else auto")
 	window := flags.Int("window", 16, "chunks in flight at a time")
 	chunk := flags.Int("chunk", 128<<10, "bytes of a chunk")
@@ -60,7 +62,8 @@ func run(ctx context.Context, args []string, stdout io.Writer) error {
 	return nil
 }
 
-// copyFile copies the file from to the file to, which it makes or cuts, and returns how many bytes it has.
+// copyFile copies the file from to the file to, which it makes or cuts, and returns how many bytes
+// it has.
 func copyFile(ctx context.Context, weir *aio.IO, from, to string, window, chunk int) (n int64, err error) {
 	// Three operations at once; the copy needs all of them.
 	var st op.Stat
@@ -77,7 +80,8 @@ func copyFile(ctx context.Context, weir *aio.IO, from, to string, window, chunk 
 		return 0, err
 	}
 
-	// A ring of pairs. Each is waited for when its turn comes again, and then goes on with the next chunk.
+	// A ring of pairs. Each is waited for when its turn comes again, and then goes on with the next
+	// chunk.
 	pairs := make([]*pair, min(int64(window), int64(st.Size)/int64(chunk)+1))
 	for i := range pairs {
 		pairs[i] = newPair(src.N, dst.N, chunk)
@@ -119,7 +123,8 @@ func (p *pair) start(weir *aio.IO, off, n int64) {
 	p.batch = weir.Start(p.read, p.write)
 }
 
-// wait waits for the end of what start began. When ctx ends it cancels that, and waits all the same.
+// wait waits for the end of what start began. When ctx ends it cancels that, and waits all the
+// same.
 func (p *pair) wait(ctx context.Context) error {
 	if p.batch == nil {
 		return nil

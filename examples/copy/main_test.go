@@ -55,10 +55,12 @@ func TestCopy(t *testing.T) {
 	each(t, func(t *testing.T, weir *aio.IO) {
 		from, to := filepath.Join(t.TempDir(), "from"), filepath.Join(t.TempDir(), "to")
 		for _, tt := range []struct{ size, window, chunk int }{
-			{0, 4, 100}, {1, 4, 100}, {99, 4, 100}, {100, 4, 100}, {101, 1, 100}, {1000, 3, 100}, {1_000_003, 16, 4096}, {300_000, 100, 7000},
+			{0, 4, 100}, {1, 4, 100}, {99, 4, 100}, {100, 4, 100}, {101, 1, 100}, {1000, 3, 100}, {1_000_003, 16, 4096},
+			{300_000, 100, 7000},
 		} {
 			want := random(tt.size)
-			if err := errors.Join(os.WriteFile(from, want, 0o600), os.WriteFile(to, random(tt.size+500), 0o600)); err != nil {
+			if err := errors.Join(os.WriteFile(from, want, 0o600), os.WriteFile(to, random(tt.size+500),
+				0o600)); err != nil {
 				t.Fatal(err)
 			}
 			n, err := copyFile(t.Context(), weir, from, to, tt.window, tt.chunk)
@@ -100,7 +102,8 @@ func TestErrors(t *testing.T) {
 		for i := range 20 {
 			ctx, cancel := context.WithCancelCause(t.Context())
 			go cancel(why)
-			if n, err := copyFile(ctx, weir, from, to, 1+i, 500); err != nil && !errors.Is(err, why) || err == nil && n != 100_000 {
+			if n, err := copyFile(ctx, weir, from, to, 1+i, 500); err != nil && !errors.Is(err, why) || err == nil &&
+				n != 100_000 {
 				t.Errorf("cancelled on its way: %d, %v", n, err)
 			}
 		}
@@ -113,7 +116,8 @@ func TestRun(t *testing.T) {
 		t.Fatal(err)
 	}
 	var out strings.Builder
-	if err := run(t.Context(), []string{"-backend", os.Getenv("WEIR_BACKEND"), "-chunk", "99", from, to}, &out); err != nil {
+	if err := run(t.Context(), []string{"-backend", os.Getenv("WEIR_BACKEND"), "-chunk", "99", from, to},
+		&out); err != nil {
 		t.Skip("no backend can start here:", err)
 	}
 	if n, _, _ := strings.Cut(out.String(), " "); n != strconv.Itoa(5000) {

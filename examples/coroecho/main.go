@@ -1,13 +1,15 @@
 //go:build linux
 
-// Command coroecho is an echo server of coroutines: one and a 4 KiB buffer for each connection, plain blocking code, all
-// on the threads of the loops.
+// Command coroecho is an echo server of coroutines: one and a 4 KiB buffer for each connection,
+// plain blocking code, all on the threads of the loops.
 //
-//	go run ./examples/coroecho [-backend NAME] [-drive auto|thread|scheduler] [-loops N] [-reuseport] [-spin TIME] [-stats] [ADDRESS or PORT]
+//	go run ./examples/coroecho [-backend NAME] [-drive auto|thread|scheduler]
+//	    [-loops N] [-reuseport] [-spin TIME] [-stats] [ADDRESS or PORT]
 //
-// It serves until it is interrupted. Port 0 means any free one; the first line of output says which. With -drive thread
-// or scheduler everything goes through the loops; with auto a coroutine sends by itself what can be sent at once. The loops
-// accept from one listener, taking turns, or with -reuseport each has one of its own, and the kernel spreads the clients.
+// It serves until it is interrupted. Port 0 means any free one; the first line of output says
+// which. With -drive thread or scheduler everything goes through the loops; with auto a coroutine
+// sends by itself what can be sent at once. The loops accept from one listener, taking turns, or
+// with -reuseport each has one of its own, and the kernel spreads the clients.
 package main
 
 import (
@@ -46,11 +48,14 @@ func main() {
 func run(ctx context.Context, args []string, stdout io.Writer) error {
 	var o aio.Options
 	flags := flag.NewFlagSet("coroecho", flag.ContinueOnError)
-	flags.StringVar(&o.Backend, "backend", "", "force this `backend` instead of WEIR_BACKEND, or else the first that works")
-	flags.StringVar(&o.Drive, "drive", "", "what goes through the loops: auto, thread or scheduler; empty: WEIR_DRIVE, or else auto")
+	flags.StringVar(&o.Backend, "backend", "", "force this `backend` instead of WEIR_BACKEND, or else the first "+
+		"that works")
+	flags.StringVar(&o.Drive, "drive", "", "what goes through the loops: auto, thread or scheduler; empty: "+
+		"WEIR_DRIVE, or else auto")
 	flags.IntVar(&o.Loops, "loops", 0, "number of schedulers, each with a thread (0: from GOMAXPROCS)")
 	reuse := flags.Bool("reuseport", false, "a listener for each scheduler, on the same port (SO_REUSEPORT)")
-	spin := flags.Duration("spin", 40*time.Microsecond, "how long a thread without work looks for some before it sleeps")
+	spin := flags.Duration("spin", 40*time.Microsecond, "how long a thread without work looks for some before "+
+		"it sleeps")
 	stats := flags.Bool("stats", false, "print the counters at the end")
 	if err := flags.Parse(args); err != nil {
 		return err
@@ -59,8 +64,8 @@ func run(ctx context.Context, args []string, stdout io.Writer) error {
 		return fmt.Errorf("one ADDRESS or PORT, not %q", flags.Args())
 	}
 
-	// A loop's thread gives its P up before it waits. If that is the only P, Go's runtime wakes another thread for it each time,
-	// for nothing: everything here runs on loops.
+	// A loop's thread gives its P up before it waits. If that is the only P, Go's runtime wakes
+	// another thread for it each time, for nothing: everything here runs on loops.
 	runtime.GOMAXPROCS(max(2, runtime.GOMAXPROCS(0)))
 
 	weir, err := aio.New(o)
@@ -75,7 +80,8 @@ func run(ctx context.Context, args []string, stdout io.Writer) error {
 		return err
 	}
 	defer context.AfterFunc(ctx, func() { closeAll(listeners) })()
-	fmt.Fprintf(stdout, "echo on %v, backend %s (%s), drive %s, %d loops\n", listeners[0].Addr(), info.Backend, info.Reason, info.Drive, info.Loops)
+	fmt.Fprintf(stdout, "echo on %v, backend %s (%s), drive %s, %d loops\n", listeners[0].Addr(), info.Backend,
+		info.Reason, info.Drive, info.Loops)
 
 	var schedulers []*coro.Scheduler
 	for range info.Loops {
@@ -146,7 +152,10 @@ func serve(listeners []net.Listener, schedulers []*coro.Scheduler) error {
 	var acceptors []*coro.Handle[struct{}]
 	for i, s := range schedulers {
 		ln := listeners[i]
-		acceptors = append(acceptors, coro.Spawn(s, func(t *coro.Task) (struct{}, error) { return struct{}{}, accept(t, ln) }))
+		acceptors = append(acceptors, coro.Spawn(s, func(t *coro.Task) (struct{}, error) {
+			return struct{}{},
+				accept(t, ln)
+		}))
 	}
 	var errs error
 	for _, a := range acceptors {

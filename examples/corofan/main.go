@@ -1,7 +1,7 @@
 //go:build linux
 
-// Command corofan asks several addresses at once and prints what each answers first: a fan-out of coroutines on one
-// thread, at most four at a time, each with a time limit.
+// Command corofan asks several addresses at once and prints what each answers first: a fan-out of
+// coroutines on one thread, at most four at a time, each with a time limit.
 //
 //	go run ./examples/corofan [-timeout 2s] ADDRESS...
 //
@@ -65,7 +65,8 @@ type answer struct {
 	err           error
 }
 
-// ask asks all addresses and waits for all answers. No lock guards them: the tasks of a scheduler run one at a time.
+// ask asks all addresses and waits for all answers. No lock guards them: the tasks of a scheduler
+// run one at a time.
 func ask(t *coro.Task, addresses []string, limit time.Duration) ([]answer, error) {
 	answers := make([]answer, len(addresses))
 	failed := 0

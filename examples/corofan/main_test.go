@@ -37,7 +37,8 @@ func server(t *testing.T, f func(net.Conn)) string {
 	return ln.Addr().String()
 }
 
-// Answers come in the order of the arguments; who does not answer has ended by its own time limit, and not the others.
+// Answers come in the order of the arguments; who does not answer has ended by its own time limit,
+// and not the others.
 func TestFan(t *testing.T) {
 	var args, want []string
 	for i := range 10 {
@@ -56,7 +57,8 @@ func TestFan(t *testing.T) {
 }
 
 func TestNobody(t *testing.T) {
-	if err := run(t.Context(), []string{"-timeout", "50ms", server(t, nil), "127.0.0.1:1"}, io.Discard); err == nil || err.Error() != "nobody answered" {
+	if err := run(t.Context(), []string{"-timeout", "50ms", server(t, nil), "127.0.0.1:1"}, io.Discard); err == nil ||
+		err.Error() != "nobody answered" {
 		t.Error(err)
 	}
 	if err := run(t.Context(), []string{"-x"}, io.Discard); err == nil {

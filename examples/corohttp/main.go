@@ -1,11 +1,13 @@
 //go:build linux
 
-// Command corohttp is an HTTP/1.1 server of coroutines: one for each connection, all on one thread. It tells the method
-// and the path that were asked for, keeps connections alive, and ends those that are idle for ten seconds.
+// Command corohttp is an HTTP/1.1 server of coroutines: one for each connection, all on one thread.
+// It tells the method and the path that were asked for, keeps connections alive, and ends those
+// that are idle for ten seconds.
 //
 //	go run ./examples/corohttp [ADDRESS]
 //
-// Requests are read by package net/http, which knows nothing of coroutines: a view is an ordinary net.Conn.
+// Requests are read by package net/http, which knows nothing of coroutines: a view is an ordinary
+// net.Conn.
 package main
 
 import (

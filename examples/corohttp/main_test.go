@@ -17,8 +17,8 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// Clients of package net/http get answers, on connections that are kept and that are not, with bodies and without; and
-// the interrupt ends the server although connections are idle.
+// Clients of package net/http get answers, on connections that are kept and that are not, with
+// bodies and without; and the interrupt ends the server although connections are idle.
 func TestHTTP(t *testing.T) {
 	ctx, cancel := context.WithCancel(context.Background())
 	out, in := io.Pipe()

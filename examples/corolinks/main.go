@@ -1,8 +1,9 @@
 //go:build linux
 
-// Command corolinks has a server and a client, two coroutines on one thread, exchange a few words over TCP. It speaks to
-// the kernel in lists of operations: those of a list leave in one system call, and a linked one starts when the one
-// before it has succeeded. Sends that belong together are one list, and so is what says goodbye and closes.
+// Command corolinks has a server and a client, two coroutines on one thread, exchange a few words
+// over TCP. It speaks to the kernel in lists of operations: those of a list leave in one system
+// call, and a linked one starts when the one before it has succeeded. Sends that belong together
+// are one list, and so is what says goodbye and closes.
 //
 //	go run ./examples/corolinks
 package main

@@ -1,8 +1,9 @@
 //go:build linux
 
-// Command durable writes its input to a file so that after a crash there is all of the old content or all of the new
-// one, and when it reports success, the new one. That takes five operations, each of which must not begin before the
-// one ahead of it is done; here they are one chain, submitted at once.
+// Command durable writes its input to a file so that after a crash there is all of the old content
+// or all of the new one, and when it reports success, the new one. That takes five operations, each
+// of which must not begin before the one ahead of it is done; here they are one chain, submitted at
+// once.
 //
 //	go run ./examples/durable [-backend NAME] [-drive auto|thread|scheduler] FILE <CONTENT
 package main
@@ -32,7 +33,8 @@ func main() {
 func run(ctx context.Context, args []string, stdin io.Reader) error {
 	var o aio.Options
 	flags := flag.NewFlagSet("durable", flag.ContinueOnError)
-	flags.StringVar(&o.Backend, "backend", "", "force this `backend` instead of WEIR_BACKEND, or else the first that works")
+	flags.StringVar(&o.Backend, "backend", "", "force this `backend` instead of WEIR_BACKEND, or else the first "+
+		"that works")
 	flags.StringVar(&o.Drive, "drive", "", "how loops run: auto, thread or scheduler; empty: WEIR_DRIVE, or else auto")
 	if err := flags.Parse(args); err != nil {
 		return err
@@ -52,7 +54,8 @@ func run(ctx context.Context, args []string, stdin io.Reader) error {
 	return write(ctx, weir, flags.Arg(0), content)
 }
 
-// write puts content into the file name, whole or not at all, and on the device when it returns nil.
+// write puts content into the file name, whole or not at all, and on the device when it returns
+// nil.
 func write(ctx context.Context, weir *aio.IO, name string, content []byte) (err error) {
 	dir, base := filepath.Split(name)
 	if dir == "" {
@@ -64,7 +67,8 @@ func write(ctx context.Context, weir *aio.IO, name string, content []byte) (err 
 	}
 	defer func() { err = errors.Join(err, weir.Do(context.Background(), op.Close(d.N))) }()
 
-	// A name that no other process uses; what a crash leaves behind is cut and used again by the next of the same number.
+	// A name that no other process uses; what a crash leaves behind is cut and used again by the
+	// next of the same number.
 	temp := fmt.Sprintf(".%s.%d", base, os.Getpid())
 	f := op.Open(d.N, temp, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o666)
 	err = weir.Do(ctx,

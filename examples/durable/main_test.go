@@ -33,7 +33,8 @@ func TestMain(m *testing.M) {
 	goleak.VerifyTestMain(m)
 }
 
-// child writes one generation after the other and says so when one is safe. Nothing ends it but a signal.
+// child writes one generation after the other and says so when one is safe. Nothing ends it but a
+// signal.
 func child(name string) {
 	weir, err := aio.New(aio.Options{Backend: os.Getenv("WEIR_BACKEND"), Drive: os.Getenv("WEIR_DRIVE")})
 	for n := 0; err == nil; n++ {
@@ -45,7 +46,8 @@ func child(name string) {
 	os.Exit(1)
 }
 
-// generation is the content with number n: its number, and so much of it that one system call is not all there is.
+// generation is the content with number n: its number, and so much of it that one system call is
+// not all there is.
 func generation(n int) []byte {
 	head := fmt.Appendf(nil, "%d\n", n)
 	return append(head, bytes.Repeat([]byte{byte('a' + n%26)}, 100_000+n%7*10_000)...)
@@ -69,7 +71,8 @@ func check(t *testing.T, name string) int {
 	return n
 }
 
-// A process that is killed at any time leaves a whole file: the last one that it reported, or the one after.
+// A process that is killed at any time leaves a whole file: the last one that it reported, or the
+// one after.
 func TestKilled(t *testing.T) {
 	weir, err := aio.New(aio.Options{Backend: os.Getenv("WEIR_BACKEND")})
 	if err != nil {
@@ -136,7 +139,8 @@ func TestWrite(t *testing.T) {
 					t.Errorf("generation %d in place of %d", got, n)
 				}
 			}
-			if err := write(t.Context(), weir, filepath.Join(dir, "none", "file"), nil); !errors.Is(err, fs.ErrNotExist) {
+			if err := write(t.Context(), weir, filepath.Join(dir, "none", "file"), nil); !errors.Is(err,
+				fs.ErrNotExist) {
 				t.Error("no directory:", err)
 			}
 			// A rename that cannot be leaves the directory as it was.
@@ -154,7 +158,8 @@ func TestWrite(t *testing.T) {
 			if err := write(ctx, weir, name, nil); err != context.Canceled || check(t, name) != 2 {
 				t.Error("with a context that is over:", err)
 			}
-			if err := run(t.Context(), []string{"-drive", drive, "-backend", os.Getenv("WEIR_BACKEND"), name}, bytes.NewReader(generation(9))); err != nil || check(t, name) != 9 {
+			if err := run(t.Context(), []string{"-drive", drive, "-backend", os.Getenv("WEIR_BACKEND"), name},
+				bytes.NewReader(generation(9))); err != nil || check(t, name) != 9 {
 				t.Error("run:", err)
 			}
 		})

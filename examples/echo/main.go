@@ -1,8 +1,11 @@
-// Command echo is an echo server: a goroutine and a 4 KiB buffer for each connection, plain blocking code.
+// Command echo is an echo server: a goroutine and a 4 KiB buffer for each connection, plain
+// blocking code.
 //
-//	go run ./examples/echo [-backend NAME] [-drive auto|thread|scheduler] [-loops N] [-stats] [ADDRESS or PORT]
+//	go run ./examples/echo [-backend NAME] [-drive auto|thread|scheduler]
+//	    [-loops N] [-stats] [ADDRESS or PORT]
 //
-// It serves until it is interrupted. Port 0 means any free one; the first line of output says which.
+// It serves until it is interrupted. Port 0 means any free one; the first line of output says
+// which.
 package main
 
 import (
@@ -36,7 +39,8 @@ func main() {
 func run(ctx context.Context, args []string, stdout io.Writer) error {
 	var o aio.Options
 	flags := flag.NewFlagSet("echo", flag.ContinueOnError)
-	flags.StringVar(&o.Backend, "backend", "", "force this `backend` instead of WEIR_BACKEND, or else the first that works")
+	flags.StringVar(&o.Backend, "backend", "", "force this `backend` instead of WEIR_BACKEND, or else the first "+
+		"that works")
 	flags.StringVar(&o.Drive, "drive", "", "how loops run: auto, thread or scheduler; empty: WEIR_DRIVE, or else auto")
 	flags.IntVar(&o.Loops, "loops", 0, "number of loops (0: from GOMAXPROCS)")
 	stats := flags.Bool("stats", false, "print the counters at the end")
@@ -58,7 +62,8 @@ func run(ctx context.Context, args []string, stdout io.Writer) error {
 	}
 	defer context.AfterFunc(ctx, func() { ln.Close() })()
 	info := weir.Info()
-	fmt.Fprintf(stdout, "echo on %v, backend %s (%s), drive %s, %d loops\n", ln.Addr(), info.Backend, info.Reason, info.Drive, info.Loops)
+	fmt.Fprintf(stdout, "echo on %v, backend %s (%s), drive %s, %d loops\n", ln.Addr(), info.Backend, info.Reason,
+		info.Drive, info.Loops)
 
 	err = serve(ln, weir)
 	if *stats {
@@ -78,8 +83,8 @@ func address(arg string) string {
 	return arg
 }
 
-// serve echoes on every connection until the listener is closed. Then it ends weir, which ends the calls that
-// connections block in, and waits for their goroutines.
+// serve echoes on every connection until the listener is closed. Then it ends weir, which ends the
+// calls that connections block in, and waits for their goroutines.
 func serve(ln net.Listener, weir *aio.IO) error {
 	defer ln.Close()
 	var conns sync.WaitGroup

@@ -30,7 +30,8 @@ var drives = func() []string {
 	return []string{"auto", "thread", "scheduler"}
 }()
 
-// each runs f on each drive; args are the flags that choose it. It skips f where no backend can start.
+// each runs f on each drive; args are the flags that choose it. It skips f where no backend can
+// start.
 func each(t *testing.T, f func(t *testing.T, drive string, args []string)) {
 	t.Helper()
 	for _, drive := range drives {
@@ -46,8 +47,8 @@ func each(t *testing.T, f func(t *testing.T, drive string, args []string)) {
 	}
 }
 
-// start runs the example and returns its address, its further output, and the function that interrupts it and
-// waits for its end.
+// start runs the example and returns its address, its further output, and the function that
+// interrupts it and waits for its end.
 func start(t *testing.T, args ...string) (addr string, rest *bytes.Buffer, stop func()) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
@@ -84,7 +85,8 @@ func start(t *testing.T, args ...string) (addr string, rest *bytes.Buffer, stop 
 	})
 }
 
-// exchange sends messages of all sizes up to a multiple of the server's buffer and checks every byte of the echo.
+// exchange sends messages of all sizes up to a multiple of the server's buffer and checks every
+// byte of the echo.
 func exchange(addr string, seed int) error {
 	conn, err := net.Dial("tcp", addr)
 	if err != nil {
@@ -162,7 +164,8 @@ func TestInterruptWithIdleClients(t *testing.T) {
 
 func TestBadAddress(t *testing.T) {
 	each(t, func(t *testing.T, _ string, args []string) {
-		if err := run(t.Context(), append(args, "nonsense"), io.Discard); err == nil || !strings.Contains(err.Error(), "missing port") {
+		if err := run(t.Context(), append(args, "nonsense"), io.Discard); err == nil || !strings.Contains(err.Error(),
+			"missing port") {
 			t.Errorf("%v, want what is wrong with the address", err)
 		}
 	})
@@ -188,7 +191,8 @@ func TestBadArguments(t *testing.T) {
 }
 
 func TestAddress(t *testing.T) {
-	for arg, want := range map[string]string{"": "127.0.0.1:7007", "0": "127.0.0.1:0", "80": "127.0.0.1:80", "[::1]:0": "[::1]:0", ":9": ":9"} {
+	for arg, want := range map[string]string{"": "127.0.0.1:7007", "0": "127.0.0.1:0", "80": "127.0.0.1:80",
+		"[::1]:0": "[::1]:0", ":9": ":9"} {
 		if got := address(arg); got != want {
 			t.Errorf("address(%q) = %q, want %q", arg, got, want)
 		}

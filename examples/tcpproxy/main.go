@@ -1,5 +1,5 @@
-// Command tcpproxy passes connections on to another address. On Linux the bytes never leave the kernel: io.Copy from
-// one of weir's connections to another splices.
+// Command tcpproxy passes connections on to another address. On Linux the bytes never leave the
+// kernel: io.Copy from one of weir's connections to another splices.
 //
 //	go run ./examples/tcpproxy LISTEN TARGET
 package main

@@ -28,13 +28,17 @@ func TestFetch(t *testing.T) {
 		t.Skip("no backend can start here:", err)
 	}
 	defer weir.Close()
-	srv := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, "page of "+r.Host) }))
+	srv := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		io.WriteString(w,
+			"page of "+r.Host)
+	}))
 	defer srv.Close()
 	roots := x509.NewCertPool()
 	roots.AddCert(srv.Certificate())
 	var page bytes.Buffer
 	address := srv.Listener.Addr().String()
-	if err := fetch(t.Context(), weir, address, &tls.Config{RootCAs: roots}, &page); err != nil || page.String() != "page of 127.0.0.1" {
+	if err := fetch(t.Context(), weir, address, &tls.Config{RootCAs: roots}, &page); err != nil ||
+		page.String() != "page of 127.0.0.1" {
 		t.Errorf("fetched %q, %v", page.String(), err)
 	}
 	var unknown *tls.CertificateVerificationError

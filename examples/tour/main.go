@@ -1,5 +1,5 @@
-// Command tour shows in a few seconds what weir does: many connections, a file, ten thousand sleepers, a read that
-// is given up without losing a byte, and an end that leaves nothing behind.
+// Command tour shows in a few seconds what weir does: many connections, a file, ten thousand
+// sleepers, a read that is given up without losing a byte, and an end that leaves nothing behind.
 //
 //	go run ./examples/tour [-backend NAME] [-drive auto|thread|scheduler]
 package main
@@ -51,7 +51,8 @@ type tour struct {
 func run(args []string, out io.Writer, s size) error {
 	var o aio.Options
 	flags := flag.NewFlagSet("tour", flag.ContinueOnError)
-	flags.StringVar(&o.Backend, "backend", "", "force this `backend` instead of WEIR_BACKEND, or else the first that works")
+	flags.StringVar(&o.Backend, "backend", "", "force this `backend` instead of WEIR_BACKEND, or else the first "+
+		"that works")
 	flags.StringVar(&o.Drive, "drive", "", "how loops run: auto, thread or scheduler; empty: WEIR_DRIVE, or else auto")
 	if err := flags.Parse(args); err != nil {
 		return err
@@ -85,10 +86,11 @@ func (t *tour) welcome() {
 	t.say("drive %s, loops %d; %s", info.Drive, info.Loops, info.Detail)
 }
 
-// echo has clients talk to a server over TCP. Every one of them, and every connection of the server, is a goroutine
-// with plain blocking code.
+// echo has clients talk to a server over TCP. Every one of them, and every connection of the
+// server, is a goroutine with plain blocking code.
 func (t *tour) echo() error {
-	t.title(fmt.Sprintf("An echo server and %d clients, each with a connection and %d messages:", t.size.clients, t.size.messages))
+	t.title(fmt.Sprintf("An echo server and %d clients, each with a connection and %d messages:", t.size.clients,
+		t.size.messages))
 	ln, err := t.weir.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		return err
@@ -125,7 +127,8 @@ func (t *tour) echo() error {
 
 	n := t.size.clients * t.size.messages
 	took := time.Since(start)
-	t.say("%d messages came back in %v, %.0f a second, and every byte was right", n, round(took), float64(n)/took.Seconds())
+	t.say("%d messages came back in %v, %.0f a second, and every byte was right", n, round(took),
+		float64(n)/took.Seconds())
 	return nil
 }
 
@@ -326,7 +329,8 @@ func (t *tour) end(before int) error {
 		return fmt.Errorf("close: %w", err)
 	}
 	after := runtime.NumGoroutine()
-	for deadline := time.Now().Add(2 * time.Second); after > before && time.Now().Before(deadline); after = runtime.NumGoroutine() {
+	for deadline := time.Now().Add(2 * time.Second); after > before &&
+		time.Now().Before(deadline); after = runtime.NumGoroutine() {
 		time.Sleep(time.Millisecond) // one that has returned may still be on its way out
 	}
 	if n := t.weir.Stats().InFlight; after > before || n != 0 {

@@ -25,7 +25,8 @@ var drives = func() []string {
 	return []string{"auto", "thread", "scheduler"}
 }()
 
-// each runs f on each drive; args are the flags that choose it. It skips f where no backend can start.
+// each runs f on each drive; args are the flags that choose it. It skips f where no backend can
+// start.
 func each(t *testing.T, f func(t *testing.T, drive string, args []string)) {
 	t.Helper()
 	for _, drive := range drives {

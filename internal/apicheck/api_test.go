@@ -16,7 +16,8 @@ const (
 	root   = "../.."
 )
 
-// packages are those that docs/versioning.md promises something about, with the names of their listings.
+// packages are those that docs/versioning.md promises something about, with the names of their
+// listings.
 var packages = map[string]string{
 	"aio":     "aio.txt",
 	"aio/op":  "op.txt",
@@ -58,8 +59,9 @@ func TestAPI(t *testing.T) {
 	}
 }
 
-// TestReleases compares the listings with those of each release (api/v0.1.0/aio.txt and so on). A line
-// that a release had and that is gone must stand in api/removed.txt, behind the name of the listing.
+// TestReleases compares the listings with those of each release (api/v0.1.0/aio.txt and so on). A
+// line that a release had and that is gone must stand in api/removed.txt, behind the name of the
+// listing.
 func TestReleases(t *testing.T) {
 	for _, bad := range broken(t, filepath.Join(root, "api")) {
 		t.Error(bad)

@@ -1,3 +1,3 @@
-// Package apicheck holds what weir's packages export to the listings in the directory api. It is a test and nothing
-// else. docs/versioning.md has its rules.
+// Package apicheck holds what weir's packages export to the listings in the directory api. It is a
+// test and nothing else. docs/versioning.md has its rules.
 package apicheck

@@ -15,9 +15,9 @@ import (
 	"strings"
 )
 
-// list makes a listing for each package: a line for each exported name, in the order of the alphabet, and
-// one for each exported field and method, promoted ones and those of aliases included. It reads what
-// the compiler exports, for this system.
+// list makes a listing for each package: a line for each exported name, in the order of the
+// alphabet, and one for each exported field and method, promoted ones and those of aliases
+// included. It reads what the compiler exports, for this system.
 func list(dir string, packages ...string) (map[string][]string, error) {
 	args := append([]string{"list", "-export", "-deps", "-f", "{{.ImportPath}}\t{{.Export}}"}, packages...)
 	cmd := exec.Command("go", args...)
@@ -63,8 +63,8 @@ func (l *listing) add(format string, args ...any) {
 	l.lines = append(l.lines, fmt.Sprintf(format, args...))
 }
 
-// qualify is how a line names the package of a type: its own not at all, one of this module by its place
-// in it.
+// qualify is how a line names the package of a type: its own not at all, one of this module by its
+// place in it.
 func (l *listing) qualify(p *types.Package) string {
 	if p == l.pkg {
 		return ""

@@ -10,8 +10,8 @@ const most = 64
 // Doubtful is a Backoff that says no some times first.
 func Doubtful() Backoff { return Backoff{8, 8} }
 
-// Eager reports whether to do it this time. One time for nothing is no reason to say no; after each that follows it says no
-// 1, 2, 4, ... up to 64 times in a row.
+// Eager reports whether to do it this time. One time for nothing is no reason to say no; after each
+// that follows it says no 1, 2, 4, ... up to 64 times in a row.
 func (b *Backoff) Eager() bool {
 	if b.left > 0 {
 		b.left--

@@ -136,7 +136,8 @@ func profiles(std, weir profile) error {
 	if std.Used > 0 {
 		rate := func(p profile) float64 { return float64(p.Samples) / p.Used.Seconds() }
 		if rate(weir) < rate(std)/2 {
-			return fmt.Errorf("the CPU profile has %.0f samples for a second of CPU time, and std's %.0f", rate(weir), rate(std))
+			return fmt.Errorf("the CPU profile has %.0f samples for a second of CPU time, and std's %.0f", rate(weir),
+				rate(std))
 		}
 	}
 	for state := range weir.Waits {
@@ -157,7 +158,8 @@ func (c *cell) judge(t *testing.T) {
 	}
 	for _, p := range c.names() {
 		if v := c.best[p]; v.over > 1 {
-			t.Errorf("%s: %s takes %s (p50, p99, worst), beside std's %s: %.1f of the bound", c, p, v.weir, v.std, v.over)
+			t.Errorf("%s: %s takes %s (p50, p99, worst), beside std's %s: %.1f of the bound", c, p, v.weir, v.std,
+				v.over)
 		}
 	}
 }

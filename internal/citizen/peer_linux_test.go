@@ -37,11 +37,11 @@ func (s setup) String() string {
 
 // turns is how many turns of Go's scheduler a probe may take on this setup where std takes one.
 //
-// Drives thread and scheduler, and the portable backend, send every operation through a loop, also one that
-// finds what it wants at once. The loop's goroutine needs a turn to take the operation over and one to hand
-// its result back, and then its caller needs one. (The probe named accept makes three operations, and only
-// the first waits on std.) On the portable backend the goroutine in poll(2) takes a turn of its own, for each
-// operation, and every goroutine beside it feels it.
+// Drives thread and scheduler, and the portable backend, send every operation through a loop, also
+// one that finds what it wants at once. The loop's goroutine needs a turn to take the operation
+// over and one to hand its result back, and then its caller needs one. (The probe named accept
+// makes three operations, and only the first waits on std.) On the portable backend the goroutine
+// in poll(2) takes a turn of its own, for each operation, and every goroutine beside it feels it.
 func (s setup) turns(probe string) time.Duration {
 	each, beside := time.Duration(1), time.Duration(1) // what weir waits for, and what others do
 	if s.drive == "thread" || s.drive == "scheduler" {

@@ -103,7 +103,8 @@ func weirSide() (_ *side, err error) {
 						return struct{}{}, err
 					}
 					coro.Spawn(s, func(t *coro.Task) (struct{}, error) {
-						serve(lane{t.Conn(c), func(f file) file { return t.File(f.(*aio.File)) }, func(d time.Duration) { t.Sleep(d) }})
+						serve(lane{t.Conn(c), func(f file) file { return t.File(f.(*aio.File)) },
+							func(d time.Duration) { t.Sleep(d) }})
 						return struct{}{}, nil
 					}).Detach()
 				}

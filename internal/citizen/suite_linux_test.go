@@ -53,8 +53,8 @@ func TestBounds(t *testing.T) {
 	}
 }
 
-// TestTurns guards that the bounds allow more turns only for waits of weir, and only where all of them go
-// through a loop.
+// TestTurns guards that the bounds allow more turns only for waits of weir, and only where all of
+// them go through a loop.
 func TestTurns(t *testing.T) {
 	for _, tt := range []struct {
 		backend, drive, probe string
@@ -97,7 +97,8 @@ func TestCrowd(t *testing.T) {
 	if one, three := weir.over(std, 1, 1), weir.over(std, 3, 1); one <= 1 || three > 1 {
 		t.Errorf("%.2f of the bound alone and %.2f in a crowd", one, three)
 	}
-	if d := (figure{100, 0, 0, 81 * time.Millisecond}); !d.doubtful(0.6, 1) || d.doubtful(0.4, 1) || d.doubtful(0.6, 2) {
+	if d := (figure{100, 0, 0, 81 * time.Millisecond}); !d.doubtful(0.6, 1) || d.doubtful(0.4, 1) ||
+		d.doubtful(0.6, 2) {
 		t.Error("what is doubtful is not, or the other way round")
 	}
 }

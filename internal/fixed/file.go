@@ -8,9 +8,10 @@ import (
 	"github.com/weirgo/weir/internal/sys"
 )
 
-// File is an open file that the kernel has been told of in advance, where it can be. It has a descriptor of its own, so
-// nothing that happens to the one it was made from matters to it: the file stays open until Close. Any goroutine may call its
-// methods. A File must not be copied. The zero value is closed.
+// File is an open file that the kernel has been told of in advance, where it can be. It has a
+// descriptor of its own, so nothing that happens to the one it was made from matters to it: the
+// file stays open until Close. Any goroutine may call its methods. A File must not be copied. The
+// zero value is closed.
 type File struct {
 	reg  sys.File
 	refs atomic.Int64 // operations in flight, plus closingBit
@@ -22,8 +23,8 @@ type File struct {
 
 const closingBit = 1 << 62
 
-// NewFile makes a File of fd, which is its own from now on, for the place index. When it is closed stop is called to have
-// the operations in flight end, and gone when they are over.
+// NewFile makes a File of fd, which is its own from now on, for the place index. When it is closed
+// stop is called to have the operations in flight end, and gone when they are over.
 func NewFile(index, fd int, stop func(*File), gone func(*File) error) *File {
 	f := &File{idle: bubble.MakeChan[struct{}](0)}
 	f.reg.Index, f.reg.FD = index, fd
@@ -34,16 +35,17 @@ func NewFile(index, fd int, stop func(*File), gone func(*File) error) *File {
 // FileOf is what operations and backends know f by.
 func FileOf(f *File) *sys.File { return &f.reg }
 
-// FailFile notes why the kernel does not know the file, or not on every loop. The first reason stays.
+// FailFile notes why the kernel does not know the file, or not on every loop. The first reason
+// stays.
 func FailFile(f *File, why error) { f.why.CompareAndSwap(nil, &why) }
 
-// Registered reports whether the kernel knows the file on all loops. If it does not, operations use the descriptor on loops
-// where it does not, and all else is the same.
+// Registered reports whether the kernel knows the file on all loops. If it does not, operations use
+// the descriptor on loops where it does not, and all else is the same.
 func (f *File) Registered() bool { return f.Reason() == nil }
 
-// Reason is nil if the file is registered. Otherwise it says what stands in the way: errors.ErrUnsupported for a backend
-// that has no such thing, EMFILE for RLIMIT_NOFILE or a table that is full, EBADF for a file that the kernel does not take
-// (one opened with O_PATH).
+// Reason is nil if the file is registered. Otherwise it says what stands in the way:
+// errors.ErrUnsupported for a backend that has no such thing, EMFILE for RLIMIT_NOFILE or a table
+// that is full, EBADF for a file that the kernel does not take (one opened with O_PATH).
 func (f *File) Reason() error {
 	if why := f.why.Load(); why != nil {
 		return *why
@@ -51,7 +53,8 @@ func (f *File) Reason() error {
 	return nil
 }
 
-// FD is the file's own descriptor, for calls that are not operations; -1 after Close. It is not the caller's to close.
+// FD is the file's own descriptor, for calls that are not operations; -1 after Close. It is not the
+// caller's to close.
 func (f *File) FD() int {
 	if f.idle == nil || f.refs.Load()&closingBit != 0 {
 		return -1
@@ -59,11 +62,12 @@ func (f *File) FD() int {
 	return f.reg.FD
 }
 
-// Close ends the registration and closes the descriptor, and with it the file, if nobody else has it open. New operations
-// on it fail with net.ErrClosed; those in flight are cancelled, and end with that unless they were done anyway; Close waits
-// until the last is over, also for what cannot be cancelled and for what coroutines, or other IOs, have in flight, which it does
-// not cancel. So it is not for callbacks, nor for coroutines. Errors: net.ErrClosed the second time, which does not wait, and those of
-// close(2), after which the File is as closed as without.
+// Close ends the registration and closes the descriptor, and with it the file, if nobody else has
+// it open. New operations on it fail with net.ErrClosed; those in flight are cancelled, and end
+// with that unless they were done anyway; Close waits until the last is over, also for what cannot
+// be cancelled and for what coroutines, or other IOs, have in flight, which it does not cancel. So
+// it is not for callbacks, nor for coroutines. Errors: net.ErrClosed the second time, which does
+// not wait, and those of close(2), after which the File is as closed as without.
 func (f *File) Close() error {
 	if f.idle == nil {
 		return net.ErrClosed

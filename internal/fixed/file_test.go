@@ -8,7 +8,8 @@ import (
 	"testing"
 )
 
-// TestFileClose: Close stops what is in flight, waits for the last of it, and then says once that the file is gone.
+// TestFileClose: Close stops what is in flight, waits for the last of it, and then says once that
+// the file is gone.
 func TestFileClose(t *testing.T) {
 	var order []string
 	stopped := make(chan struct{})
@@ -86,7 +87,8 @@ func TestFileDrop(t *testing.T) {
 	}
 }
 
-// TestFileRace: of many that close a file while others use it one succeeds, and nobody has it when it is gone.
+// TestFileRace: of many that close a file while others use it one succeeds, and nobody has it when
+// it is gone.
 func TestFileRace(t *testing.T) {
 	for range 200 {
 		var users, gone, closed atomic.Int32

@@ -1,7 +1,9 @@
-// Package fixed has buffers that are lent one by one out of memory that the kernel may know in advance.
+// Package fixed has buffers that are lent one by one out of memory that the kernel may know in
+// advance.
 //
-// Whoever was lent a Buffer gives it back once. A Buffer that is an operation's cannot be given back, and one that has been
-// given back is worth nothing, whoever has the memory by then: the word of its slot says so.
+// Whoever was lent a Buffer gives it back once. A Buffer that is an operation's cannot be given
+// back, and one that has been given back is worth nothing, whoever has the memory by then: the word
+// of its slot says so.
 package fixed
 
 import (
@@ -25,7 +27,8 @@ var (
 	ErrInUse = errors.New("weir: in use")
 )
 
-// Pool is memory that is lent in buffers of one size. Any goroutine may call its methods. The zero value is closed.
+// Pool is memory that is lent in buffers of one size. Any goroutine may call its methods. The zero
+// value is closed.
 type Pool struct {
 	region *sys.Region
 	size   int
@@ -39,8 +42,8 @@ type Pool struct {
 	closed chan struct{}
 }
 
-// slot is one buffer. Its word says in the bits above useBits how often it has been released, which is what makes a
-// Buffer good, and in those below how many operations use it.
+// slot is one buffer. Its word says in the bits above useBits how often it has been released, which
+// is what makes a Buffer good, and in those below how many operations use it.
 type slot struct {
 	pool *Pool
 	mem  []byte
@@ -52,8 +55,8 @@ const (
 	useMask = 1<<useBits - 1
 )
 
-// Buffer is memory that a Pool has lent. It is a small value and may be copied: all copies are released together. The zero
-// value is one that has been released.
+// Buffer is memory that a Pool has lent. It is a small value and may be copied: all copies are
+// released together. The zero value is one that has been released.
 type Buffer struct {
 	s    *slot
 	term uint64
@@ -80,12 +83,13 @@ func Region(p *Pool) *sys.Region { return p.region }
 // Fail notes why the kernel does not know the memory, or not on every loop. The first reason stays.
 func Fail(p *Pool, why error) { p.why.CompareAndSwap(nil, &why) }
 
-// Registered reports whether the kernel knows the memory on all loops. If it does not, operations on the buffers are plain
-// reads and writes on loops where it does not, and all else is the same.
+// Registered reports whether the kernel knows the memory on all loops. If it does not, operations
+// on the buffers are plain reads and writes on loops where it does not, and all else is the same.
 func (p *Pool) Registered() bool { return p.Reason() == nil }
 
-// Reason is nil if the memory is registered. Otherwise it says what stands in the way: errors.ErrUnsupported for a
-// backend that has no such thing, ENOMEM for RLIMIT_MEMLOCK, EINVAL for Linux before 5.19.
+// Reason is nil if the memory is registered. Otherwise it says what stands in the way:
+// errors.ErrUnsupported for a backend that has no such thing, ENOMEM for RLIMIT_MEMLOCK, EINVAL for
+// Linux before 5.19.
 func (p *Pool) Reason() error {
 	if why := p.why.Load(); why != nil {
 		return *why
@@ -93,8 +97,8 @@ func (p *Pool) Reason() error {
 	return nil
 }
 
-// Get lends a buffer, waiting for one to be released if there is none. Its contents are whatever its last user left. Errors:
-// the context's cause, net.ErrClosed after Close. It allocates nothing.
+// Get lends a buffer, waiting for one to be released if there is none. Its contents are whatever
+// its last user left. Errors: the context's cause, net.ErrClosed after Close. It allocates nothing.
 func (p *Pool) Get(ctx context.Context) (Buffer, error) {
 	switch {
 	case ctx == nil:
@@ -120,9 +124,10 @@ func (p *Pool) Get(ctx context.Context) (Buffer, error) {
 	}
 }
 
-// Close ends the registration. As long as buffers have not been released it changes nothing and fails with ErrInUse: call it
-// again when they are. So no operation is in flight on the memory when it succeeds. It waits for the loops to take note of
-// it: not for use in callbacks. A second Close is net.ErrClosed. Slices that somebody still has stay ordinary memory.
+// Close ends the registration. As long as buffers have not been released it changes nothing and
+// fails with ErrInUse: call it again when they are. So no operation is in flight on the memory when
+// it succeeds. It waits for the loops to take note of it: not for use in callbacks. A second Close
+// is net.ErrClosed. Slices that somebody still has stay ordinary memory.
 func (p *Pool) Close() error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -150,8 +155,8 @@ func (p *Pool) Close() error {
 
 func (s *slot) lend() Buffer { return Buffer{s, s.word.Load() >> useBits} }
 
-// Bytes is the memory, of the size that the pool was made with. It is the caller's until Release, except while an operation
-// is in flight on it. After Release it panics.
+// Bytes is the memory, of the size that the pool was made with. It is the caller's until Release,
+// except while an operation is in flight on it. After Release it panics.
 func (b Buffer) Bytes() []byte {
 	if b.s == nil || b.s.word.Load()>>useBits != b.term {
 		panic(ErrReleased.Error() + ": Bytes")
@@ -159,8 +164,8 @@ func (b Buffer) Bytes() []byte {
 	return b.s.mem
 }
 
-// Release gives the buffer back. Errors: ErrInUse while an operation is in flight on it, which changes nothing;
-// ErrReleased if it has been given back before, which harms nobody who has it now.
+// Release gives the buffer back. Errors: ErrInUse while an operation is in flight on it, which
+// changes nothing; ErrReleased if it has been given back before, which harms nobody who has it now.
 func (b Buffer) Release() error {
 	if b.s == nil {
 		return ErrReleased

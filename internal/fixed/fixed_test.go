@@ -183,7 +183,8 @@ func TestReason(t *testing.T) {
 	}
 }
 
-// TestTogether: many goroutines lend, hold, release twice and close; nobody ever has a buffer that another has.
+// TestTogether: many goroutines lend, hold, release twice and close; nobody ever has a buffer that
+// another has.
 func TestTogether(t *testing.T) {
 	p, gone := pool(t, 4, 8)
 	users := make([]atomic.Int32, 4)

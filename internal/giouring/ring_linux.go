@@ -15,13 +15,13 @@ import (
 	"github.com/weirgo/weir/internal/sys"
 )
 
-// ring is sys.Ring on giouring: its set-up, its mapping, its queues and its enter. It is an independent witness
-// that the backend and the kernel agree on more than what package sys believes. To link it takes
-// -ldflags=-checklinkname=0.
+// ring is sys.Ring on giouring: its set-up, its mapping, its queues and its enter. It is an
+// independent witness that the backend and the kernel agree on more than what package sys believes.
+// To link it takes -ldflags=-checklinkname=0.
 //
-// What giouring cannot do, this ring does without: it has no CQSIZE (the completion queue is twice as long as the
-// submission queue), no NO_SQARRAY (giouring would write its index array over the head of the ring), no absolute
-// deadlines, and no hand-off of the P before a wait.
+// What giouring cannot do, this ring does without: it has no CQSIZE (the completion queue is twice
+// as long as the submission queue), no NO_SQARRAY (giouring would write its index array over the
+// head of the ring), no absolute deadlines, and no hand-off of the P before a wait.
 type ring struct {
 	r     *giouring.Ring
 	flags uint32
@@ -97,7 +97,8 @@ func (g *ring) CQAdvance(n uint32) {
 	g.peeked = 0
 }
 
-// Enter is as sys.Ring's. giouring does not say how many entries a timed wait submitted; the queue does.
+// Enter is as sys.Ring's. giouring does not say how many entries a timed wait submitted; the queue
+// does.
 func (g *ring) Enter(wait bool, deadline int64) (int, syscall.Errno) {
 	before := g.r.SQReady()
 	var err error

@@ -8,7 +8,8 @@ import (
 // weir starts an import path of this module.
 const weir = `"` + modulePath + `/`
 
-// samples are files made up to break a rule, or to come close and not break it: each rule needs both.
+// samples are files made up to break a rule, or to come close and not break it: each rule needs
+// both.
 var samples = []struct {
 	rule, path, src string
 	want            string // part of the one report expected; "" if there must be none
@@ -16,10 +17,13 @@ var samples = []struct {
 	// layers: every arrow of the picture, the wrong way round.
 	{"layers", "sched/x.go", `package sched; import ` + weir + `backends"`, "sched must not import backends"},
 	{"layers", "sched/x.go", `package sched; import ` + weir + `internal/sys"`, "sched must not import internal/sys"},
-	{"layers", "backends/x.go", `package backends; import ` + weir + `backends/uring"`, "backends must not import backends/uring"},
-	{"layers", "backends/x.go", `package backends; import ` + weir + `internal/probe"`, "must not import internal/probe"},
+	{"layers", "backends/x.go", `package backends; import ` + weir + `backends/uring"`,
+		"backends must not import backends/uring"},
+	{"layers", "backends/x.go", `package backends; import ` + weir + `internal/probe"`,
+		"must not import internal/probe"},
 	{"layers", "backends/x.go", `package backends; import ` + weir + `internal/sys"`, ""},
-	{"layers", "backends/epoll/x.go", `package epoll; import ` + weir + `backends/uring"`, "must not import backends/uring"},
+	{"layers", "backends/epoll/x.go", `package epoll; import ` + weir + `backends/uring"`,
+		"must not import backends/uring"},
 	{"layers", "backends/epoll/x.go", `package epoll; import ` + weir + `sched"`, "must not import sched"},
 	{"layers", "backends/epoll/x.go", `package epoll; import (` + weir + `backends"; ` + weir + `internal/sys")`, ""},
 	{"layers", "backends/uring/x.go", `package uring; import aiort ` + weir + `runtime"`, "must not import runtime"},
@@ -32,9 +36,11 @@ var samples = []struct {
 	{"layers", "aio/x.go", `package aio; import (` + weir + `aio/op"; ` + weir + `internal/sys")`, ""},
 	{"layers", "coro/x.go", `package coro; import ` + weir + `examples/echo"`, "coro must not import examples/echo"},
 	{"layers", "coro/x.go", `package coro; import ` + weir + `aio"`, ""},
-	{"layers", "examples/echo/main.go", `package main; import ` + weir + `internal/sys"`, "must not import internal/sys"},
+	{"layers", "examples/echo/main.go", `package main; import ` + weir + `internal/sys"`,
+		"must not import internal/sys"},
 	{"layers", "examples/echo/main.go", `package main; import ` + weir + `coro"`, ""},
-	{"layers", "internal/sys/x.go", `package sys; import ` + weir + `backends"`, "internal/sys must not import backends"},
+	{"layers", "internal/sys/x.go", `package sys; import ` + weir + `backends"`,
+		"internal/sys must not import backends"},
 	{"layers", "doc.go", `package weir; import "` + modulePath + `/aio"`, ". must not import aio"},
 	{"layers", "aio/x.go", `package aio; import "` + modulePath + `"`, "aio must not import ."},
 	// layers: tests reach sideways, not up.
@@ -43,8 +49,10 @@ var samples = []struct {
 	{"layers", "aio/x_test.go", `package aio_test; import ` + weir + `coro"`, "stands above it"},
 	{"layers", "sched/x_test.go", `package sched_test; import aiort ` + weir + `runtime"`, "stands above it"},
 	{"layers", "sched/x_test.go", `package sched_test; import ` + weir + `sched"`, ""},
-	{"layers", "internal/citizen/x_test.go", `package citizen; import (` + weir + `coro"; ` + weir + `aio"; ` + weir + `internal/sys/systest")`, ""},
-	{"layers", "internal/citizen/x.go", `package citizen; import ` + weir + `aio"`, "internal/citizen must not import aio"},
+	{"layers", "internal/citizen/x_test.go", `package citizen; import (` + weir + `coro"; ` + weir + `aio"; ` + weir +
+		`internal/sys/systest")`, ""},
+	{"layers", "internal/citizen/x.go", `package citizen; import ` + weir + `aio"`,
+		"internal/citizen must not import aio"},
 	{"layers", "aio/x.go", `package aio; import ` + weir + `internal/citizen"`, "is for tests"},
 	// layers: what the table does not know.
 	{"layers", "pool/x.go", `package pool`, "package pool has no layer"},
@@ -53,9 +61,12 @@ var samples = []struct {
 	{"layers", "aio/x.go", `package aio; import ` + weir + `pool"`, "pool has no layer"},
 	{"layers", "aio/x_test.go", `package aio; import ` + weir + `stress"`, "stress has no layer"},
 
-	{"dependencies", "sched/x_linux.go", `package sched; import "golang.org/x/sys/unix"`, "sched must not import golang.org/x/sys/unix"},
-	{"dependencies", "runtime/x_linux.go", `package runtime; import "golang.org/x/sys/unix"`, "runtime must not import"},
-	{"dependencies", "backends/sim/x_linux.go", `package sim; import "golang.org/x/sys/unix"`, "backends/sim must not import"},
+	{"dependencies", "sched/x_linux.go", `package sched; import "golang.org/x/sys/unix"`,
+		"sched must not import golang.org/x/sys/unix"},
+	{"dependencies", "runtime/x_linux.go", `package runtime; import "golang.org/x/sys/unix"`,
+		"runtime must not import"},
+	{"dependencies", "backends/sim/x_linux.go", `package sim; import "golang.org/x/sys/unix"`,
+		"backends/sim must not import"},
 	{"dependencies", "sched/x_linux_test.go", `package sched; import "golang.org/x/sys/unix"`, ""},
 	{"dependencies", "internal/probe/x_linux.go", `package probe; import "golang.org/x/sys/unix"`, ""},
 	{"dependencies", "backends/epoll/x_linux.go", `package epoll; import "golang.org/x/sys/unix"`, ""},
@@ -63,11 +74,16 @@ var samples = []struct {
 	{"dependencies", "aio/x.go", `package aio; import "golang.org/x/sys/windows"`, "would become a dependency"},
 	{"dependencies", "aio/x_test.go", `package aio; import "go.uber.org/goleak"`, ""},
 	{"dependencies", "aio/x.go", `package aio; import "net/http"`, ""},
-	{"dependencies", "backends/uring/x_linux.go", `package uring; import "github.com/pawelgaczynski/giouring"`, "without the build tag giouring"},
-	{"dependencies", "backends/uring/x_linux.go", "//go:build !giouring\n\npackage uring\nimport \"github.com/pawelgaczynski/giouring\"", "without the build tag"},
-	{"dependencies", "backends/uring/x_linux_test.go", `package uring; import "github.com/pawelgaczynski/giouring"`, "without the build tag giouring"},
-	{"dependencies", "internal/giouring/x_linux.go", "//go:build giouring\n\npackage giouring\nimport \"github.com/pawelgaczynski/giouring\"", ""},
-	{"dependencies", "runtime/x_linux_test.go", "//go:build giouring\n\npackage runtime\nimport \"github.com/pawelgaczynski/giouring\"", "runtime must not import"},
+	{"dependencies", "backends/uring/x_linux.go", `package uring; import "github.com/pawelgaczynski/giouring"`,
+		"without the build tag giouring"},
+	{"dependencies", "backends/uring/x_linux.go", "//go:build !giouring\n\npackage uring\nimport " +
+		"\"github.com/pawelgaczynski/giouring\"", "without the build tag"},
+	{"dependencies", "backends/uring/x_linux_test.go", `package uring; import "github.com/pawelgaczynski/giouring"`,
+		"without the build tag giouring"},
+	{"dependencies", "internal/giouring/x_linux.go", "//go:build giouring\n\npackage giouring\nimport " +
+		"\"github.com/pawelgaczynski/giouring\"", ""},
+	{"dependencies", "runtime/x_linux_test.go", "//go:build giouring\n\npackage runtime\nimport " +
+		"\"github.com/pawelgaczynski/giouring\"", "runtime must not import"},
 
 	{"unsafe", "aio/x.go", `package aio; import "unsafe"`, "package unsafe is for"},
 	{"unsafe", "sched/x_test.go", `package sched; import _ "unsafe"`, "package unsafe is for"},
@@ -92,10 +108,13 @@ var samples = []struct {
 	{"runtime-names", "sched/x.go", `package sched; func Gosched() {}`, ""},
 
 	{"typed-atomics", "sched/x.go", `package sched; import "sync/atomic"; func f(p *uint32) uint32 { return atomic.LoadUint32(p) }`, "atomic.LoadUint32"},
-	{"typed-atomics", "sched/x_test.go", `package sched; import a "sync/atomic"; func f(p *int64) { a.AddInt64(p, 1) }`, "a.AddInt64"},
+	{"typed-atomics", "sched/x_test.go", `package sched; import a "sync/atomic"; func f(p *int64) { a.AddInt64(p, 1) }`,
+		"a.AddInt64"},
 	{"typed-atomics", "aio/x.go", `package aio; import . "sync/atomic"`, "import sync/atomic by name"},
-	{"typed-atomics", "backends/uring/ring_linux.go", `package uring; import "sync/atomic"; var f = atomic.StoreUint32`, "atomic.StoreUint32"},
-	{"typed-atomics", "internal/sys/ring_linux.go", `package sys; import "sync/atomic"; var f = atomic.StoreUint32`, ""},
+	{"typed-atomics", "backends/uring/ring_linux.go", `package uring; import "sync/atomic"; var f = atomic.StoreUint32`,
+		"atomic.StoreUint32"},
+	{"typed-atomics", "internal/sys/ring_linux.go",
+		`package sys; import "sync/atomic"; var f = atomic.StoreUint32`, ""},
 	{"typed-atomics", "sched/x.go", `package sched; import "sync/atomic"; var n atomic.Uint32; func f() uint32 { return n.Load() }`, ""},
 
 	{"length", "aio/x.go", "package aio\n" + strings.Repeat("\n", maxLines), "701 lines, and 700 is the limit"},
@@ -110,7 +129,8 @@ var samples = []struct {
 	{"leftovers", "aio/x_test.go", "package aio // TODO\n", ""},
 
 	{"constraints", "aio/x.go", `package aio; import "golang.org/x/sys/unix"`, "does not exist on windows"},
-	{"constraints", "aio/x.go", "//go:build !windows\n\npackage aio\nimport \"golang.org/x/sys/unix\"", "does not exist on plan9"},
+	{"constraints", "aio/x.go", "//go:build !windows\n\npackage aio\nimport \"golang.org/x/sys/unix\"",
+		"does not exist on plan9"},
 	{"constraints", "aio/x_unix.go", "//go:build unix\n\npackage aio\nimport \"golang.org/x/sys/unix\"", ""},
 	{"constraints", "aio/x_linux_test.go", `package aio; import "golang.org/x/sys/unix"`, ""},
 	{"constraints", "internal/sys/x.go", `package sys; import "golang.org/x/sys/windows"`, "does not exist on linux"},
@@ -125,14 +145,20 @@ var samples = []struct {
 	{"constraints", "aio/x_linux.go", "//go:build giouring && !race\n\npackage aio", ""},
 
 	{"build-tags", "aio/x.go", "//go:build giourring || linux\n\npackage aio", "nobody sets the build tag giourring"},
-	{"build-tags", "aio/x_test.go", "//go:build linux && !weir_nolinkname && go1.25 && (amd64 || cgo)\n\npackage aio", ""},
+	{"build-tags", "aio/x_test.go", "//go:build linux && !weir_nolinkname && go1.25 && (amd64 || " +
+		"cgo)\n\npackage aio", ""},
 	{"build-tags", "aio/x.go", "package aio\n\n//go:build too_late\n", ""},
 
-	{"linknames", "aio/x.go", "package aio\n\n//go:linkname now runtime.nanotime\nfunc now() int64\n", "runtime.nanotime is bound"},
-	{"linknames", "internal/park/x.go", "//go:build !go1.28 && !weir_nopark && !weir_nolinkname\n\npackage park\n\n//go:linkname p runtime.gopark\nfunc p()\n", "with the tag go1.27"},
-	{"linknames", "internal/park/x.go", "//go:build !go1.27 && !weir_nopark\n\npackage park\n\n//go:linkname p runtime.gopark\nfunc p()\n", "with the tag weir_nolinkname"},
-	{"linknames", "internal/park/x.go", "//go:build !go1.27 && !weir_nolinkname\n\npackage park\n\n//go:linkname p runtime.gopark\nfunc p()\n", "with the tag weir_nopark"},
-	{"linknames", "internal/park/x.go", "//go:build !go1.27 && !weir_nopark && !weir_nolinkname\n\npackage park\n\n//go:linkname p runtime.gopark\nfunc p()\n", ""},
+	{"linknames", "aio/x.go", "package aio\n\n//go:linkname now runtime.nanotime\nfunc now() int64\n",
+		"runtime.nanotime is bound"},
+	{"linknames", "internal/park/x.go", "//go:build !go1.28 && !weir_nopark && !weir_nolinkname\n\npackage " +
+		"park\n\n//go:linkname p runtime.gopark\nfunc p()\n", "with the tag go1.27"},
+	{"linknames", "internal/park/x.go", "//go:build !go1.27 && !weir_nopark\n\npackage park\n\n//go:linkname p " +
+		"runtime.gopark\nfunc p()\n", "with the tag weir_nolinkname"},
+	{"linknames", "internal/park/x.go", "//go:build !go1.27 && !weir_nolinkname\n\npackage park\n\n//go:linkname p " +
+		"runtime.gopark\nfunc p()\n", "with the tag weir_nopark"},
+	{"linknames", "internal/park/x.go", "//go:build !go1.27 && !weir_nopark && !weir_nolinkname\n\npackage " +
+		"park\n\n//go:linkname p runtime.gopark\nfunc p()\n", ""},
 }
 
 // TestSamples shows the rules to work: a rule that reports nothing is worth nothing.

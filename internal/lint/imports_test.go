@@ -14,8 +14,8 @@ import (
 	"testing"
 )
 
-// dependencies lists who may import what comes neither from the standard library nor from this module. Tests may
-// import what they like, except where the row says "always".
+// dependencies lists who may import what comes neither from the standard library nor from this
+// module. Tests may import what they like, except where the row says "always".
 var dependencies = []struct {
 	path   string   // the packages at and below it
 	in     []string // where, written like layer.pkg
@@ -23,10 +23,13 @@ var dependencies = []struct {
 	always bool     // tests are bound too
 	why    string
 }{
-	{"golang.org/x/sys/unix", []string{"internal/...", "backends/uring", "backends/epoll", "backends/portable", "backends/backendtest", "aio", "examples/coroecho"}, "", false,
-		"the kernel is touched by internal/, the backends that speak to it, and the facade; all else goes through them, but a program that sets an option of a socket"},
+	{"golang.org/x/sys/unix", []string{"internal/...", "backends/uring", "backends/epoll", "backends/portable",
+		"backends/backendtest", "aio", "examples/coroecho"}, "", false,
+		"the kernel is touched by internal/, the backends that speak to it, and the facade; all else goes through " +
+			"them, but a program that sets an option of a socket"},
 	{"github.com/pawelgaczynski/giouring", []string{"internal/giouring", "backends/uring"}, "giouring", true,
-		"a program that links it needs -ldflags=-checklinkname=0, so nothing that users or plain tests build may import it"},
+		"a program that links it needs -ldflags=-checklinkname=0, so nothing that users or plain tests build may " +
+			"import it"},
 }
 
 func checkDependencies(f *file, report reporter) {
@@ -45,16 +48,19 @@ func checkDependencies(f *file, report reporter) {
 				break
 			}
 			if !slices.ContainsFunc(d.in, func(p string) bool { return matches(p, f.dir()) }) {
-				report(im.pos, "%s must not import %s: %s. Use or add a function in internal/sys; for a new backend add it "+
+				report(im.pos, "%s must not import %s: %s. Use or add a function in internal/sys; for a new "+
+					"backend add it "+
 					"to the row in dependencies (internal/lint/imports_test.go).", f.dir(), im.path, d.why)
 			}
 			if d.tag != "" && f.matchesAnywhere(without(d.tag)) {
-				report(im.pos, "%s is imported without the build tag %s: %s. Put //go:build %[2]s in front of the file.",
+				report(im.pos, "%s is imported without the build tag %s: %s. Put //go:build %[2]s in front of "+
+					"the file.",
 					im.path, d.tag, d.why)
 			}
 		}
 		if !known && !f.test() && !slices.Contains(testSupport, f.dir()) {
-			report(im.pos, "%s would become a dependency of every program that uses weir. Use the standard library; use it in "+
+			report(im.pos, "%s would become a dependency of every program that uses weir. Use the standard library; "+
+				"use it in "+
 				"tests only; or move the program to a module of its own, as stress is. If it must be, add a row to "+
 				"dependencies (internal/lint/imports_test.go).", im.path)
 		}
@@ -67,7 +73,8 @@ var unsafeIn = []string{"internal/sys/...", "internal/park", "internal/prefetch"
 func checkUnsafe(f *file, report reporter) {
 	for _, im := range f.imports() {
 		if im.path == "unsafe" && !slices.ContainsFunc(unsafeIn, func(p string) bool { return matches(p, f.dir()) }) {
-			report(im.pos, "package unsafe is for %q, where the kernel's layouts and the runtime's names are. Put the function that needs it into "+
+			report(im.pos, "package unsafe is for %q, where the kernel's layouts and the runtime's names are. Put "+
+				"the function that needs it into "+
 				"internal/sys, with a safe signature.", unsafeIn)
 		}
 	}
@@ -77,12 +84,14 @@ func checkRuntimeAlias(f *file, report reporter) {
 	for _, im := range f.imports() {
 		switch {
 		case im.path == modulePath+"/runtime" && im.name != "aiort":
-			report(im.pos, "import weir's runtime as aiort everywhere, so that runtime always means the standard library's.")
+			report(im.pos, "import weir's runtime as aiort everywhere, so that runtime always means the standard "+
+				"library's.")
 		case im.path != "runtime" || f.dir() != "runtime":
 		case !f.test() && f.path != "runtime/std.go":
 			report(im.pos, "in package runtime only std.go imports the standard library's. Add a small function there.")
 		case im.name != "stdruntime":
-			report(im.pos, "import the standard library's runtime as stdruntime here: the plain name means this package.")
+			report(im.pos, "import the standard library's runtime as stdruntime here: the plain name means this "+
+				"package.")
 		}
 	}
 }
@@ -107,7 +116,8 @@ var stdNames = sync.OnceValues(func() (map[string]bool, error) {
 		if e.IsDir() || filepath.Ext(e.Name()) != ".go" || strings.HasSuffix(e.Name(), "_test.go") {
 			continue
 		}
-		tree, err := parser.ParseFile(token.NewFileSet(), filepath.Join(dir, e.Name()), nil, parser.SkipObjectResolution)
+		tree, err := parser.ParseFile(token.NewFileSet(), filepath.Join(dir, e.Name()), nil,
+			parser.SkipObjectResolution)
 		if err != nil {
 			return nil, err
 		}
@@ -120,7 +130,8 @@ var stdNames = sync.OnceValues(func() (map[string]bool, error) {
 	return names, nil
 })
 
-// exported lists the exported identifiers that a file declares at top level, methods not among them.
+// exported lists the exported identifiers that a file declares at top level, methods not among
+// them.
 func exported(tree *ast.File) []*ast.Ident {
 	var ids []*ast.Ident
 	for _, d := range tree.Decls {
@@ -154,7 +165,8 @@ func checkRuntimeNames(f *file, report reporter) {
 	}
 	for _, id := range exported(f.ast) {
 		if std[id.Name] {
-			report(id.Pos(), "the standard library's runtime has a %s too, so a file with the wrong import would compile and "+
+			report(id.Pos(), "the standard library's runtime has a %s too, so a file with the wrong import would "+
+				"compile and "+
 				"do something else. Choose another name.", id.Name)
 		}
 	}

@@ -6,9 +6,9 @@ import (
 	"testing"
 )
 
-// layers is the picture in docs/architecture.md as a table, top to bottom. A package may import what its row lists and
-// nothing else of this module; so every arrow points down. Tests may import more: whatever stands on their own level or
-// below it.
+// layers is the picture in docs/architecture.md as a table, top to bottom. A package may import
+// what its row lists and nothing else of this module; so every arrow points down. Tests may import
+// more: whatever stands on their own level or below it.
 var layers = []layer{
 	{".", 9, nil,
 		"the root is the module's landing page: documentation and no code"},
@@ -19,19 +19,23 @@ var layers = []layer{
 	{"internal/misuse", 8, nil,
 		"it calls all that users may import, from outside, and is a test and nothing else"},
 	{"coro", 7, []string{"aio", "aio/op", "runtime", "sched", "backends", "internal/..."},
-		"coroutines stand on the facade's types and on the loop; that nothing below knows them keeps both usable without them"},
+		"coroutines stand on the facade's types and on the loop; that nothing below knows them keeps both usable " +
+			"without them"},
 	{"aio", 6, []string{"aio/op", "runtime", "sched", "backends", "internal/..."},
-		"the facade speaks the vocabulary and runs on runtime; which backend it gets is runtime's choice, so it imports none"},
+		"the facade speaks the vocabulary and runs on runtime; which backend it gets is runtime's choice, so it " +
+			"imports none"},
 	{"aio/op", 5, []string{"runtime", "backends", "internal/..."},
 		"an op is a description that the facade submits: it must not need the facade"},
 	{"internal/lane", 5, []string{"runtime", "internal/prefetch"},
-		"how the calls of aio wait when coro makes them: it speaks of loops and operations, and only those two need it"},
+		"how the calls of aio wait when coro makes them: it speaks of loops and operations, and only those " +
+			"two need it"},
 	{"runtime", 4, []string{"sched", "backends", "backends/*", "internal/..."},
 		"the one place that knows every backend, because it holds the table of candidates"},
 	{"backends/uring/uringtest", 4, []string{"backends", "backends/uring", "internal/..."},
 		"it changes what uring.Open does, for the tests of all that stands on that"},
 	{"sched", 3, []string{"internal/park", "internal/bubble"},
-		"queues, timers and parkers have no I/O, no syscall and no clock of their own, so they need nothing of this module but how a goroutine waits"},
+		"queues, timers and parkers have no I/O, no syscall and no clock of their own, so they need nothing of this " +
+			"module but how a goroutine waits"},
 	{"backends/*", 3, []string{"backends", "internal/..."},
 		"a backend implements the contract and knows neither its siblings nor the loop that drives it"},
 	{"backends", 2, []string{"internal/sys"},
@@ -41,7 +45,8 @@ var layers = []layer{
 }
 
 // testSupport are packages for tests: no program may link them.
-var testSupport = []string{"backends/backendtest", "internal/sys/systest", "internal/sys/systest/confine", "internal/giouring", "backends/uring/uringtest",
+var testSupport = []string{"backends/backendtest", "internal/sys/systest", "internal/sys/systest/confine",
+	"internal/giouring", "backends/uring/uringtest",
 	"internal/citizen", "internal/misuse", "internal/model"}
 
 type layer struct {
@@ -77,7 +82,8 @@ func layerOf(dir string) *layer {
 func checkLayers(f *file, report reporter) {
 	from := layerOf(f.dir())
 	if from == nil {
-		report(f.ast.Package, "package %s has no layer. Add a row to layers in internal/lint/layers_test.go: its level, "+
+		report(f.ast.Package, "package %s has no layer. Add a row to layers in internal/lint/layers_test.go: "+
+			"its level, "+
 			"what it may import, and why; and draw it in docs/architecture.md.", f.dir())
 		return
 	}
@@ -94,20 +100,24 @@ func checkLayers(f *file, report reporter) {
 				"package, add a row to layers in internal/lint/layers_test.go.", dir)
 		case f.test():
 			if to.level > from.level {
-				report(im.pos, "a test of %s (level %d) imports %s (level %d), which stands above it. Move the test up, "+
+				report(im.pos, "a test of %s (level %d) imports %s (level %d), which stands above it. Move the "+
+					"test up, "+
 					"or use something below in its place.", f.dir(), from.level, dir, to.level)
 			}
 		case slices.Contains(testSupport, dir) && !slices.Contains(testSupport, f.dir()):
 			report(im.pos, "%s is for tests. Import it from _test.go files only.", dir)
 		case !slices.ContainsFunc(from.may, allowed):
-			report(im.pos, "%s must not import %s: %s. It may import %q. Move the code to the layer that has both, or pass "+
-				"in what it needs as a value; if the picture itself is wrong, change layers and docs/architecture.md together.",
+			report(im.pos, "%s must not import %s: %s. It may import %q. Move the code to the layer that has both, "+
+				"or pass "+
+				"in what it needs as a value; if the picture itself is wrong, change layers and docs/architecture.md "+
+				"together.",
 				f.dir(), dir, from.why, from.may)
 		}
 	}
 }
 
-// TestLayerTable checks the table itself: a row that allowed an arrow up or sideways would make the rule a fiction.
+// TestLayerTable checks the table itself: a row that allowed an arrow up or sideways would make the
+// rule a fiction.
 func TestLayerTable(t *testing.T) {
 	for i, l := range layers {
 		if i > 0 && layers[i-1].level < l.level {
@@ -122,7 +132,8 @@ func TestLayerTable(t *testing.T) {
 			case to == nil:
 				t.Errorf("%s may import %s, which has no row", l.pkg, p)
 			case to.level >= l.level && p != l.pkg:
-				t.Errorf("%s (level %d) may import %s (level %d): that does not point down", l.pkg, l.level, p, to.level)
+				t.Errorf("%s (level %d) may import %s (level %d): that does not point down", l.pkg, l.level, p,
+					to.level)
 			}
 		}
 	}

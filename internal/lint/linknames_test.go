@@ -46,14 +46,17 @@ func checkLinknames(f *file, report reporter) {
 	for _, name := range f.bound() {
 		row := linknames[f.dir()]
 		if !slices.Contains(row.symbols, name) {
-			report(token.NoPos, "%s is bound. Each symbol of Go's runtime is one more that a release of Go can take away: add it to "+
-				"linknames (internal/lint/linknames_test.go), README.md and SECURITY.md, with a plain path beside it.", name)
+			report(token.NoPos, "%s is bound. Each symbol of Go's runtime is one more that a release of Go can take "+
+				"away: add it to "+
+				"linknames (internal/lint/linknames_test.go), README.md and SECURITY.md, with a plain path "+
+				"beside it.", name)
 			continue
 		}
 		for _, tag := range []string{untried, row.tag, "weir_nolinkname"} {
 			for _, system := range systems {
 				if f.matches(system, []string{tag}) {
-					report(token.NoPos, "%s is bound with the tag %s, too (on %s). Begin the file with //go:build !%s && !%s && !weir_nolinkname.",
+					report(token.NoPos, "%s is bound with the tag %s, too (on %s). Begin the file with //go:build "+
+						"!%s && !%s && !weir_nolinkname.",
 						name, tag, system, untried, row.tag)
 					break
 				}
@@ -86,7 +89,8 @@ func TestLinknames(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				if what := strings.Replace(strings.TrimPrefix(name, "runtime."), untried, tried, 1); !strings.Contains(string(text), what) {
+				if what := strings.Replace(strings.TrimPrefix(name, "runtime."), untried, tried,
+					1); !strings.Contains(string(text), what) {
 					t.Errorf("%s does not name %s", doc, what)
 				}
 			}
@@ -98,7 +102,8 @@ func TestLinknames(t *testing.T) {
 					tags = append(tags, tag)
 				}
 			}
-			for _, system := range []string{"linux/amd64", "linux/arm64", "linux/386", "darwin/arm64", "windows/amd64"} {
+			for _, system := range []string{"linux/amd64", "linux/arm64", "linux/386", "darwin/arm64",
+				"windows/amd64"} {
 				for name, in := range declared(files, dir, system, tags) {
 					if len(in) != 1 {
 						t.Errorf("%s on %s with tags %q: %s is in %q", dir, system, tags, name, in)

@@ -20,7 +20,8 @@ const (
 	moduleRoot = "../.."
 )
 
-// rules are all there are. Each looks at one file; what it reports says what is wrong, why, and what to do.
+// rules are all there are. Each looks at one file; what it reports says what is wrong, why, and
+// what to do.
 var rules = []rule{
 	{"layers", checkLayers},
 	{"dependencies", checkDependencies},
@@ -51,7 +52,8 @@ type file struct {
 	ast  *ast.File
 }
 
-// dir is the directory below the module's root: the import path without the module's. The root is ".".
+// dir is the directory below the module's root: the import path without the module's. The root is
+// ".".
 func (f *file) dir() string { return path.Dir(f.path) }
 
 func (f *file) test() bool { return strings.HasSuffix(f.path, "_test.go") }
@@ -102,8 +104,9 @@ func (r rule) apply(f *file) []string {
 	return problems
 }
 
-// load parses the Go files of the module at root, whatever system they are for. It leaves out what go leaves out (names
-// that begin with . or _, testdata, vendor) and modules in directories of their own: those may depend on what they like.
+// load parses the Go files of the module at root, whatever system they are for. It leaves out what
+// go leaves out (names that begin with . or _, testdata, vendor) and modules in directories of
+// their own: those may depend on what they like.
 func load(root string) ([]*file, error) {
 	var files []*file
 	err := filepath.WalkDir(root, func(name string, d fs.DirEntry, err error) error {
@@ -113,7 +116,8 @@ func load(root string) ([]*file, error) {
 		base := d.Name()
 		hidden := base[0] == '.' || base[0] == '_'
 		if d.IsDir() {
-			if _, err := os.Stat(filepath.Join(name, "go.mod")); err == nil || hidden || base == "testdata" || base == "vendor" {
+			if _, err := os.Stat(filepath.Join(name, "go.mod")); err == nil || hidden || base == "testdata" ||
+				base == "vendor" {
 				return fs.SkipDir
 			}
 			return nil

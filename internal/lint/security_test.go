@@ -11,15 +11,16 @@ import (
 	"testing"
 )
 
-// kernelLists are the lists in SECURITY.md of what weir asks of io_uring: how each begins there, and the prefix that its
-// members have as constants of internal/sys.
+// kernelLists are the lists in SECURITY.md of what weir asks of io_uring: how each begins there,
+// and the prefix that its members have as constants of internal/sys.
 var kernelLists = []struct{ heading, prefix string }{
 	{"* Operations: ", "Op"},
 	{"* Registrations: ", "Register"},
 	{"* Set-up flags: ", "Setup"},
 }
 
-// kernelNames are the constants with this prefix that the io_uring backend uses, in lower case and without the prefix.
+// kernelNames are the constants with this prefix that the io_uring backend uses, in lower case and
+// without the prefix.
 func kernelNames(files []*file, prefix string) []string {
 	var names []string
 	for _, f := range files {
@@ -55,7 +56,8 @@ func kernelNames(files []*file, prefix string) []string {
 
 var capitals = regexp.MustCompile(`\b[A-Z][A-Z0-9_]+\b`)
 
-// listed are the words in capitals of the list with this heading, in lower case and without underscores.
+// listed are the words in capitals of the list with this heading, in lower case and without
+// underscores.
 func listed(text, heading string) []string {
 	_, list, _ := strings.Cut(text, heading)
 	if end := strings.Index(list, "\n*"); end >= 0 {
@@ -83,7 +85,8 @@ func TestSecurityLists(t *testing.T) {
 	for _, l := range kernelLists {
 		used, said := kernelNames(files, l.prefix), listed(string(text), l.heading)
 		if len(used) == 0 || !slices.Equal(used, said) {
-			t.Errorf("SECURITY.md says of %q\n%q\nand the code uses\n%q\nIf the code is right, think about what the change "+
+			t.Errorf("SECURITY.md says of %q\n%q\nand the code uses\n%q\nIf the code is right, think about what "+
+				"the change "+
 				"exposes and then change the list.", l.heading, said, used)
 		}
 	}
@@ -92,7 +95,8 @@ func TestSecurityLists(t *testing.T) {
 func TestKernelNames(t *testing.T) {
 	var files []*file
 	for name, src := range map[string]string{
-		"backends/uring/a.go":       "package uring; var _ = sys.OpRead; func f() { g(sys.OpLinkTimeout|1, sys.Operate, other.OpTee) }",
+		"backends/uring/a.go": "package uring; var _ = sys.OpRead; func f() { g(sys.OpLinkTimeout|1, " +
+			"sys.Operate, other.OpTee) }",
 		"backends/uring/a_test.go":  "package uring; var _ = sys.OpWrite",
 		"backends/uring/gi.go":      "//go:build giouring\n\npackage uring; var _ = sys.OpSplice",
 		"internal/sys/ring.go":      "package sys; func f() { f(OpNop); f(op) }",

@@ -13,7 +13,8 @@ import (
 	"strings"
 )
 
-// rawAtomics are the files and directories that may use the functions of sync/atomic on plain variables.
+// rawAtomics are the files and directories that may use the functions of sync/atomic on plain
+// variables.
 var rawAtomics = map[string]string{
 	"internal/sys":                    "ring heads, tails and flags are words shared with the kernel",
 	"internal/giouring/ring_linux.go": "so are those of giouring's ring, which hands out plain pointers",
@@ -45,8 +46,10 @@ func checkTypedAtomics(f *file, report reporter) {
 				return true
 			}
 			if id, ok := sel.X.(*ast.Ident); ok && id.Name == name && rawAtomic.MatchString(sel.Sel.Name) {
-				report(sel.Pos(), "%s.%s works on a plain variable, which a plain read elsewhere can race with, and which is "+
-					"misaligned for 64 bits on 386. Use a typed one: atomic.Int32, atomic.Uint64, atomic.Pointer[T].", name, sel.Sel.Name)
+				report(sel.Pos(), "%s.%s works on a plain variable, which a plain read elsewhere can race with, and "+
+					"which is "+
+					"misaligned for 64 bits on 386. Use a typed one: atomic.Int32, atomic.Uint64, atomic.Pointer[T].",
+					name, sel.Sel.Name)
 			}
 			return true
 		})
@@ -56,7 +59,8 @@ func checkTypedAtomics(f *file, report reporter) {
 // maxLines is how long a file may be.
 const maxLines = 700
 
-// longFiles are the exceptions, with the length each must not exceed. The numbers only ever go down.
+// longFiles are the exceptions, with the length each must not exceed. The numbers only ever go
+// down.
 var longFiles = map[string]int{
 	"internal/sys/abi.go":  900, // the kernel's header in one place, to be read beside it
 	"sched/timers_test.go": 730,
@@ -70,7 +74,8 @@ func checkLength(f *file, report reporter) {
 		limit = n
 	}
 	if n := f.lines(); n > limit {
-		report(token.NoPos, "%d lines, and %d is the limit. Split it by what its parts do; a reader should hold a file in mind.", n, limit)
+		report(token.NoPos, "%d lines, and %d is the limit. Split it by what its parts do; a reader should hold a "+
+			"file in mind.", n, limit)
 	}
 }
 
@@ -89,11 +94,13 @@ func checkLeftovers(f *file, report reporter) {
 	}
 }
 
-// systems are what constraints are tried on: those that continuous integration vets, and some for the width.
+// systems are what constraints are tried on: those that continuous integration vets, and some for
+// the width.
 var systems = []string{
 	"linux/amd64", "linux/386", "linux/arm64", "linux/arm", "linux/riscv64", "linux/s390x", "android/arm64",
 	"darwin/arm64", "darwin/amd64", "ios/arm64", "windows/amd64", "windows/arm64", "freebsd/amd64", "netbsd/amd64",
-	"openbsd/amd64", "dragonfly/amd64", "solaris/amd64", "illumos/amd64", "aix/ppc64", "plan9/amd64", "js/wasm", "wasip1/wasm",
+	"openbsd/amd64", "dragonfly/amd64", "solaris/amd64", "illumos/amd64", "aix/ppc64", "plan9/amd64", "js/wasm",
+	"wasip1/wasm",
 }
 
 // buildsOn are packages that exist on some systems only.
@@ -102,7 +109,10 @@ var buildsOn = []struct {
 	on   func(goos string) bool
 	hint string
 }{
-	{"golang.org/x/sys/unix", func(goos string) bool { return !slices.Contains([]string{"windows", "plan9", "js", "wasip1"}, goos) }, "unix"},
+	{"golang.org/x/sys/unix", func(goos string) bool {
+		return !slices.Contains([]string{"windows", "plan9", "js",
+			"wasip1"}, goos)
+	}, "unix"},
 	{"golang.org/x/sys/windows", func(goos string) bool { return goos == "windows" }, "windows"},
 	{"golang.org/x/sys/plan9", func(goos string) bool { return goos == "plan9" }, "plan9"},
 	{"log/syslog", func(goos string) bool { return goos != "windows" && goos != "plan9" }, "unix"},
@@ -120,7 +130,8 @@ func checkConstraints(f *file, report reporter) {
 			for _, system := range systems {
 				goos, _, _ := strings.Cut(system, "/")
 				if !b.on(goos) && f.matches(system, f.tags()) {
-					report(im.pos, "%s does not exist on %s, and this file is built there. End its name in _linux.go (or "+
+					report(im.pos, "%s does not exist on %s, and this file is built there. End its name in "+
+						"_linux.go (or "+
 						"whatever system it is for), or put //go:build %s in front.", im.path, goos, b.hint)
 					break
 				}
@@ -129,7 +140,8 @@ func checkConstraints(f *file, report reporter) {
 	}
 	last := strings.TrimSuffix(strings.TrimSuffix(path.Base(f.path), ".go"), "_test")
 	if i := strings.LastIndex(last, "_"); i >= 0 && f.constraint() == nil && slices.Contains(suffixes, last[i+1:]) {
-		report(token.NoPos, "go gives no meaning to the %s in this file's name and builds it everywhere. Say in a //go:build "+
+		report(token.NoPos, "go gives no meaning to the %s in this file's name and builds it everywhere. Say in a "+
+			"//go:build "+
 			"line where it belongs.", last[i:])
 	}
 	if !f.matchesAnywhere(nil) {
@@ -154,7 +166,8 @@ var ownTags = map[string]string{
 func checkBuildTags(f *file, report reporter) {
 	for _, tag := range f.tags() {
 		if ownTags[tag] == "" {
-			report(token.NoPos, "nobody sets the build tag %s, so what it switches on is never built. If it is not a slip of the "+
+			report(token.NoPos, "nobody sets the build tag %s, so what it switches on is never built. If it is not a "+
+				"slip of the "+
 				"pen, give it a task that CI runs, and a row in ownTags (internal/lint/source_test.go).", tag)
 		}
 	}
@@ -203,22 +216,25 @@ func (f *file) tags() []string {
 }
 
 var (
-	knownSystems = strings.Fields("aix android darwin dragonfly freebsd illumos ios js linux netbsd openbsd plan9 solaris wasip1 windows " +
+	knownSystems = strings.Fields("aix android darwin dragonfly freebsd illumos ios js linux netbsd openbsd plan9 " +
+		"solaris wasip1 windows " +
 		"386 amd64 arm arm64 loong64 mips mips64 mips64le mipsle ppc64 ppc64le riscv64 s390x wasm")
 	release = regexp.MustCompile(`^go1\.\d+$`)
 )
 
 func setByGo(tag string) bool {
-	return slices.Contains(knownSystems, tag) || release.MatchString(tag) || slices.Contains([]string{"unix", "cgo", "gc", "gccgo"}, tag)
+	return slices.Contains(knownSystems, tag) || release.MatchString(tag) ||
+		slices.Contains([]string{"unix", "cgo", "gc", "gccgo"}, tag)
 }
 
 // oldest is the number of releases of Go up to the one that go.mod asks for: go1.25.
 const oldest = 25
 
-// matches reports whether go builds the file on system (GOOS/GOARCH) with these tags: this release, or the oldest that weir
-// is for.
+// matches reports whether go builds the file on system (GOOS/GOARCH) with these tags: this release,
+// or the oldest that weir is for.
 func (f *file) matches(system string, tags []string) bool {
-	return f.matchesRelease(system, tags, build.Default.ReleaseTags) || f.matchesRelease(system, tags, build.Default.ReleaseTags[:oldest])
+	return f.matchesRelease(system, tags, build.Default.ReleaseTags) || f.matchesRelease(system, tags,
+		build.Default.ReleaseTags[:oldest])
 }
 
 func (f *file) matchesRelease(system string, tags, releases []string) bool {
@@ -230,8 +246,8 @@ func (f *file) matchesRelease(system string, tags, releases []string) bool {
 	return ok && err == nil
 }
 
-// matchesAnywhere reports whether go builds the file on some system with some set of those of its tags that usable
-// allows; nil allows all.
+// matchesAnywhere reports whether go builds the file on some system with some set of those of its
+// tags that usable allows; nil allows all.
 func (f *file) matchesAnywhere(usable func(tag string) bool) bool {
 	var tags []string
 	for _, tag := range f.tags() {

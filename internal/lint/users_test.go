@@ -16,7 +16,8 @@ var usersMay = []string{"golang.org/x/sys"}
 func public(files []*file) []string {
 	var dirs []string
 	for _, f := range files {
-		if !f.test() && f.ast.Name.Name != "main" && !under(f.dir(), "internal") && !slices.Contains(testSupport, f.dir()) {
+		if !f.test() && f.ast.Name.Name != "main" && !under(f.dir(), "internal") && !slices.Contains(testSupport,
+			f.dir()) {
 			dirs = append(dirs, f.dir())
 		}
 	}
@@ -34,7 +35,8 @@ func TestUsersDependencies(t *testing.T) {
 	for _, bad := range usersImports(files) {
 		t.Error(bad)
 	}
-	sample, err := parse("aio/x_linux.go", []byte("//go:build secret\n\npackage aio\n\nimport \"github.com/pawelgaczynski/giouring\"\n"))
+	sample, err := parse("aio/x_linux.go", []byte("//go:build secret\n\npackage aio\n\nimport "+
+		"\"github.com/pawelgaczynski/giouring\"\n"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -60,8 +62,10 @@ func usersImports(files []*file) (bad []string) {
 				first, _, _ := strings.Cut(im.path, "/")
 				if dir, ok := im.inModule(); ok {
 					todo = append(todo, dir)
-				} else if strings.Contains(first, ".") && !slices.ContainsFunc(usersMay, func(m string) bool { return under(im.path, m) }) {
-					bad = append(bad, f.path+": "+im.path+" would be in the go.mod of every program that imports weir, whatever tags it "+
+				} else if strings.Contains(first, ".") && !slices.ContainsFunc(usersMay,
+					func(m string) bool { return under(im.path, m) }) {
+					bad = append(bad, f.path+": "+im.path+" would be in the go.mod of every program that imports "+
+						"weir, whatever tags it "+
 						"is built with: go mod tidy looks at them all")
 				}
 			}
@@ -90,7 +94,8 @@ func TestUsersGoMod(t *testing.T) {
 		}
 	}
 	source.WriteString(")\n\nfunc main() {}\n")
-	goMod := "module example.com/program\n\ngo 1.25.0\n\nrequire " + modulePath + " v0.0.0\n\nreplace " + modulePath + " => " + root + "\n"
+	goMod := "module example.com/program\n\ngo 1.25.0\n\nrequire " + modulePath + " v0.0.0\n\nreplace " + modulePath +
+		" => " + root + "\n"
 	sum, err := os.ReadFile(filepath.Join(root, "go.sum"))
 	if err != nil {
 		t.Fatal(err)

@@ -75,7 +75,8 @@ func TestMisuse(t *testing.T) {
 				if t.Failed() && !systest.InChild(t) {
 					text, _ := os.ReadFile(notes)
 					lines := bytes.Split(bytes.TrimSpace(text), []byte("\n"))
-					t.Errorf("-seed=%d; the last calls:\n%s", *seed, bytes.Join(lines[max(len(lines)-3, 0):], []byte("\n")))
+					t.Errorf("-seed=%d; the last calls:\n%s", *seed, bytes.Join(lines[max(len(lines)-3, 0):],
+						[]byte("\n")))
 				}
 			})
 		}
@@ -161,7 +162,8 @@ func calls(t *testing.T, o aio.Options, notes string) {
 		}
 	}()
 	for n, f := range functions {
-		if f := reflect.TypeOf(f); strings.HasPrefix(n, "op.") && f.NumOut() == 1 && f.Out(0) == reflect.TypeFor[*op.Op]() {
+		if f := reflect.TypeOf(f); strings.HasPrefix(n, "op.") && f.NumOut() == 1 &&
+			f.Out(0) == reflect.TypeFor[*op.Op]() {
 			w.constructors = append(w.constructors, n)
 		}
 	}
@@ -366,8 +368,9 @@ func (c *call) function() reflect.Value {
 	return recv.MethodByName(c.name[i+1:])
 }
 
-// nilIsGood are the types whose methods take a nil receiver, most of them as those of packages net and os do. A call of
-// another's is a nil dereference of the caller's, as with net.TCPConn, sync.Mutex and time.Timer.
+// nilIsGood are the types whose methods take a nil receiver, most of them as those of packages net
+// and os do. A call of another's is a nil dereference of the caller's, as with net.TCPConn,
+// sync.Mutex and time.Timer.
 var nilIsGood = map[string]bool{
 	"aio.IO": true, "aio.File": true, "aio.TCPListener": true, "aio.UnixListener": true, "coro.Scheduler": true,
 }
@@ -457,7 +460,8 @@ func describe(args []reflect.Value) string {
 	return "(" + strings.Join(all, ", ") + ")"
 }
 
-// judge tells of a panic that is not weir's way to refuse, nor one of what the caller has handed in.
+// judge tells of a panic that is not weir's way to refuse, nor one of what the caller has handed
+// in.
 func (c *call) judge(p *fault) {
 	err, ok := p.value.(runtime.Error)
 	if !ok {

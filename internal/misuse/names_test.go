@@ -13,7 +13,8 @@ import (
 	"testing"
 )
 
-// packages are what users import, below the module's root, by the name that the tables have for them.
+// packages are what users import, below the module's root, by the name that the tables have for
+// them.
 var packages = map[string]string{"aio": "aio", "op": "aio/op", "coro": "coro", "runtime": "runtime"}
 
 // exported is what the packages export, read from their source.
@@ -38,7 +39,8 @@ func readPackages(t testing.TB) exported {
 			if !ok || err != nil || strings.HasSuffix(f.Name(), "_test.go") {
 				continue
 			}
-			tree, err := parser.ParseFile(token.NewFileSet(), filepath.Join(dir, f.Name()), nil, parser.SkipObjectResolution)
+			tree, err := parser.ParseFile(token.NewFileSet(), filepath.Join(dir, f.Name()), nil,
+				parser.SkipObjectResolution)
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -31,7 +31,8 @@ var (
 	}
 	texts = []string{
 		"", "\x00", "f\x00", ".", "file", "no", "no/such", "dir", strings.Repeat("a", 300), strings.Repeat("a/", 3000),
-		"\xff", "tcp", "tcp4", "udp", "udp6", "unix", "unixgram", "unixpacket", "ip4:icmp", "ip:1", "127.0.0.1:0", "[::1]:0",
+		"\xff", "tcp", "tcp4", "udp", "udp6", "unix", "unixgram", "unixpacket", "ip4:icmp", "ip:1", "127.0.0.1:0",
+		"[::1]:0",
 		"127.0.0.1:99999", "127.0.0.1:-1", ":", "127.0.0.1", "[::1", "@weir", "*", "io_uring", "epoll", "thread",
 		"auto", "-,-",
 	}
@@ -88,7 +89,8 @@ func init() {
 	})
 	maker(func(c *call) *aiort.Runtime { return makers[reflect.TypeFor[*aio.IO]()](c).(*aio.IO).Runtime() })
 	maker(func(c *call) *aiort.Loop {
-		waits := strings.HasPrefix(c.name, "op.") || strings.HasSuffix(c.name, ".Do") || strings.HasSuffix(c.name, ".DoBatch")
+		waits := strings.HasPrefix(c.name, "op.") || strings.HasSuffix(c.name, ".Do") || strings.HasSuffix(c.name,
+			".DoBatch")
 		if waits || c.rand.IntN(2) == 0 { // one that runs
 			rt := c.w.lib.Runtime()
 			if l, err := pick(c, rt.Any, rt.AnyWorker)(c.rand.Uint32()); err == nil {
@@ -281,7 +283,8 @@ func init() {
 			netip.IPv6Unspecified().WithZone("no"))
 	})
 	maker(func(c *call) netip.AddrPort {
-		return netip.AddrPortFrom(c.value(reflect.TypeFor[netip.Addr]()).Interface().(netip.Addr), uint16(c.rand.Uint32()))
+		return netip.AddrPortFrom(c.value(reflect.TypeFor[netip.Addr]()).Interface().(netip.Addr),
+			uint16(c.rand.Uint32()))
 	})
 	maker(func(c *call) io.Reader {
 		return pick[io.Reader](c, nil, (*aio.File)(nil), &bytes.Buffer{}, strings.NewReader("text"))
@@ -353,7 +356,8 @@ func (c *call) descriptor() int {
 		fd, _ := unix.Open(pick(c, "file", ".", "/dev/null"), unix.O_RDONLY|unix.O_CLOEXEC, 0)
 		fds = []int{fd}
 	}
-	for i, low := range fds { // far from those that others get: an operation may have closed it before it is closed here
+	// far from those that others get: an operation may have closed it before it is closed here
+	for i, low := range fds {
 		fds[i], _ = unix.FcntlInt(uintptr(low), unix.F_DUPFD_CLOEXEC, 300)
 		unix.Close(low)
 		c.atEnd(func() { unix.Close(fds[i]) })

@@ -50,7 +50,8 @@ func TestCheck(t *testing.T) {
 	}
 	_, err := counting(false).Check(100)
 	var v *Violation
-	if !errors.As(err, &v) || !slices.Equal(v.Steps, []string{"load", "load", "store", "store"}) || !strings.Contains(v.Error(), "lost") {
+	if !errors.As(err, &v) || !slices.Equal(v.Steps, []string{"load", "load", "store", "store"}) ||
+		!strings.Contains(v.Error(), "lost") {
 		t.Errorf("%v", err)
 	}
 	if _, err := counting(true).Check(2); err == nil {

@@ -11,8 +11,8 @@ import (
 	"testing"
 )
 
-// TestReasons guards that what stacks and traces say of a goroutine that waits is what it is in the Go release in use: they
-// are numbers that a release may move.
+// TestReasons guards that what stacks and traces say of a goroutine that waits is what it is in the
+// Go release in use: they are numbers that a release may move.
 func TestReasons(t *testing.T) {
 	goroot, err := exec.Command("go", "env", "GOROOT").Output()
 	if err != nil {

@@ -14,7 +14,8 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 func TestPark(t *testing.T) {
 	if !Direct {
-		for what, f := range map[string]func(){"Wait": func() { Wait(new(atomic.Uintptr)) }, "Wake": func() { Wake(8) }} {
+		for what, f := range map[string]func(){"Wait": func() { Wait(new(atomic.Uintptr)) },
+			"Wake": func() { Wake(8) }} {
 			func() {
 				defer func() {
 					if recover() == nil {

@@ -2,7 +2,8 @@
 
 package prefetch
 
-// here notes where the stack of the caller ends, or nearly, and the runtime's record of the goroutine.
+// here notes where the stack of the caller ends, or nearly, and the runtime's record of the
+// goroutine.
 //
 //go:noescape
 func here(p *Goroutine)
@@ -13,5 +14,6 @@ func fetch(at uintptr, n int)
 // page is how many bytes at least are mapped together, or not.
 const page = 4096
 
-// through asks for the lines to which the words at address at+8 and at+16 point, if they are in the page of address at.
+// through asks for the lines to which the words at address at+8 and at+16 point, if they are in the
+// page of address at.
 func through(at uintptr)

@@ -10,7 +10,8 @@ import (
 	"unsafe"
 )
 
-// TestOrder guards that who gives way is written down, where Fetch would look for it, and that the order goes round.
+// TestOrder guards that who gives way is written down, where Fetch would look for it, and that the
+// order goes round.
 func TestOrder(t *testing.T) {
 	enlist() // twice is once
 	o := new(order)
@@ -21,7 +22,8 @@ func TestOrder(t *testing.T) {
 		}
 	}
 	for i := range o.places {
-		if p := &o.places[i]; p.then != Of(&b[0]) || p.also != Of(&b[1]) || p.data != Of(&b[2]) || p.goroutine != o.places[0].goroutine {
+		if p := &o.places[i]; p.then != Of(&b[0]) || p.also != Of(&b[1]) || p.data != Of(&b[2]) ||
+			p.goroutine != o.places[0].goroutine {
 			t.Fatalf("place %d: %+v", i, *p)
 		}
 	}
@@ -37,7 +39,8 @@ func TestOrder(t *testing.T) {
 		after uint32
 		want  bool
 	}{
-		{^uint32(1), false}, {^uint32(0), false}, {0, false}, {1, false}, {crowd - 1, false}, {crowd, true}, {crowd + 1, true},
+		{^uint32(1), false}, {^uint32(0), false}, {0, false}, {1, false}, {crowd - 1, false}, {crowd, true},
+		{crowd + 1, true},
 		{orderSize - 1, true}, {orderSize, true}, {orderSize + 1, false}, {1 << 31, false},
 	} {
 		for _, o.n = range []uint32{5, 0, 1 << 31, ^uint32(0)} {
@@ -58,7 +61,8 @@ func TestDeep(t *testing.T) {
 	var here Goroutine
 	here.Here()
 	for _, stack := range []uintptr{here.stack, 0, 64, ^uintptr(0), ^uintptr(0) - deepLines*line} {
-		for _, end := range []uintptr{0, 1, ^uintptr(0), stack, stack + 1, stack + deepLines*line - 1, stack + deepLines*line, stack - 1} {
+		for _, end := range []uintptr{0, 1, ^uintptr(0), stack, stack + 1, stack + deepLines*line - 1,
+			stack + deepLines*line, stack - 1} {
 			o.places[0] = place{goroutine: Goroutine{stack, here.record}, end: end}
 			if o.n = crowd; !next(o, 0) {
 				t.Fatalf("from %#x to %#x: not fetched", stack, end)
@@ -67,7 +71,8 @@ func TestDeep(t *testing.T) {
 	}
 }
 
-// TestGiveWay guards that goroutines which take turns are in the order in which they do, each at its own place.
+// TestGiveWay guards that goroutines which take turns are in the order in which they do, each at
+// its own place.
 func TestGiveWay(t *testing.T) {
 	count := func() (n int) {
 		for i := range orders {
@@ -99,7 +104,8 @@ func TestGiveWay(t *testing.T) {
 	}
 }
 
-// TestTell guards that a time that has been told is shared by so many, and by nobody when turns take long.
+// TestTell guards that a time that has been told is shared by so many, and by nobody when turns
+// take long.
 func TestTell(t *testing.T) {
 	Turn{}.Tell(1) // nobody's
 	Turn{}.GoOn()
@@ -110,7 +116,8 @@ func TestTell(t *testing.T) {
 		t.Errorf("the first on a P: %+v, and the time is %d", turn, now)
 	}
 	o := new(order)
-	// shared takes turns until there is no time, and returns how many got one, and the turn that did not.
+	// shared takes turns until there is no time, and returns how many got one, and the turn that
+	// did not.
 	shared := func() (got int, turn Turn) {
 		for {
 			n, now := enter(o, 0, 0, 0)
@@ -147,7 +154,8 @@ func TestTell(t *testing.T) {
 		now += tt.after
 		turn.Tell(now)
 		if got, turn = shared(); got != tt.want {
-			t.Errorf("%d: %d have shared a time that came %d ns after the one before, want %d", i, got, tt.after, tt.want)
+			t.Errorf("%d: %d have shared a time that came %d ns after the one before, want %d", i, got, tt.after,
+				tt.want)
 		}
 	}
 	turn.Tell(now) // shared

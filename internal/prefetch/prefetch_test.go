@@ -24,7 +24,8 @@ func TestHere(t *testing.T) {
 				t.Errorf("stack at %#x, a variable on it at %#x", places[i].stack, here)
 			}
 			// The record begins with the bounds of the stack.
-			if b := (*[2]uintptr)(*(*unsafe.Pointer)(unsafe.Pointer(&places[i].record))); b[0] >= places[i].stack || b[1] <= places[i].stack {
+			if b := (*[2]uintptr)(*(*unsafe.Pointer)(unsafe.Pointer(&places[i].record))); b[0] >= places[i].stack ||
+				b[1] <= places[i].stack {
 				t.Errorf("stack at %#x, and the record says %#x to %#x", places[i].stack, b[0], b[1])
 			}
 			again := places[i]

@@ -292,7 +292,8 @@ func TestOpcodeTable(t *testing.T) {
 			t.Errorf("OpcodeSince(%d) = %s is older than that of opcode %d", op, since, op-1)
 		}
 	}
-	for op, want := range map[uint8]string{OpNop: "NOP", OpReadMultishot: "READ_MULTISHOT", OpPipe: "PIPE", OpLast: "OP_63", 255: "OP_255"} {
+	for op, want := range map[uint8]string{OpNop: "NOP", OpReadMultishot: "READ_MULTISHOT", OpPipe: "PIPE",
+		OpLast: "OP_63", 255: "OP_255"} {
 		if got := OpcodeName(op); got != want {
 			t.Errorf("OpcodeName(%d) = %q, want %q", op, got, want)
 		}

@@ -50,7 +50,8 @@ func TestBlockedEnterHandsOff(t *testing.T) {
 	t.Logf("handed off by %s: within %v", HandsOff, latest)
 }
 
-// The results of a blocking call come through, while goroutines' stacks move and the collector runs.
+// The results of a blocking call come through, while goroutines' stacks move and the collector
+// runs.
 func TestSyscallBlocking(t *testing.T) {
 	if r, errno := syscallBlocking(unix.SYS_GETPID, 0, 0, 0, 0, 0, 0); int(r) != os.Getpid() || errno != 0 {
 		t.Errorf("getpid = %d, %v, want %d", r, errno, os.Getpid())
@@ -72,7 +73,8 @@ func TestSyscallBlocking(t *testing.T) {
 			for i := range 100 {
 				grow(i % 50)
 				want := strconv.Itoa(g) + strconv.Itoa(i)
-				if _, errno := syscallBlocking(unix.SYS_WRITE, uintptr(wr), uintptr(unsafe.Pointer(unsafe.StringData(want))), uintptr(len(want)), 0, 0, 0); errno != 0 {
+				if _, errno := syscallBlocking(unix.SYS_WRITE, uintptr(wr),
+					uintptr(unsafe.Pointer(unsafe.StringData(want))), uintptr(len(want)), 0, 0, 0); errno != 0 {
 					t.Errorf("write: %v", errno)
 				}
 				n, errno := syscallBlocking(unix.SYS_READ, uintptr(rd), uintptr(unsafe.Pointer(b)), 8, 0, 0, 0)
@@ -128,8 +130,8 @@ func TestMonotonic(t *testing.T) {
 	}
 }
 
-// TestMonotonicInBubble: in a bubble of testing/synctest Monotonic is the kernel's clock all the same, whatever the
-// bubble's says, and so it is outside afterwards.
+// TestMonotonicInBubble: in a bubble of testing/synctest Monotonic is the kernel's clock all the
+// same, whatever the bubble's says, and so it is outside afterwards.
 func TestMonotonicInBubble(t *testing.T) {
 	for range 3 {
 		before := Monotonic()

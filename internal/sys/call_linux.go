@@ -8,14 +8,16 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// The calls below do what the system call of their name does, once, on the calling thread, and leave EINTR and EAGAIN
-// to the caller, unless they say otherwise. They give up the P as any blocking system call of Go's does,
-// unless keepsP says otherwise. They cut what they move to MaxTransfer and
-// MaxIovecs, and leave out the first skip bytes of their buffers, which an earlier call has moved and which count. They do not tell the
-// race detector anything: whoever hands the result out does.
+// The calls below do what the system call of their name does, once, on the calling thread, and
+// leave EINTR and EAGAIN to the caller, unless they say otherwise. They give up the P as any
+// blocking system call of Go's does, unless keepsP says otherwise. They cut what they move to
+// MaxTransfer and MaxIovecs, and leave out the first skip bytes of their buffers, which an earlier
+// call has moved and which count. They do not tell the race detector anything: whoever hands the
+// result out does.
 
-// Preadv and Pwritev are preadv2(2) and pwritev2(2), at off or, with off -1, at the file's position, or where the file
-// has none; flags are RWF_*. Without flags they are the older calls, which no filter denies.
+// Preadv and Pwritev are preadv2(2) and pwritev2(2), at off or, with off -1, at the file's
+// position, or where the file has none; flags are RWF_*. Without flags they are the older calls,
+// which no filter denies.
 func Preadv(fd int, bufs [][]byte, skip int, off int64, flags uint32) (int, syscall.Errno) {
 	return transfer(readTrap(off, flags), fd, bufs, skip, off, flags)
 }
@@ -44,8 +46,9 @@ func writeTrap(off int64, flags uint32) uintptr {
 	return unix.SYS_PWRITEV
 }
 
-// transfer makes any of these calls: the kernel ignores the arguments that one does not have. It keeps the P where RWF_NOWAIT
-// asks not to wait, on pipes too, whose lock the other end holds no longer than for a copy.
+// transfer makes any of these calls: the kernel ignores the arguments that one does not have. It
+// keeps the P where RWF_NOWAIT asks not to wait, on pipes too, whose lock the other end holds no
+// longer than for a copy.
 func transfer(trap uintptr, fd int, bufs [][]byte, skip int, off int64, flags uint32) (int, syscall.Errno) {
 	var few [fewIovecs]unix.Iovec
 	iov, pooled := iovecs(few[:0], bufs, skip)
@@ -53,25 +56,29 @@ func transfer(trap uintptr, fd int, bufs [][]byte, skip int, off int64, flags ui
 	var errno syscall.Errno
 	// The kernel takes the offset in two halves; on 64-bit systems the first is all of it.
 	if keepsP(iov, flags&unix.RWF_NOWAIT != 0, copied) {
-		n, _, errno = syscall.RawSyscall6(trap, uintptr(fd), uintptr(unsafe.Pointer(unsafe.SliceData(iov))), uintptr(len(iov)),
+		n, _, errno = syscall.RawSyscall6(trap, uintptr(fd), uintptr(unsafe.Pointer(unsafe.SliceData(iov))),
+			uintptr(len(iov)),
 			uintptr(off), uintptr(uint64(off)>>32), uintptr(flags))
 	} else {
-		n, _, errno = syscall.Syscall6(trap, uintptr(fd), uintptr(unsafe.Pointer(unsafe.SliceData(iov))), uintptr(len(iov)),
+		n, _, errno = syscall.Syscall6(trap, uintptr(fd), uintptr(unsafe.Pointer(unsafe.SliceData(iov))),
+			uintptr(len(iov)),
 			uintptr(off), uintptr(uint64(off)>>32), uintptr(flags))
 	}
 	putIovecs(pooled)
 	return result(n, errno)
 }
 
-// Read and Write are read(2) and write(2). They differ from Preadv and Pwritev in one thing: a Write of nothing to a
-// socket that keeps messages apart sends an empty one.
+// Read and Write are read(2) and write(2). They differ from Preadv and Pwritev in one thing: a
+// Write of nothing to a socket that keeps messages apart sends an empty one.
 func Read(fd int, p []byte) (int, syscall.Errno) {
-	n, _, errno := syscall.Syscall(unix.SYS_READ, uintptr(fd), uintptr(unsafe.Pointer(unsafe.SliceData(p))), uintptr(min(len(p), MaxTransfer)))
+	n, _, errno := syscall.Syscall(unix.SYS_READ, uintptr(fd), uintptr(unsafe.Pointer(unsafe.SliceData(p))),
+		uintptr(min(len(p), MaxTransfer)))
 	return result(n, errno)
 }
 
 func Write(fd int, p []byte) (int, syscall.Errno) {
-	n, _, errno := syscall.Syscall(unix.SYS_WRITE, uintptr(fd), uintptr(unsafe.Pointer(unsafe.SliceData(p))), uintptr(min(len(p), MaxTransfer)))
+	n, _, errno := syscall.Syscall(unix.SYS_WRITE, uintptr(fd), uintptr(unsafe.Pointer(unsafe.SliceData(p))),
+		uintptr(min(len(p), MaxTransfer)))
 	return result(n, errno)
 }
 
@@ -84,8 +91,9 @@ func Send(fd int, p []byte, flags uint32) (int, syscall.Errno) {
 	return move(unix.SYS_SENDTO, fd, p, flags, sent)
 }
 
-// move is all that there is between these two, which the compiler puts into their callers, and the call: what lies in between
-// costs 10 ns each time it returns, since the processor has mispredicted that by the time the kernel is done.
+// move is all that there is between these two, which the compiler puts into their callers, and the
+// call: what lies in between costs 10 ns each time it returns, since the processor has mispredicted
+// that by the time the kernel is done.
 func move(trap uintptr, fd int, p []byte, flags uint32, limit int) (int, syscall.Errno) {
 	for {
 		var n uintptr
@@ -169,8 +177,8 @@ const fewIovecs = 8
 
 var manyIovecs = sync.Pool{New: func() any { return new([]unix.Iovec) }}
 
-// iovecs describes what is left of bufs after skip bytes, in few if that is long enough. The rest of what it returns
-// goes to putIovecs after the call.
+// iovecs describes what is left of bufs after skip bytes, in few if that is long enough. The rest
+// of what it returns goes to putIovecs after the call.
 func iovecs(few []unix.Iovec, bufs [][]byte, skip int) ([]unix.Iovec, *[]unix.Iovec) {
 	if len(bufs) <= cap(few) {
 		return fillIovecs(few, bufs, skip), nil
@@ -217,8 +225,8 @@ func Accept(fd int, sa *Sockaddr, flags uint32) (int, syscall.Errno) {
 	return result(n, errno)
 }
 
-// Poll is poll(2) of one descriptor, for as long as it takes or, without wait, as it is now. It returns the events that
-// are there, POLLNVAL included.
+// Poll is poll(2) of one descriptor, for as long as it takes or, without wait, as it is now. It
+// returns the events that are there, POLLNVAL included.
 func Poll(fd int, events uint32, wait bool) (uint32, syscall.Errno) {
 	if fd < 0 {
 		return unix.POLLNVAL, 0 // poll(2) itself leaves negative descriptors out
@@ -237,8 +245,8 @@ func Poll(fd int, events uint32, wait bool) (uint32, syscall.Errno) {
 	return uint32(uint16(p.Revents)), 0
 }
 
-// Nonblocking reports whether O_NONBLOCK is set on what fd refers to, and Access how that may be used: O_RDONLY,
-// O_WRONLY, O_RDWR.
+// Nonblocking reports whether O_NONBLOCK is set on what fd refers to, and Access how that may be
+// used: O_RDONLY, O_WRONLY, O_RDWR.
 func Nonblocking(fd int) (bool, syscall.Errno) {
 	flags, _, errno := syscall.RawSyscall(unix.SYS_FCNTL, uintptr(fd), unix.F_GETFL, 0)
 	return flags&unix.O_NONBLOCK != 0, errno

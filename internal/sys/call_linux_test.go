@@ -8,8 +8,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Calls that must not wait do not, on a pipe in blocking mode, whether they keep the P or are too large for that, and
-// whether their iovecs are on the stack or from the pool.
+// Calls that must not wait do not, on a pipe in blocking mode, whether they keep the P or are too
+// large for that, and whether their iovecs are on the stack or from the pool.
 func TestVectorsNoWait(t *testing.T) {
 	for _, tt := range []struct {
 		name       string

@@ -83,13 +83,15 @@ func Xattr(set bool, fd int, path, attr, value []byte, flags uint32) (int, sysca
 		return result(n, errno)
 	}
 	n, _, errno := syscall.Syscall6(trap, uintptr(unsafe.Pointer(unsafe.SliceData(path))),
-		uintptr(unsafe.Pointer(unsafe.SliceData(attr))), uintptr(unsafe.Pointer(unsafe.SliceData(value))), uintptr(len(value)), uintptr(flags), 0)
+		uintptr(unsafe.Pointer(unsafe.SliceData(attr))), uintptr(unsafe.Pointer(unsafe.SliceData(value))),
+		uintptr(len(value)), uintptr(flags), 0)
 	return result(n, errno)
 }
 
 // Waitid is waitid(2).
 func Waitid(idType, id int, info *Siginfo, options uint32) (int, syscall.Errno) {
-	n, _, errno := syscall.Syscall6(unix.SYS_WAITID, uintptr(idType), uintptr(id), uintptr(unsafe.Pointer(info)), uintptr(options), 0, 0)
+	n, _, errno := syscall.Syscall6(unix.SYS_WAITID, uintptr(idType), uintptr(id), uintptr(unsafe.Pointer(info)),
+		uintptr(options), 0, 0)
 	return result(n, errno)
 }
 
@@ -99,8 +101,8 @@ func Pipe2(p *[2]int32, flags uint32) (int, syscall.Errno) {
 	return result(n, errno)
 }
 
-// FutexWake wakes up to n waiters on word, with flags FUTEX2_*: futex(2), which every kernel has, does what
-// futex_wake(2) does to words of 32 bits. There are no others: EINVAL, as in the kernel.
+// FutexWake wakes up to n waiters on word, with flags FUTEX2_*: futex(2), which every kernel has,
+// does what futex_wake(2) does to words of 32 bits. There are no others: EINVAL, as in the kernel.
 func FutexWake(word *atomic.Uint32, n uint64, flags uint32) (int, syscall.Errno) {
 	const (
 		size32  = 2    // FUTEX2_SIZE_U32
@@ -113,7 +115,8 @@ func FutexWake(word *atomic.Uint32, n uint64, flags uint32) (int, syscall.Errno)
 	if n == 0 {
 		return 0, 0 // futex(2) would wake one
 	}
-	woken, _, errno := syscall.Syscall(unix.SYS_FUTEX, uintptr(unsafe.Pointer(word)), opWake|uintptr(flags&private), uintptr(min(n, 1<<31-1)))
+	woken, _, errno := syscall.Syscall(unix.SYS_FUTEX, uintptr(unsafe.Pointer(word)), opWake|uintptr(flags&private),
+		uintptr(min(n, 1<<31-1)))
 	return result(woken, errno)
 }
 

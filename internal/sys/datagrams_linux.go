@@ -8,8 +8,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Datagrams is memory for recvmmsg(2) and sendmmsg(2), to be used again and again; it must be on the heap. The zero value
-// is ready for Use.
+// Datagrams is memory for recvmmsg(2) and sendmmsg(2), to be used again and again; it must be on
+// the heap. The zero value is ready for Use.
 type Datagrams struct {
 	n       int
 	headers []mmsghdr
@@ -63,7 +63,8 @@ func (d *Datagrams) Receive(i int, buf []byte) {
 	h.SetControllen(controlSize)
 }
 
-// Send has buf be the i-th, sent to its Addr or, without, to the peer; with segment > 0 as datagrams of that size.
+// Send has buf be the i-th, sent to its Addr or, without, to the peer; with segment > 0 as
+// datagrams of that size.
 func (d *Datagrams) Send(i int, buf []byte, addressed bool, segment int) {
 	h := d.prepare(i, buf)
 	if addressed {
@@ -82,8 +83,8 @@ func (d *Datagrams) Send(i int, buf []byte, addressed bool, segment int) {
 // aside is what a datagram costs beside its bytes: about as much as so many.
 const aside = 1 << 10
 
-// receiveKeepsP and sendKeepsP are keepsP for a call that receives into all, and for one that sends those
-// from first up to end, which portion has found to be small or to be one.
+// receiveKeepsP and sendKeepsP are keepsP for a call that receives into all, and for one that sends
+// those from first up to end, which portion has found to be small or to be one.
 func (d *Datagrams) receiveKeepsP() bool {
 	room := 0
 	for i := range d.n {
@@ -106,7 +107,8 @@ func (d *Datagrams) size(i int) int {
 	return max(n, datagrams*aside)
 }
 
-// portion is the end of those from first on that are sent with the P kept, or else of the first alone.
+// portion is the end of those from first on that are sent with the P kept, or else of the first
+// alone.
 func (d *Datagrams) portion(first, end int) int {
 	n := d.size(first)
 	for i := first + 1; i < end; i++ {
@@ -117,15 +119,18 @@ func (d *Datagrams) portion(first, end int) int {
 	return end
 }
 
-// TryRecv receives what is there, without waiting: EAGAIN if there is nothing. It leaves the race detector to the caller.
+// TryRecv receives what is there, without waiting: EAGAIN if there is nothing. It leaves the race
+// detector to the caller.
 func (d *Datagrams) TryRecv(fd int) (int, syscall.Errno) {
 	for {
 		var n uintptr
 		var errno syscall.Errno
 		if d.receiveKeepsP() {
-			n, _, errno = syscall.RawSyscall6(unix.SYS_RECVMMSG, uintptr(fd), uintptr(unsafe.Pointer(&d.headers[0])), uintptr(d.n), unix.MSG_DONTWAIT, 0, 0)
+			n, _, errno = syscall.RawSyscall6(unix.SYS_RECVMMSG, uintptr(fd), uintptr(unsafe.Pointer(&d.headers[0])),
+				uintptr(d.n), unix.MSG_DONTWAIT, 0, 0)
 		} else {
-			n, _, errno = syscall.Syscall6(unix.SYS_RECVMMSG, uintptr(fd), uintptr(unsafe.Pointer(&d.headers[0])), uintptr(d.n), unix.MSG_DONTWAIT, 0, 0)
+			n, _, errno = syscall.Syscall6(unix.SYS_RECVMMSG, uintptr(fd), uintptr(unsafe.Pointer(&d.headers[0])),
+				uintptr(d.n), unix.MSG_DONTWAIT, 0, 0)
 		}
 		if errno != unix.EINTR {
 			return result(n, errno)
@@ -133,18 +138,22 @@ func (d *Datagrams) TryRecv(fd int) (int, syscall.Errno) {
 	}
 }
 
-// TrySend sends those from first up to end, or some of them, without waiting: EAGAIN if there is no room. It makes portions
-// of many, since a P that is given up for each call takes a tenth of the time that a server needs. Where one fails that is
-// not the first it tells how many were sent; trying again tells the error.
+// TrySend sends those from first up to end, or some of them, without waiting: EAGAIN if there is no
+// room. It makes portions of many, since a P that is given up for each call takes a tenth of the
+// time that a server needs. Where one fails that is not the first it tells how many were sent;
+// trying again tells the error.
 func (d *Datagrams) TrySend(fd, first, end int) (int, syscall.Errno) {
 	end = d.portion(first, end)
 	for {
 		var n uintptr
 		var errno syscall.Errno
 		if d.sendKeepsP(first, end) {
-			n, _, errno = syscall.RawSyscall6(unix.SYS_SENDMMSG, uintptr(fd), uintptr(unsafe.Pointer(&d.headers[first])), uintptr(end-first), unix.MSG_DONTWAIT|unix.MSG_NOSIGNAL, 0, 0)
+			n, _, errno = syscall.RawSyscall6(unix.SYS_SENDMMSG, uintptr(fd),
+				uintptr(unsafe.Pointer(&d.headers[first])), uintptr(end-first),
+				unix.MSG_DONTWAIT|unix.MSG_NOSIGNAL, 0, 0)
 		} else {
-			n, _, errno = syscall.Syscall6(unix.SYS_SENDMMSG, uintptr(fd), uintptr(unsafe.Pointer(&d.headers[first])), uintptr(end-first), unix.MSG_DONTWAIT|unix.MSG_NOSIGNAL, 0, 0)
+			n, _, errno = syscall.Syscall6(unix.SYS_SENDMMSG, uintptr(fd), uintptr(unsafe.Pointer(&d.headers[first])),
+				uintptr(end-first), unix.MSG_DONTWAIT|unix.MSG_NOSIGNAL, 0, 0)
 		}
 		if errno != unix.EINTR {
 			return result(n, errno)

@@ -7,7 +7,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// However long the list is, a portion of it is sent at a time: at least one datagram, and more while the P can be kept.
+// However long the list is, a portion of it is sent at a time: at least one datagram, and more
+// while the P can be kept.
 func TestPortions(t *testing.T) {
 	for _, tt := range []struct {
 		sizes []int
@@ -93,7 +94,8 @@ func TestDatagrams(t *testing.T) {
 	}
 	for i := range n {
 		size, segment, _ := d.Received(i)
-		if want := min(i+1, 5); size != want || segment != 0 || !bytes.Equal(bufs[i][:size], bytes.Repeat([]byte{byte(i)}, want)) {
+		if want := min(i+1, 5); size != want || segment != 0 || !bytes.Equal(bufs[i][:size],
+			bytes.Repeat([]byte{byte(i)}, want)) {
 			t.Errorf("datagram %d: %d bytes, %d, segments of %d; want %d bytes", i, size, bufs[i], segment, want)
 		}
 	}

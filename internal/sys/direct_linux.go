@@ -7,8 +7,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// The calls below are what a caller does by itself when that is cheaper than a trip through a loop. They repeat
-// EINTR and tell the race detector what the kernel does to the buffer.
+// The calls below are what a caller does by itself when that is cheaper than a trip through a loop.
+// They repeat EINTR and tell the race detector what the kernel does to the buffer.
 
 // TryRecv receives what is there, without waiting: EAGAIN if there is nothing.
 func TryRecv(fd int, p []byte) (int, syscall.Errno) {
@@ -25,8 +25,8 @@ func TrySend(fd int, p []byte) (int, syscall.Errno) {
 	return move(unix.SYS_SENDTO, fd, p, unix.MSG_DONTWAIT|unix.MSG_NOSIGNAL, sent)
 }
 
-// TryRecvMsg and TrySendMsg are recvmsg(2) and sendmsg(2) that do not wait: EAGAIN. They leave the race detector to the
-// caller.
+// TryRecvMsg and TrySendMsg are recvmsg(2) and sendmsg(2) that do not wait: EAGAIN. They leave the
+// race detector to the caller.
 func TryRecvMsg(fd int, m *Message, flags uint32) (int, syscall.Errno) {
 	for {
 		if n, errno := RecvMsg(fd, m, 0, flags|unix.MSG_DONTWAIT); errno != unix.EINTR {
@@ -43,8 +43,8 @@ func TrySendMsg(fd int, m *Message) (int, syscall.Errno) {
 	}
 }
 
-// TryAccept accepts a connection on a non-blocking listener: EAGAIN if there is none. It is close-on-exec and
-// non-blocking.
+// TryAccept accepts a connection on a non-blocking listener: EAGAIN if there is none. It is
+// close-on-exec and non-blocking.
 func TryAccept(fd int, sa *Sockaddr) (int, syscall.Errno) {
 	for {
 		if n, errno := Accept(fd, sa, unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC); errno != unix.EINTR {
@@ -53,9 +53,9 @@ func TryAccept(fd int, sa *Sockaddr) (int, syscall.Errno) {
 	}
 }
 
-// ReadAt and WriteAt are preadv2(2) and pwritev2(2) of one buffer, at off or, with off -1, at the file's position;
-// flags are RWF_*. Where these calls are denied, flags are EOPNOTSUPP, as where the file does not know them, and there is
-// no difference without.
+// ReadAt and WriteAt are preadv2(2) and pwritev2(2) of one buffer, at off or, with off -1, at the
+// file's position; flags are RWF_*. Where these calls are denied, flags are EOPNOTSUPP, as where
+// the file does not know them, and there is no difference without.
 func ReadAt(fd int, p []byte, off int64, flags int) (int, syscall.Errno) {
 	n, errno := vector(readTrap(off, uint32(flags)), fd, p, off, flags)
 	if errno == 0 {
@@ -77,9 +77,11 @@ func vector(trap uintptr, fd int, p []byte, off int64, flags int) (int, syscall.
 		var errno syscall.Errno
 		// The kernel takes the offset in two halves; on 64-bit systems the first is all of it.
 		if small(p, flags&unix.RWF_NOWAIT != 0, copied) && watched() {
-			n, _, errno = syscall.RawSyscall6(trap, uintptr(fd), uintptr(unsafe.Pointer(&iov)), 1, uintptr(off), uintptr(uint64(off)>>32), uintptr(flags))
+			n, _, errno = syscall.RawSyscall6(trap, uintptr(fd), uintptr(unsafe.Pointer(&iov)), 1, uintptr(off),
+				uintptr(uint64(off)>>32), uintptr(flags))
 		} else {
-			n, _, errno = syscall.Syscall6(trap, uintptr(fd), uintptr(unsafe.Pointer(&iov)), 1, uintptr(off), uintptr(uint64(off)>>32), uintptr(flags))
+			n, _, errno = syscall.Syscall6(trap, uintptr(fd), uintptr(unsafe.Pointer(&iov)), 1, uintptr(off),
+				uintptr(uint64(off)>>32), uintptr(flags))
 		}
 		if errno == 0 {
 			return int(n), 0
@@ -93,18 +95,20 @@ func vector(trap uintptr, fd int, p []byte, off int64, flags int) (int, syscall.
 	}
 }
 
-// RingEventfd adds 1 to fd, an eventfd is non-blocking: it is readable then. That can fail only where it is already.
+// RingEventfd adds 1 to fd, an eventfd is non-blocking: it is readable then. That can fail only
+// where it is already.
 func RingEventfd(fd int) {
 	one := uint64(1)
 	for {
-		if _, _, errno := syscall.RawSyscall(unix.SYS_WRITE, uintptr(fd), uintptr(unsafe.Pointer(&one)), 8); errno != unix.EINTR {
+		if _, _, errno := syscall.RawSyscall(unix.SYS_WRITE, uintptr(fd), uintptr(unsafe.Pointer(&one)),
+			8); errno != unix.EINTR {
 			return
 		}
 	}
 }
 
-// Bind, Connect and SockName take addresses in the encoding that operations use. trap is SYS_GETSOCKNAME or
-// SYS_GETPEERNAME. Connect does not wait: the descriptor is non-blocking.
+// Bind, Connect and SockName take addresses in the encoding that operations use. trap is
+// SYS_GETSOCKNAME or SYS_GETPEERNAME. Connect does not wait: the descriptor is non-blocking.
 func Bind(fd int, sa *Sockaddr) error { return withAddr(unix.SYS_BIND, fd, sa) }
 
 func Connect(fd int, sa *Sockaddr) error { return withAddr(unix.SYS_CONNECT, fd, sa) }
@@ -119,7 +123,8 @@ func withAddr(trap uintptr, fd int, sa *Sockaddr) error {
 
 func SockName(trap uintptr, fd int, sa *Sockaddr) error {
 	sa.Len = uint32(len(sa.Data))
-	_, _, errno := syscall.Syscall(trap, uintptr(fd), uintptr(unsafe.Pointer(&sa.Data)), uintptr(unsafe.Pointer(&sa.Len)))
+	_, _, errno := syscall.Syscall(trap, uintptr(fd), uintptr(unsafe.Pointer(&sa.Data)),
+		uintptr(unsafe.Pointer(&sa.Len)))
 	if errno != 0 {
 		return errno
 	}
@@ -143,8 +148,8 @@ func Splice(rfd int, roff int64, wfd int, woff int64, n int) (int, error) {
 	}
 }
 
-// Sendfile is a sendfile(2) from the position of rfd to wfd, repeated if a signal interrupts it. It waits for rfd, and
-// for wfd unless that is non-blocking: EAGAIN.
+// Sendfile is a sendfile(2) from the position of rfd to wfd, repeated if a signal interrupts it. It
+// waits for rfd, and for wfd unless that is non-blocking: EAGAIN.
 func Sendfile(wfd, rfd, n int) (int, error) {
 	for {
 		moved, err := unix.Sendfile(wfd, rfd, nil, n)

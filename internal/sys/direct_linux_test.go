@@ -18,7 +18,8 @@ import (
 
 func socketPair(t testing.TB) (a, b int) {
 	t.Helper()
-	p, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0) // blocking: Try must not block even so
+	// blocking: Try must not block even so
+	p, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -152,7 +153,8 @@ func TestReadAtWriteAt(t *testing.T) {
 	}
 }
 
-// Where preadv2 and pwritev2 are denied there is no difference without flags, and flags are not supported.
+// Where preadv2 and pwritev2 are denied there is no difference without flags, and flags are not
+// supported.
 func TestReadAtWriteAtDenied(t *testing.T) {
 	f, err := os.Create(filepath.Join(t.TempDir(), "file"))
 	if err != nil {
@@ -160,7 +162,8 @@ func TestReadAtWriteAtDenied(t *testing.T) {
 	}
 	defer f.Close()
 	fd := int(f.Fd())
-	systest.Deny(t, systest.Rule{Call: unix.SYS_PREADV2, Errno: unix.EPERM}, systest.Rule{Call: unix.SYS_PWRITEV2, Errno: unix.ENOSYS})
+	systest.Deny(t, systest.Rule{Call: unix.SYS_PREADV2, Errno: unix.EPERM}, systest.Rule{Call: unix.SYS_PWRITEV2,
+		Errno: unix.ENOSYS})
 	if n, errno := WriteAt(fd, []byte("0123456789"), 5, 0); n != 10 || errno != 0 {
 		t.Errorf("WriteAt: %d, %v", n, errno)
 	}

@@ -9,18 +9,20 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Epoll waits for the events of one epoll instance. It must be on the heap: the kernel writes to it while the goroutine
-// may be moving on its stack.
+// Epoll waits for the events of one epoll instance. It must be on the heap: the kernel writes to it
+// while the goroutine may be moving on its stack.
 type Epoll struct {
 	FD     int
 	Events []unix.EpollEvent // where Wait puts what is ready; on the heap too
-	Fine   bool              // the kernel has epoll_pwait2(2) (Linux 5.11): deadlines are exact, not rounded up to milliseconds
-	ts     Timespec
+	// the kernel has epoll_pwait2(2) (Linux 5.11): deadlines are exact, not rounded up to
+	// milliseconds
+	Fine bool
+	ts   Timespec
 }
 
-// Wait reports how many Events are ready. With block set it waits until there is one, the deadline passes (nanoseconds
-// of CLOCK_MONOTONIC; math.MaxInt64: none) or a signal arrives, so that 0 is an ordinary answer; it hands the P off
-// before: see syscallBlocking.
+// Wait reports how many Events are ready. With block set it waits until there is one, the deadline
+// passes (nanoseconds of CLOCK_MONOTONIC; math.MaxInt64: none) or a signal arrives, so that 0 is an
+// ordinary answer; it hands the P off before: see syscallBlocking.
 func (e *Epoll) Wait(block bool, deadline int64) (int, syscall.Errno) {
 	defer runtime.KeepAlive(e)
 	trap, timeout := uintptr(unix.SYS_EPOLL_PWAIT), uintptr(0)
@@ -67,6 +69,7 @@ func ready(n uintptr, errno syscall.Errno) (int, syscall.Errno) {
 // Probe finds out whether Fine may be set, which a filter in front of the kernel can deny as well.
 func (e *Epoll) Probe() bool {
 	e.ts = Timespec{}
-	_, _, errno := syscall.RawSyscall6(unix.SYS_EPOLL_PWAIT2, uintptr(e.FD), e.events(), uintptr(len(e.Events)), uintptr(unsafe.Pointer(&e.ts)), 0, 0)
+	_, _, errno := syscall.RawSyscall6(unix.SYS_EPOLL_PWAIT2, uintptr(e.FD), e.events(), uintptr(len(e.Events)),
+		uintptr(unsafe.Pointer(&e.ts)), 0, 0)
 	return errno == 0 || errno == unix.EINTR
 }

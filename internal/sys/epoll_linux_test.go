@@ -14,8 +14,10 @@ func TestMilliseconds(t *testing.T) {
 		ns   int64
 		want int32
 	}{
-		{math.MinInt64, 0}, {-1, 0}, {0, 0}, {1, 1}, {999_999, 1}, {1_000_000, 1}, {1_000_001, 2}, {int64(time.Hour), 3_600_000},
-		{math.MaxInt32 * 1_000_000, math.MaxInt32}, {math.MaxInt32*1_000_000 + 1, math.MaxInt32}, {math.MaxInt64, math.MaxInt32},
+		{math.MinInt64, 0}, {-1, 0}, {0, 0}, {1, 1}, {999_999, 1}, {1_000_000, 1}, {1_000_001, 2},
+		{int64(time.Hour), 3_600_000},
+		{math.MaxInt32 * 1_000_000, math.MaxInt32}, {math.MaxInt32*1_000_000 + 1, math.MaxInt32},
+		{math.MaxInt64, math.MaxInt32},
 	} {
 		if got := milliseconds(tt.ns); got != tt.want {
 			t.Errorf("milliseconds(%d) = %d, want %d", tt.ns, got, tt.want)

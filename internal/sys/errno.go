@@ -4,7 +4,8 @@ package sys
 
 import "syscall"
 
-// Errno is an error number. Results of operations are counts, or negated error numbers, on every system.
+// Errno is an error number. Results of operations are counts, or negated error numbers, on every
+// system.
 type Errno = syscall.Errno
 
 // The error numbers that weir knows by name everywhere.

@@ -5,8 +5,8 @@ import (
 	"strconv"
 )
 
-// Errno is an error number. Plan 9 has error texts and no numbers, and its package syscall no Errno; results of
-// operations are numbers on every system, so these are made up.
+// Errno is an error number. Plan 9 has error texts and no numbers, and its package syscall no
+// Errno; results of operations are numbers on every system, so these are made up.
 type Errno uintptr
 
 // The error numbers that weir knows by name everywhere.
@@ -26,8 +26,9 @@ const (
 )
 
 var errnoTexts = [...]string{
-	EACCES: "permission denied", EAGAIN: "resource temporarily unavailable", EBADF: "bad file descriptor", ECANCELED: "operation canceled",
-	EINTR: "interrupted system call", EINVAL: "invalid argument", EMFILE: "too many open files",
+	EACCES: "permission denied", EAGAIN: "resource temporarily unavailable", EBADF: "bad file descriptor",
+	ECANCELED: "operation canceled",
+	EINTR:     "interrupted system call", EINVAL: "invalid argument", EMFILE: "too many open files",
 	EMSGSIZE: "message too long", ENOENT: "file does not exist", EOPNOTSUPP: "operation not supported",
 	ENOSYS: "function not implemented", EPIPE: "broken pipe",
 }

@@ -13,7 +13,8 @@ func DupNonblock(fd int) (int, error) {
 	return unix.FcntlInt(uintptr(fd), unix.F_DUPFD_CLOEXEC, 0)
 }
 
-// InMemory reports whether the file fd is on a file system that has no device: tmpfs, ramfs, hugetlbfs.
+// InMemory reports whether the file fd is on a file system that has no device: tmpfs, ramfs,
+// hugetlbfs.
 func InMemory(fd int) bool {
 	var st unix.Statfs_t
 	if unix.Fstatfs(fd, &st) != nil {

@@ -6,16 +6,17 @@ import (
 	"unsafe"
 )
 
-// MakeFileTable gives the ring fd a table of n registered files, all empty (Linux 5.5). EMFILE: n is above RLIMIT_NOFILE.
+// MakeFileTable gives the ring fd a table of n registered files, all empty (Linux 5.5). EMFILE: n
+// is above RLIMIT_NOFILE.
 func MakeFileTable(fd, n int) error {
 	none := slices.Repeat([]int32{-1}, n)
 	_, err := Register(fd, RegisterFiles, unsafe.Pointer(unsafe.SliceData(none)), uint32(n))
 	return err
 }
 
-// SetFile puts an open file at a place of that table, or nothing if file is -1. The kernel holds on to the file until
-// something else is there and the operations that use it are over, whatever becomes of the descriptor. EBADF: that is not
-// open, or is one of a ring or O_PATH.
+// SetFile puts an open file at a place of that table, or nothing if file is -1. The kernel holds on
+// to the file until something else is there and the operations that use it are over, whatever
+// becomes of the descriptor. EBADF: that is not open, or is one of a ring or O_PATH.
 func SetFile(fd, index, file int) error {
 	files := &[1]int32{int32(file)}
 	var pin runtime.Pinner // the kernel gets its address as a number

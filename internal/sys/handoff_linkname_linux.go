@@ -7,9 +7,9 @@ import (
 	_ "unsafe" // for go:linkname
 )
 
-// The Go runtime keeps these two open to linkname. entersyscallblock is entersyscall for a call that is known to
-// block: it gives the P away at once, where entersyscall leaves it to sysmon to find out, 20 microseconds to
-// 10 milliseconds later.
+// The Go runtime keeps these two open to linkname. entersyscallblock is entersyscall for a call
+// that is known to block: it gives the P away at once, where entersyscall leaves it to sysmon to
+// find out, 20 microseconds to 10 milliseconds later.
 
 //go:linkname entersyscallblock runtime.entersyscallblock
 func entersyscallblock()

@@ -13,7 +13,8 @@ import (
 	"github.com/weirgo/weir/internal/sys/systest"
 )
 
-// A NewRing that fails half-way leaves nothing behind. (32-bit systems have another system call for mappings.)
+// A NewRing that fails half-way leaves nothing behind. (32-bit systems have another system call for
+// mappings.)
 func TestMapFails(t *testing.T) {
 	open(t, 8, 0, 0)
 	for _, offset := range []uint32{OffSQRing, OffSQEs} {

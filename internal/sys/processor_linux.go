@@ -12,23 +12,23 @@ import (
 
 // This file decides which system calls keep the P of the calling goroutine, and what that takes.
 //
-// A system call of Go's own (syscall.Syscall) gives up the P: another thread may run goroutines on it
-// while the call lasts, and Go's monitor thread, sysmon, is woken if it sleeps. The first costs little.
-// The second costs a server that waits for each message more than the call itself: sysmon then naps for
-// 20 microseconds, again and again, until it finds every P idle. So a call that does not wait, and moves
-// little, is a RawSyscall, which the Go runtime does not see.
+// A system call of Go's own (syscall.Syscall) gives up the P: another thread may run goroutines on
+// it while the call lasts, and Go's monitor thread, sysmon, is woken if it sleeps. The first costs
+// little. The second costs a server that waits for each message more than the call itself: sysmon
+// then naps for 20 microseconds, again and again, until it finds every P idle. So a call that does
+// not wait, and moves little, is a RawSyscall, which the Go runtime does not see.
 //
-// Sysmon must not be left asleep, though. It preempts goroutines that compute, polls the network when
-// every P is busy, and takes the P of a thread that blocks in a system call. It falls asleep when all Ps
-// are idle, until a Go timer is due or a system call wakes it. See watched.
+// Sysmon must not be left asleep, though. It preempts goroutines that compute, polls the network
+// when every P is busy, and takes the P of a thread that blocks in a system call. It falls asleep
+// when all Ps are idle, until a Go timer is due or a system call wakes it. See watched.
 
 const (
 	copied = 64 << 10 // bytes that the kernel only copies
 	sent   = 16 << 10 // bytes that it sends through its protocols, on loopback as far as the receiver
 )
 
-// keepsP reports whether a system call on the buffers iov keeps the P: small and watched. For one buffer
-// callers write that out, because a call costs them more than both.
+// keepsP reports whether a system call on the buffers iov keeps the P: small and watched. For one
+// buffer callers write that out, because a call costs them more than both.
 func keepsP(iov []unix.Iovec, nowait bool, limit int) bool {
 	for i := range iov {
 		limit -= int(iov[i].Len)
@@ -37,8 +37,8 @@ func keepsP(iov []unix.Iovec, nowait bool, limit int) bool {
 	return nowait && watched()
 }
 
-// small reports whether a system call takes less than those 20 microseconds: it does not wait, it moves at
-// most limit bytes, and its buffer is in Go's heap.
+// small reports whether a system call takes less than those 20 microseconds: it does not wait, it
+// moves at most limit bytes, and its buffer is in Go's heap.
 func small(p []byte, nowait bool, limit int) bool {
 	return nowait && len(p) <= limit && inHeap(unsafe.SliceData(p))
 }
@@ -49,17 +49,19 @@ var heapRegion = region(unsafe.SliceData(make([]byte, os.Getpagesize()))) // not
 // region numbers the parts of the address space; on 32-bit systems there is one.
 func region(p *byte) uint64 { return uint64(uintptr(unsafe.Pointer(p))) >> 38 }
 
-// inHeap reports whether buf is near Go's heap, whose pages are there as soon as they are used. A page of
-// other memory, of a mapped file or of userfaultfd(2), may be a long time coming, and the goroutine that
-// brings it may need this very P. Go's heap begins at a fixed address and grows from there; a buffer in a
-// heap of more than 200 GiB, or in static data, is only not known to be in the heap.
+// inHeap reports whether buf is near Go's heap, whose pages are there as soon as they are used. A
+// page of other memory, of a mapped file or of userfaultfd(2), may be a long time coming, and the
+// goroutine that brings it may need this very P. Go's heap begins at a fixed address and grows from
+// there; a buffer in a heap of more than 200 GiB, or in static data, is only not known to be in the
+// heap.
 func inHeap(buf *byte) bool { return region(buf) == heapRegion }
 
-// MayFault reports whether a page of p may be a long time coming, as far as that is known: see inHeap.
+// MayFault reports whether a page of p may be a long time coming, as far as that is known: see
+// inHeap.
 func MayFault(p []byte) bool { return len(p) > 0 && !inHeap(unsafe.SliceData(p)) }
 
-// Missing reports whether a page of p is not in memory now, so that a system call on p would wait until it is.
-// For buffers in Go's heap it does not ask the kernel: mincore(2).
+// Missing reports whether a page of p is not in memory now, so that a system call on p would wait
+// until it is. For buffers in Go's heap it does not ask the kernel: mincore(2).
 func Missing(p []byte) bool { return MayFault(p) && missing(p) }
 
 func missing(p []byte) bool {
@@ -95,10 +97,11 @@ const (
 	armed                   // the timer fires within a pulse, or has fired and its function has yet to run
 )
 
-// watched reports whether sysmon is awake or will wake within a pulse. If it is not known to, the caller
-// makes a system call that gives up the P, which wakes sysmon, and the timer is armed for what follows:
-// when sysmon falls asleep, which takes an idle moment of all Ps, it sleeps until that timer at most. The
-// timer is armed once for as many calls as there are in a pulse, and by none when there are no calls.
+// watched reports whether sysmon is awake or will wake within a pulse. If it is not known to, the
+// caller makes a system call that gives up the P, which wakes sysmon, and the timer is armed for
+// what follows: when sysmon falls asleep, which takes an idle moment of all Ps, it sleeps until
+// that timer at most. The timer is armed once for as many calls as there are in a pulse, and by
+// none when there are no calls.
 //
 // Sysmon cannot fall asleep between this and the goroutine's next lines: that takes all Ps, and the
 // caller has one. It can be asleep from before, and then the timer, which was armed before it fell

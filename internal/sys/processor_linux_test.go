@@ -79,8 +79,8 @@ func TestInHeap(t *testing.T) {
 	}
 }
 
-// The first call that would keep the P gives it up, which wakes sysmon, and arms the timer; those within
-// a pulse keep it; and when there have been none for a pulse the timer is gone.
+// The first call that would keep the P gives it up, which wakes sysmon, and arms the timer; those
+// within a pulse keep it; and when there have been none for a pulse the timer is gone.
 func TestWatched(t *testing.T) {
 	awaitUnwatched()
 	for range 3 {
@@ -97,8 +97,8 @@ func TestWatched(t *testing.T) {
 	}
 }
 
-// Whatever goroutines do at a time, the timer is armed again after it has fired, and the state is never
-// stuck where no call arms it.
+// Whatever goroutines do at a time, the timer is armed again after it has fired, and the state is
+// never stuck where no call arms it.
 func TestWatchedTogether(t *testing.T) {
 	done := make(chan bool)
 	for range 4 {

@@ -10,8 +10,8 @@ import (
 // RaceEnabled: this build has the race detector.
 const RaceEnabled = true
 
-// ioSync stands for the kernel: whatever was sent happens before whatever is received later, as in package
-// syscall.
+// ioSync stands for the kernel: whatever was sent happens before whatever is received later, as in
+// package syscall.
 var ioSync int64
 
 // RaceSending tells the race detector that the kernel is about to read p.

@@ -14,8 +14,9 @@ func MakeBufferTable(fd int, n uint32) error {
 	return err
 }
 
-// SetBuffer puts mem at a place of that table, or nothing if mem is empty. The kernel holds on to the pages of what was
-// there before until the operations that use it are over. ENOMEM: RLIMIT_MEMLOCK does not allow it.
+// SetBuffer puts mem at a place of that table, or nothing if mem is empty. The kernel holds on to
+// the pages of what was there before until the operations that use it are over. ENOMEM:
+// RLIMIT_MEMLOCK does not allow it.
 func SetBuffer(fd int, index int, mem []byte) error {
 	iov := &unix.Iovec{Base: unsafe.SliceData(mem)}
 	iov.SetLen(len(mem))

@@ -12,8 +12,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Ring is one io_uring: its descriptor and its two mapped queues. It is not safe for concurrent use, and if its
-// flags have SetupSingleIssuer only one thread may use it at all.
+// Ring is one io_uring: its descriptor and its two mapped queues. It is not safe for concurrent
+// use, and if its flags have SetupSingleIssuer only one thread may use it at all.
 type Ring struct {
 	fd       int
 	flags    uint32 // setup flags in force
@@ -33,14 +33,15 @@ type Ring struct {
 	wait waitArg
 }
 
-// waitArg is what a timed enter points to. It is part of the Ring, on the heap, so the addresses stay good.
+// waitArg is what a timed enter points to. It is part of the Ring, on the heap, so the addresses
+// stay good.
 type waitArg struct {
 	arg GetEventsArg
 	ts  Timespec
 }
 
-// NewRing calls io_uring_setup(2) with entries and exactly flags, and maps the queues. cqEntries is used with
-// SetupCQSize. The error is a *os.SyscallError-like wrapped errno: use errors.Is.
+// NewRing calls io_uring_setup(2) with entries and exactly flags, and maps the queues. cqEntries is
+// used with SetupCQSize. The error is a *os.SyscallError-like wrapped errno: use errors.Is.
 func NewRing(entries, cqEntries, flags uint32) (*Ring, error) {
 	p := Params{Flags: flags, CQEntries: cqEntries}
 	fd, _, errno := syscall.Syscall(unix.SYS_IO_URING_SETUP, uintptr(entries), uintptr(unsafe.Pointer(&p)), 0)
@@ -97,8 +98,8 @@ func (r *Ring) mmap(off int64, size int) ([]byte, error) {
 	return b, nil
 }
 
-// Close unmaps the queues and closes the descriptor. The kernel takes the ring down later, in its own time, so
-// nothing may be in flight.
+// Close unmaps the queues and closes the descriptor. The kernel takes the ring down later, in its
+// own time, so nothing may be in flight.
 func (r *Ring) Close() error {
 	var err error
 	for _, m := range r.maps {
@@ -124,8 +125,8 @@ func (r *Ring) Hide(features uint32) { r.features &^= features }
 func (r *Ring) SQEntries() uint32 { return r.sqEntries }
 func (r *Ring) CQEntries() uint32 { return r.cqEntries }
 
-// SQE returns the next free submission queue entry, all zero, or nil when the queue is full: Enter empties it.
-// The entry belongs to the caller until the next Enter.
+// SQE returns the next free submission queue entry, all zero, or nil when the queue is full: Enter
+// empties it. The entry belongs to the caller until the next Enter.
 func (r *Ring) SQE() *SQE {
 	if r.tail-r.head >= r.sqEntries {
 		return nil
@@ -145,8 +146,8 @@ func (r *Ring) SQFlags() uint32 { return atomic.LoadUint32(r.sqFlags) }
 // LeaveTaskrun sets SQTaskrun as the kernel can leave it, with nothing behind it. It is for tests.
 func (r *Ring) LeaveTaskrun() { atomic.OrUint32(r.sqFlags, SQTaskrun) }
 
-// Overflow counts the completions that the kernel had to drop, which it never does with FeatNoDrop unless it ran
-// out of memory.
+// Overflow counts the completions that the kernel had to drop, which it never does with FeatNoDrop
+// unless it ran out of memory.
 func (r *Ring) Overflow() uint32 { return atomic.LoadUint32(r.cqOverflow) }
 
 // CQReady is the number of completions that can be read now.
@@ -158,17 +159,19 @@ func (r *Ring) CQE(i uint32) *CQE { return &r.cqes[(*r.cqHead+i)&r.cqMask] }
 // CQAdvance gives the first n ready completions back to the kernel.
 func (r *Ring) CQAdvance(n uint32) { atomic.StoreUint32(r.cqHead, *r.cqHead+n) }
 
-// Enter submits everything queued and, if wait is set, blocks until a completion is ready, the deadline passes
-// (nanoseconds of CLOCK_MONOTONIC; math.MaxInt64: none) or a signal arrives. It is one system call. It returns
-// how many entries the kernel took; after a wait cut short by deadline or signal the errno is 0, because both
-// are ordinary. If the kernel takes fewer entries than queued it does not wait; the rest stays queued.
+// Enter submits everything queued and, if wait is set, blocks until a completion is ready, the
+// deadline passes (nanoseconds of CLOCK_MONOTONIC; math.MaxInt64: none) or a signal arrives. It is
+// one system call. It returns how many entries the kernel took; after a wait cut short by deadline
+// or signal the errno is 0, because both are ordinary. If the kernel takes fewer entries than
+// queued it does not wait; the rest stays queued.
 //
 // A blocking Enter hands the caller's P to another thread first: see syscallBlocking.
 func (r *Ring) Enter(wait bool, deadline int64) (int, syscall.Errno) {
 	return r.enterAs(wait, deadline, false)
 }
 
-// EnterBriefly is Enter without a wait for entries that the kernel does not take long over. The caller keeps its P.
+// EnterBriefly is Enter without a wait for entries that the kernel does not take long over. The
+// caller keeps its P.
 func (r *Ring) EnterBriefly() (int, syscall.Errno) { return r.enterAs(false, 0, true) }
 
 func (r *Ring) enterAs(wait bool, deadline int64, briefly bool) (int, syscall.Errno) {
@@ -205,9 +208,11 @@ func (r *Ring) enterAs(wait bool, deadline int64, briefly bool) (int, syscall.Er
 	var errno syscall.Errno
 	switch {
 	case wait:
-		n, errno = syscallBlocking(unix.SYS_IO_URING_ENTER, uintptr(r.fd), uintptr(queued), minComplete, uintptr(flags), uintptr(arg), argSize)
+		n, errno = syscallBlocking(unix.SYS_IO_URING_ENTER, uintptr(r.fd), uintptr(queued), minComplete, uintptr(flags),
+			uintptr(arg), argSize)
 	case briefly && watched():
-		n, _, errno = syscall.RawSyscall6(unix.SYS_IO_URING_ENTER, uintptr(r.fd), uintptr(queued), 0, uintptr(flags), 0, 0)
+		n, _, errno = syscall.RawSyscall6(unix.SYS_IO_URING_ENTER, uintptr(r.fd), uintptr(queued), 0,
+			uintptr(flags), 0, 0)
 	default:
 		n, _, errno = syscall.Syscall6(unix.SYS_IO_URING_ENTER, uintptr(r.fd), uintptr(queued), 0, uintptr(flags), 0, 0)
 	}
@@ -229,15 +234,16 @@ func (r *Ring) Register(op uint32, arg unsafe.Pointer, n uint32) (int, error) {
 
 // Register calls io_uring_register(2) on the ring fd.
 func Register(fd int, op uint32, arg unsafe.Pointer, n uint32) (int, error) {
-	v, _, errno := syscall.Syscall6(unix.SYS_IO_URING_REGISTER, uintptr(fd), uintptr(op), uintptr(arg), uintptr(n), 0, 0)
+	v, _, errno := syscall.Syscall6(unix.SYS_IO_URING_REGISTER, uintptr(fd), uintptr(op), uintptr(arg),
+		uintptr(n), 0, 0)
 	if errno != 0 {
 		return 0, fmt.Errorf("io_uring_register %d: %w", op, errno)
 	}
 	return int(v), nil
 }
 
-// Restrict makes a ring that has not been enabled refuse the opcodes given, entries with flags (SQE*) other than those given,
-// and register operations other than those given, with EACCES.
+// Restrict makes a ring that has not been enabled refuse the opcodes given, entries with flags
+// (SQE*) other than those given, and register operations other than those given, with EACCES.
 func Restrict(fd int, deny []Opcode, flags uint8, registers []uint8) error {
 	list := []Restriction{{Opcode: RestrictionSQEFlagsAllowed, Arg: Opcode(flags)}}
 	for op := range OpLast {
@@ -252,15 +258,15 @@ func Restrict(fd int, deny []Opcode, flags uint8, registers []uint8) error {
 	return err
 }
 
-// Enable starts a ring that was made with SetupRDisabled; with SetupSingleIssuer the calling thread becomes the
-// one that may use it.
+// Enable starts a ring that was made with SetupRDisabled; with SetupSingleIssuer the calling thread
+// becomes the one that may use it.
 func Enable(fd int) error {
 	_, err := Register(fd, RegisterEnableRings, nil, 0)
 	return err
 }
 
-// LimitWorkers bounds the kernel's worker threads of the calling task for this ring (Linux 5.15): bounded ones
-// do regular files, unbounded ones everything else. 0 leaves a bound alone.
+// LimitWorkers bounds the kernel's worker threads of the calling task for this ring (Linux 5.15):
+// bounded ones do regular files, unbounded ones everything else. 0 leaves a bound alone.
 func LimitWorkers(fd int, bounded, unbounded uint32) error {
 	v := [2]uint32{bounded, unbounded}
 	_, err := Register(fd, RegisterIOWQMaxWorkers, unsafe.Pointer(&v), 2)

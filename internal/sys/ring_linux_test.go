@@ -173,7 +173,8 @@ func TestSetup(t *testing.T) {
 			wantCQ = 64
 		}
 		if r.SQEntries() != 8 || r.CQEntries() != wantCQ {
-			t.Errorf("%s: queues of %d and %d entries, want 8 and %d", flagNames(flags), r.SQEntries(), r.CQEntries(), wantCQ)
+			t.Errorf("%s: queues of %d and %d entries, want 8 and %d", flagNames(flags), r.SQEntries(), r.CQEntries(),
+				wantCQ)
 		}
 		if r.Flags() != flags || r.Features()&FeatSingleMmap == 0 {
 			t.Errorf("%s: Flags = %#x, Features = %#x", flagNames(flags), r.Flags(), r.Features())
@@ -215,8 +216,8 @@ func TestSetupSizes(t *testing.T) {
 	}
 }
 
-// The entries that SQE hands out are zero, whatever was in them before: a field that an operation does not use
-// fails it if it is not zero, or changes what it does.
+// The entries that SQE hands out are zero, whatever was in them before: a field that an operation
+// does not use fails it if it is not zero, or changes what it does.
 func TestSQEIsZero(t *testing.T) {
 	r := open(t, 4, 0, SetupSubmitAll)
 	for round := range 3 {
@@ -304,7 +305,8 @@ func TestEnterDeadline(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			r := open(t, 8, 0, SetupSubmitAll)
 			if absolute && MovedClock() {
-				t.Skip("io_uring compares absolute deadlines with the host's clock, which is not that of this time namespace")
+				t.Skip("io_uring compares absolute deadlines with the host's clock, which is not that of this time " +
+					"namespace")
 			}
 			if absolute && r.Features()&FeatMinTimeout == 0 {
 				t.Skip("this kernel has no absolute deadlines")
@@ -313,7 +315,8 @@ func TestEnterDeadline(t *testing.T) {
 				r.features &^= FeatMinTimeout
 			}
 			early, rounds := 0, 0
-			for _, d := range []time.Duration{0, 1, time.Microsecond, 50 * time.Microsecond, time.Millisecond, 7 * time.Millisecond} {
+			for _, d := range []time.Duration{0, 1, time.Microsecond, 50 * time.Microsecond, time.Millisecond,
+				7 * time.Millisecond} {
 				for range 15 {
 					rounds++
 					deadline := Monotonic() + int64(d)
@@ -331,7 +334,8 @@ func TestEnterDeadline(t *testing.T) {
 			if early > 3 { // a signal may end a wait
 				t.Errorf("%d of %d waits ended before their deadline", early, rounds)
 			}
-			// Long ago. Some lie before the clock's zero, as an hour ago does on a machine that has just been started.
+			// Long ago. Some lie before the clock's zero, as an hour ago does on a machine that has
+			// just been started.
 			for _, deadline := range []int64{1, 0, -1, -int64(time.Hour), math.MinInt64} {
 				if n, errno := r.Enter(true, deadline); n != 0 || errno != 0 {
 					t.Errorf("Enter(true, %d) = %d, %v", deadline, n, errno)
@@ -371,13 +375,14 @@ func TestEnterSignal(t *testing.T) {
 		stop.Store(true)
 		wg.Wait()
 		if n != 0 || errno != 0 || now >= deadline {
-			t.Fatalf("a wait into which signals came: %d, %v, %v before its deadline", n, errno, time.Duration(deadline-now))
+			t.Fatalf("a wait into which signals came: %d, %v, %v before its deadline", n, errno,
+				time.Duration(deadline-now))
 		}
 	}
 }
 
-// A ring with DEFER_TASKRUN delivers nothing without GETEVENTS, and 20 pieces of work per call. Enter asks for events
-// also where no flag tells that there are some.
+// A ring with DEFER_TASKRUN delivers nothing without GETEVENTS, and 20 pieces of work per call.
+// Enter asks for events also where no flag tells that there are some.
 func TestDeferTaskrun(t *testing.T) {
 	for _, flags := range []uint32{deferTW, deferTW &^ SetupTaskrunFlag} {
 		t.Run(flagNames(flags), func(t *testing.T) { deferred(t, flags) })
@@ -454,14 +459,15 @@ func TestOverflow(t *testing.T) {
 				}
 			}
 			if r.Overflow() != 0 || r.SQFlags()&SQCQOverflow != 0 || r.CQReady() != 0 {
-				t.Errorf("Overflow = %d, SQFlags = %#x, CQReady = %d at the end", r.Overflow(), r.SQFlags(), r.CQReady())
+				t.Errorf("Overflow = %d, SQFlags = %#x, CQReady = %d at the end", r.Overflow(), r.SQFlags(),
+					r.CQReady())
 			}
 		})
 	}
 }
 
-// Without SUBMIT_ALL the kernel stops behind an entry that is wrong. What it left stays queued, and it does not
-// wait.
+// Without SUBMIT_ALL the kernel stops behind an entry that is wrong. What it left stays queued, and
+// it does not wait.
 func TestPartialSubmit(t *testing.T) {
 	batch := func(r *Ring) {
 		for i := range uint64(5) {
@@ -505,7 +511,8 @@ func TestPartialSubmit(t *testing.T) {
 	})
 }
 
-// An Enter that fails after the entries were made visible to the kernel loses and repeats none of them.
+// An Enter that fails after the entries were made visible to the kernel loses and repeats none of
+// them.
 func TestErrorAfterPush(t *testing.T) {
 	once := func(r *Ring, n int) {
 		t.Helper()
@@ -555,7 +562,8 @@ func TestErrorAfterPush(t *testing.T) {
 	for _, errno := range []syscall.Errno{syscall.EAGAIN, syscall.EBUSY, syscall.ENOMEM} {
 		t.Run(unix.ErrnoName(errno), func(t *testing.T) {
 			r := open(t, 8, 0, 0)
-			systest.Deny(t, systest.Rule{Call: unix.SYS_IO_URING_ENTER, Errno: errno, If: []systest.Arg{{N: 1, Value: 3}}})
+			systest.Deny(t, systest.Rule{Call: unix.SYS_IO_URING_ENTER, Errno: errno,
+				If: []systest.Arg{{N: 1, Value: 3}}})
 			for i := range uint64(3) {
 				r.nop(t, i)
 			}

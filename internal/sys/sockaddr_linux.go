@@ -14,8 +14,8 @@ import (
 )
 
 // PutInet encodes ap as the address of a socket of family (unix.AF_INET or unix.AF_INET6) into sa.
-// An IPv4 address goes into an AF_INET6 socket as a mapped one; an invalid or unspecified one becomes the
-// family's wildcard.
+// An IPv4 address goes into an AF_INET6 socket as a mapped one; an invalid or unspecified one
+// becomes the family's wildcard.
 func PutInet(sa *Sockaddr, family int, ap netip.AddrPort) error {
 	d := sa.Data[:]
 	clear(d)
@@ -45,10 +45,12 @@ func PutInet(sa *Sockaddr, family int, ap netip.AddrPort) error {
 	return nil
 }
 
-// PutUnix encodes the path of a unix socket into sa; a leading '@' or NUL makes it abstract, as in package net.
+// PutUnix encodes the path of a unix socket into sa; a leading '@' or NUL makes it abstract, as in
+// package net.
 func PutUnix(sa *Sockaddr, path string) error {
 	const pathOff = 2
-	if len(path) > unix.SizeofSockaddrUnix-pathOff || path != "" && path[0] != '@' && path[0] != 0 && len(path) == unix.SizeofSockaddrUnix-pathOff {
+	if len(path) > unix.SizeofSockaddrUnix-pathOff || path != "" && path[0] != '@' && path[0] != 0 &&
+		len(path) == unix.SizeofSockaddrUnix-pathOff {
 		return unix.EINVAL
 	}
 	d := sa.Data[:]
@@ -66,8 +68,8 @@ func PutUnix(sa *Sockaddr, path string) error {
 	return nil
 }
 
-// Inet decodes an internet address; ok is false if sa holds something else. IPv4-mapped addresses stay mapped:
-// callers that want package net's view unmap them.
+// Inet decodes an internet address; ok is false if sa holds something else. IPv4-mapped addresses
+// stay mapped: callers that want package net's view unmap them.
 func Inet(sa *Sockaddr) (ap netip.AddrPort, ok bool) {
 	d := sa.Data[:]
 	switch {
@@ -83,8 +85,8 @@ func Inet(sa *Sockaddr) (ap netip.AddrPort, ok bool) {
 	return netip.AddrPort{}, false
 }
 
-// Unix decodes the path of a unix socket, with '@' for the NUL of an abstract one; ok is false if sa holds
-// something else.
+// Unix decodes the path of a unix socket, with '@' for the NUL of an abstract one; ok is false if
+// sa holds something else.
 func Unix(sa *Sockaddr) (path string, ok bool) {
 	if sa.Len < 2 || Family(sa) != unix.AF_UNIX {
 		return "", false
@@ -103,8 +105,8 @@ func Unix(sa *Sockaddr) (path string, ok bool) {
 // Family is the address family in sa.
 func Family(sa *Sockaddr) int { return int(binary.NativeEndian.Uint16(sa.Data[:])) }
 
-// zones remembers the names of interfaces for a minute: a lookup asks the kernel for all of them, and an address with a
-// zone comes with every packet from the local link.
+// zones remembers the names of interfaces for a minute: a lookup asks the kernel for all of them,
+// and an address with a zone comes with every packet from the local link.
 var zones struct {
 	sync.RWMutex
 	ids   map[string]uint32

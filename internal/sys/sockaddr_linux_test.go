@@ -52,7 +52,8 @@ func TestInet(t *testing.T) {
 			continue
 		}
 		if got, ok := Inet(sa); !ok || got.String() != tt.want || Family(sa) != tt.family {
-			t.Errorf("PutInet(%d, %s) decodes as %v, %v, family %d, want %s", tt.family, tt.in, got, ok, Family(sa), tt.want)
+			t.Errorf("PutInet(%d, %s) decodes as %v, %v, family %d, want %s", tt.family, tt.in, got, ok, Family(sa),
+				tt.want)
 		}
 		want := uint32(unix.SizeofSockaddrInet4)
 		if tt.family == unix.AF_INET6 {
@@ -134,7 +135,8 @@ func TestDecodeShort(t *testing.T) {
 			wantInet := family == unix.AF_INET && sa.Len >= 16 || family == unix.AF_INET6 && sa.Len >= 28
 			wantPath := family == unix.AF_UNIX && sa.Len >= 2
 			if inet != wantInet || path != wantPath {
-				t.Errorf("family %d, length %d: Inet %v, Unix %v, want %v, %v", family, sa.Len, inet, path, wantInet, wantPath)
+				t.Errorf("family %d, length %d: Inet %v, Unix %v, want %v, %v", family, sa.Len, inet, path, wantInet,
+					wantPath)
 			}
 		}
 	}
@@ -201,7 +203,8 @@ func TestSockaddrKernel(t *testing.T) {
 		switch theirs := theirs.(type) {
 		case *unix.SockaddrInet4:
 			ap, ok := Inet(&got)
-			if want := netip.AddrPortFrom(netip.AddrFrom4(theirs.Addr), uint16(theirs.Port)); !ok || ap != want || ap.Addr() != addrPort(t, tt.addr).Addr() || ap.Port() == 0 {
+			if want := netip.AddrPortFrom(netip.AddrFrom4(theirs.Addr), uint16(theirs.Port)); !ok || ap != want ||
+				ap.Addr() != addrPort(t, tt.addr).Addr() || ap.Port() == 0 {
 				t.Errorf("%s is bound to %v by us, %v by package unix", name, ap, want)
 			}
 		case *unix.SockaddrInet6:
@@ -212,7 +215,8 @@ func TestSockaddrKernel(t *testing.T) {
 			}
 		case *unix.SockaddrUnix:
 			path, ok := Unix(&got)
-			if !ok || path != theirs.Name || tt.path != "" && path != tt.path || tt.path == "" && !strings.HasPrefix(path, "@") {
+			if !ok || path != theirs.Name || tt.path != "" && path != tt.path || tt.path == "" &&
+				!strings.HasPrefix(path, "@") {
 				t.Errorf("%s is bound to %q by us, %q by package unix", name, path, theirs.Name)
 			}
 		}
@@ -309,7 +313,8 @@ func FuzzSockaddr(f *testing.F) {
 	})
 }
 
-// unixSockaddr is what package unix makes of path, read back from the kernel: nil if that cannot tell.
+// unixSockaddr is what package unix makes of path, read back from the kernel: nil if that cannot
+// tell.
 func unixSockaddr(t testing.TB, path string) []byte {
 	if len(path) < 2 || path[0] != '@' || strings.Contains(path, "\x00") {
 		return nil // only abstract names leave nothing in the file system
@@ -329,7 +334,8 @@ func unixSockaddr(t testing.TB, path string) []byte {
 	return sa.Data[:sa.Len]
 }
 
-// Zones have the names of interfaces. Once known, those cost no system call and, but for the address itself, no memory.
+// Zones have the names of interfaces. Once known, those cost no system call and, but for the
+// address itself, no memory.
 func TestZones(t *testing.T) {
 	ifis, err := net.Interfaces()
 	if err != nil || len(ifis) == 0 {
@@ -350,7 +356,8 @@ func TestZones(t *testing.T) {
 	}
 	var sa Sockaddr
 	for zone, want := range map[string]string{"1000000": "%1000000", "none of these": ""} {
-		if err := PutInet(&sa, unix.AF_INET6, netip.AddrPortFrom(netip.MustParseAddr("fe80::1").WithZone(zone), 5)); err != nil {
+		if err := PutInet(&sa, unix.AF_INET6, netip.AddrPortFrom(netip.MustParseAddr("fe80::1").WithZone(zone),
+			5)); err != nil {
 			t.Fatal(err)
 		}
 		if got, _ := Inet(&sa); got.String() != "[fe80::1"+want+"]:5" {

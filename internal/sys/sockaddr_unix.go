@@ -10,9 +10,10 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// hasLength says that a struct sockaddr begins with its length, as on BSD and what comes from there, and not with a
-// family of 16 bits.
-const hasLength = runtime.GOOS != "linux" && runtime.GOOS != "android" && runtime.GOOS != "solaris" && runtime.GOOS != "illumos"
+// hasLength says that a struct sockaddr begins with its length, as on BSD and what comes from
+// there, and not with a family of 16 bits.
+const hasLength = runtime.GOOS != "linux" && runtime.GOOS != "android" && runtime.GOOS != "solaris" &&
+	runtime.GOOS != "illumos"
 
 func familyOf(sa *Sockaddr) int {
 	if hasLength {
@@ -31,8 +32,8 @@ func putFamily(sa *Sockaddr, family int, size uint32) {
 	binary.NativeEndian.PutUint16(sa.Data[:], uint16(family))
 }
 
-// ToUnix decodes an internet or unix address into what package unix takes. Others are EAFNOSUPPORT, and EINVAL are
-// those that are too short for their family.
+// ToUnix decodes an internet or unix address into what package unix takes. Others are EAFNOSUPPORT,
+// and EINVAL are those that are too short for their family.
 func ToUnix(sa *Sockaddr) (unix.Sockaddr, error) {
 	const pathOff = 2
 	d := sa.Data[:]
@@ -50,7 +51,8 @@ func ToUnix(sa *Sockaddr) (unix.Sockaddr, error) {
 			return nil, unix.EINVAL
 		}
 		return &unix.SockaddrInet6{
-			Port: int(binary.BigEndian.Uint16(d[2:])), Addr: [16]byte(d[8:]), ZoneId: binary.NativeEndian.Uint32(d[24:]),
+			Port: int(binary.BigEndian.Uint16(d[2:])), Addr: [16]byte(d[8:]),
+			ZoneId: binary.NativeEndian.Uint32(d[24:]),
 		}, nil
 	case unix.AF_UNIX:
 		path := string(d[pathOff:sa.Len])
@@ -63,9 +65,9 @@ func ToUnix(sa *Sockaddr) (unix.Sockaddr, error) {
 	return nil, unix.EAFNOSUPPORT
 }
 
-// FromUnix encodes what package unix found in place of an address that the system filled in: as much as there is
-// room for, sa.Len bytes before the call; after it sa.Len is the length of the whole address, 0 if there is none or
-// of another family.
+// FromUnix encodes what package unix found in place of an address that the system filled in: as
+// much as there is room for, sa.Len bytes before the call; after it sa.Len is the length of the
+// whole address, 0 if there is none or of another family.
 func FromUnix(sa *Sockaddr, from unix.Sockaddr) {
 	const pathOff = 2
 	var whole Sockaddr

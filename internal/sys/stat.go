@@ -9,8 +9,8 @@ import (
 	"unsafe"
 )
 
-// Statx is struct statx, the same on every machine. Fields whose bit is missing in Mask are not to be relied on; newer
-// kernels fill more of it in.
+// Statx is struct statx, the same on every machine. Fields whose bit is missing in Mask are not to
+// be relied on; newer kernels fill more of it in.
 type Statx struct {
 	_               structs.HostLayout
 	Mask            uint32 // STATX_*: what the kernel filled in
@@ -59,7 +59,8 @@ type StatxTime struct {
 // Time is the time in the local time zone.
 func (t StatxTime) Time() time.Time { return time.Unix(t.Sec, int64(t.Nsec)) }
 
-// Siginfo is siginfo_t as waitid(2) fills it in. The zero value says that no child has changed state.
+// Siginfo is siginfo_t as waitid(2) fills it in. The zero value says that no child has changed
+// state.
 type Siginfo struct{ raw [16]uint64 }
 
 const _ = -uint(unsafe.Sizeof(Siginfo{}) ^ 128)
@@ -77,7 +78,8 @@ func (s *Siginfo) Signo() int { return int(*(*int32)(unsafe.Pointer(s))) }
 // Pid is the child's process ID.
 func (s *Siginfo) Pid() int { return int(s.field(0)) }
 
-// Status is the child's exit status, or the number of the signal that ended, stopped or continued it.
+// Status is the child's exit status, or the number of the signal that ended, stopped or continued
+// it.
 func (s *Siginfo) Status() int { return int(s.field(2)) }
 
 // Code says how it changed: CLD_EXITED, CLD_KILLED and so on.

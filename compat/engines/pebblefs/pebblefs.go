@@ -27,7 +27,8 @@ type fsys struct {
 	lib *aio.IO
 }
 
-// locked are the files that this process has locked: record locks are the process's, which they do not keep out.
+// locked are the files that this process has locked: record locks are the process's, which they do
+// not keep out.
 var locked struct {
 	sync.Mutex
 	names map[string]bool
@@ -127,7 +128,8 @@ func (h held) Close() error {
 	return h.file.Close()
 }
 
-// file is a file or a directory. What Pebble's own makes by system calls is made by operations of weir's.
+// file is a file or a directory. What Pebble's own makes by system calls is made by operations of
+// weir's.
 type file struct {
 	*aio.File
 	lib *aio.IO

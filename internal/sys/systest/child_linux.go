@@ -14,7 +14,8 @@ import (
 // childEnv names the test that a process was started for.
 const childEnv = "WEIR_TEST_CHILD"
 
-// InChild reports whether the process was started by a command of Command's for the calling test or one below it.
+// InChild reports whether the process was started by a command of Command's for the calling test or
+// one below it.
 func InChild(t testing.TB) bool {
 	name, ok := strings.CutPrefix(os.Getenv(childEnv), t.Name())
 	return ok && (name == "" || name[0] == '/')
@@ -36,8 +37,9 @@ func Command(t testing.TB) *exec.Cmd {
 	return cmd
 }
 
-// Child runs the calling test again in a process of its own, and inside there, which may do to its process what it
-// likes. The test passes, fails and skips as it does there. adjust changes the command before it is run.
+// Child runs the calling test again in a process of its own, and inside there, which may do to its
+// process what it likes. The test passes, fails and skips as it does there. adjust changes the
+// command before it is run.
 func Child(t *testing.T, inside func(), adjust ...func(*exec.Cmd)) {
 	t.Helper()
 	if InChild(t) {
@@ -64,8 +66,8 @@ func Child(t *testing.T, inside func(), adjust ...func(*exec.Cmd)) {
 // nobody is a user and a group without rights.
 const nobody = 65534
 
-// Nobody takes the rights of a root user from the process, for good: they exempt it from limits. It is for child
-// processes.
+// Nobody takes the rights of a root user from the process, for good: they exempt it from limits. It
+// is for child processes.
 func Nobody(t testing.TB) {
 	t.Helper()
 	if os.Getuid() == 0 {
@@ -78,7 +80,8 @@ func Nobody(t testing.TB) {
 	}
 }
 
-// Limit sets a resource limit of the process, RLIMIT_NOFILE and the like, for good. It is for child processes.
+// Limit sets a resource limit of the process, RLIMIT_NOFILE and the like, for good. It is for child
+// processes.
 func Limit(t testing.TB, resource int, n uint64) {
 	t.Helper()
 	if err := unix.Setrlimit(resource, &unix.Rlimit{Cur: n, Max: n}); err != nil {

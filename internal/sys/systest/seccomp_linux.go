@@ -10,8 +10,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Rule makes a system call fail. It stands for what container runtimes, sysctls and memory pressure do to real
-// programs, and needs no help from the code under test.
+// Rule makes a system call fail. It stands for what container runtimes, sysctls and memory pressure
+// do to real programs, and needs no help from the code under test.
 type Rule struct {
 	Call  uintptr
 	Errno syscall.Errno // what it fails with; 0: it says that it worked, and does nothing
@@ -24,8 +24,9 @@ type Arg struct {
 	Value uint32
 }
 
-// Deny makes system calls of the calling goroutine fail, until the test ends. It locks the goroutine to its
-// thread, for good: such a filter cannot be taken away, so the thread ends with the test.
+// Deny makes system calls of the calling goroutine fail, until the test ends. It locks the
+// goroutine to its thread, for good: such a filter cannot be taken away, so the thread ends with
+// the test.
 func Deny(t testing.TB, rules ...Rule) {
 	t.Helper()
 	runtime.LockOSThread()
@@ -78,7 +79,8 @@ func install(flags uintptr, rules []Rule) error {
 				Code: unix.BPF_JMP | unix.BPF_JEQ | unix.BPF_K, K: c.value, Jf: uint8(left),
 			})
 		}
-		prog = append(prog, unix.SockFilter{Code: unix.BPF_RET | unix.BPF_K, K: unix.SECCOMP_RET_ERRNO | uint32(r.Errno)})
+		prog = append(prog, unix.SockFilter{Code: unix.BPF_RET | unix.BPF_K,
+			K: unix.SECCOMP_RET_ERRNO | uint32(r.Errno)})
 	}
 	prog = append(prog, unix.SockFilter{Code: unix.BPF_RET | unix.BPF_K, K: unix.SECCOMP_RET_ALLOW})
 	if err := unix.Prctl(unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0); err != nil {

@@ -1,5 +1,5 @@
-// Package poll stands in for internal/poll. The errors that it does not make known are found by the linker, which takes
-// -ldflags=-checklinkname=0.
+// Package poll stands in for internal/poll. The errors that it does not make known are found by the
+// linker, which takes -ldflags=-checklinkname=0.
 package poll
 
 import (
@@ -20,8 +20,8 @@ var ErrFileClosing error
 //go:linkname ErrNotPollable internal/poll.ErrNotPollable
 var ErrNotPollable error
 
-// DeadlineExceededError is what the tests' switches name. The stand-ins of package net put it in the place of
-// os.ErrDeadlineExceeded.
+// DeadlineExceededError is what the tests' switches name. The stand-ins of package net put it in
+// the place of os.ErrDeadlineExceeded.
 type DeadlineExceededError struct{}
 
 func (*DeadlineExceededError) Error() string { return "" }

@@ -1,5 +1,5 @@
-// Package socktest stands in for net/internal/socktest, which puts itself between package net and the system calls. Here
-// nothing does that: no call is counted, and none is made to fail.
+// Package socktest stands in for net/internal/socktest, which puts itself between package net and
+// the system calls. Here nothing does that: no call is counted, and none is made to fail.
 package socktest
 
 type (

@@ -1,4 +1,5 @@
-// Package testenv stands in for internal/testenv: of what tests ask for, everything is there but cgo and other machines.
+// Package testenv stands in for internal/testenv: of what tests ask for, everything is there but
+// cgo and other machines.
 package testenv
 
 import (
@@ -49,8 +50,10 @@ func SkipFlakyNet(testing.TB)           {}
 func SkipIfOptimizationOff(testing.TB)  {}
 func SkipIfShortAndSlow(testing.TB)     {}
 func CleanCmdEnv(c *exec.Cmd) *exec.Cmd { return c }
-func GOROOT(testing.TB) string          { return runtime.GOROOT() } //lint:ignore SA1019 the tests run where they were built
-func GoToolPath(t testing.TB) string    { return filepath.Join(GOROOT(t), "bin", "go") }
+
+// lint:ignore SA1019 the tests run where they were built
+func GOROOT(testing.TB) string       { return runtime.GOROOT() }
+func GoToolPath(t testing.TB) string { return filepath.Join(GOROOT(t), "bin", "go") }
 
 func Executable(t testing.TB) string {
 	t.Helper()

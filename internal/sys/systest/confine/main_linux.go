@@ -1,10 +1,10 @@
-// Confine runs a program in a poorer world than the machine offers: system calls that fail and resources that are
-// short, as in containers.
+// Confine runs a program in a poorer world than the machine offers: system calls that fail and
+// resources that are short, as in containers.
 //
 //	confine -deny io_uring_setup=EPERM -limit nofile=64 -- program arguments
 //
-// Both flags may be given more than once. The limits hold for the program and what it starts; a program that runs as
-// root loses its rights to exceed them with -user.
+// Both flags may be given more than once. The limits hold for the program and what it starts; a
+// program that runs as root loses its rights to exceed them with -user.
 package main
 
 import (
