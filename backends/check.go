@@ -7,32 +7,32 @@ import (
 	"github.com/weirgo/weir/internal/sys"
 )
 
-// Check reports why op must not be given to a backend: a backend takes what passes, and whatever a
-// kernel would say of the rest. The error is EBADF for a descriptor that is none on any system,
-// because it takes more than 32 bits; EMSGSIZE for more pieces than one call takes, of which a
-// packet or a record would be a part only; otherwise it says what is missing or too large, and is
-// EINVAL. Operations of the Loop's own pass.
+// Check reports why op must not be given to a backend. A backend takes every op that passes, and
+// the kernel's verdict on it. The error is EBADF for a descriptor that needs more than 32 bits,
+// which no system has. It is EMSGSIZE for a packet or record of more pieces than one call takes,
+// because only a part of it would be sent. Otherwise the error says what is missing or too large,
+// and wraps EINVAL. Operations that the Loop does itself pass.
 func (op *Op) Check() error {
 	if op.Code <= OpSend && !op.Multi && int(int32(op.FD)) == op.FD && len(op.Bufs) <= MaxIovecs {
-		return nil // what is most frequent needs no more
+		return nil // the most frequent operations need no more
 	}
 	return op.check()
 }
 
-// What an operation cannot be without.
+// What an operation cannot do without.
 const (
 	needMsg = 1 << iota
 	needAddr
 	needArgs
 	needPath
 	needPath2
-	needName // and a Path only if there is one
+	needName // and a Path only if it is set
 	needStat
 	needWord
 	needFD2    // Args.FD is a descriptor
 	needLen    // Args.Len is a number of bytes
-	needLen32  // which the kernel's interface has 32 bits for
-	needNumber // FD is no descriptor
+	needLen32  // the kernel's interface has 32 bits for it
+	needNumber // FD is not a descriptor
 )
 
 var needs = [NumCodes]uint16{
@@ -108,7 +108,7 @@ func (op *Op) check() error {
 	return nil
 }
 
-// pieces is how many of bufs the kernel is told of: those with something in them.
+// pieces is the number of buffers that are not empty, which are those the kernel is given.
 func pieces(bufs [][]byte) int {
 	n := 0
 	for _, b := range bufs {
@@ -121,7 +121,7 @@ func pieces(bufs [][]byte) int {
 
 func bad(what string) error { return fmt.Errorf("%s: %w", what, sys.EINVAL) }
 
-// ends reports whether p is as the kernel reads it.
+// ends reports whether p ends with a zero byte, as the kernel requires.
 func (p Path) ends() bool { return len(p) > 0 && p[len(p)-1] == 0 }
 
 // fits reports whether an address, if there is one, is no longer than the memory that it lies in.

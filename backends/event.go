@@ -1,7 +1,6 @@
 package backends
 
-// Event is what a backend reports of one operation: a copy, without pointers, of what the kernel
-// said.
+// Event is what a backend reports of one operation: a pointer-free copy of what the kernel said.
 type Event struct {
 	ID   ID
 	Res  int32 // see Code; -errno on failure

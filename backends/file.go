@@ -2,24 +2,24 @@ package backends
 
 import "github.com/weirgo/weir/internal/sys"
 
-// File is an open file that a FileRegistrar knows. Its Index is below MaxFiles, and no two that a
-// backend knows share one.
+// File is an open file that a [FileRegistrar] knows. Its Index is below [MaxFiles] and unique
+// within a backend.
 type File = sys.File
 
 // MaxFiles bounds the files that a backend knows at a time.
 const MaxFiles = 4096
 
 // FileRegistrar is implemented by backends that work faster on files that they know in advance. It
-// concerns operations with Args.File, whose FD is that of the File. What a backend does not know,
-// or not any more, it does as ever.
+// concerns operations with Args.File, whose FD is that of the File. A backend performs an operation
+// on a file that it does not know, or no longer knows, as on any other file.
 type FileRegistrar interface {
-	// RegisterFile has the backend know f, which it keeps open from then on, beside the descriptor.
-	// To register what is known is no error and does nothing. It is called as the methods of
-	// Backend are, after Bind.
+	// RegisterFile makes f known to the backend, which keeps the open file from then on, beside the
+	// descriptor. To register a known file does nothing and is no error. The rules for the methods
+	// of Backend apply, after Bind.
 	RegisterFile(f *File) error
 
-	// UnregisterFile undoes it. No operation on f may be in flight. To unregister what is not known
-	// does nothing.
+	// UnregisterFile undoes RegisterFile. No operation on f may be in flight. To unregister an
+	// unknown file does nothing.
 	UnregisterFile(f *File)
 }
 
@@ -29,12 +29,11 @@ type Descriptors interface {
 	// DupFD makes another descriptor of the same open file: dup(2).
 	DupFD(fd int) (int, error)
 
-	// CloseFD closes one: close(2).
+	// CloseFD closes a descriptor: close(2).
 	CloseFD(fd int) error
 }
 
-// TakesFD reports whether FD of op is a descriptor, that of a directory included, which the
-// operation uses.
+// TakesFD reports whether op uses FD as a descriptor, which may be that of a directory.
 func (op *Op) TakesFD() bool {
 	switch op.Code {
 	case OpClose, OpOpen, OpStatx, OpRename, OpUnlink, OpMkdir, OpSymlink, OpLink:
@@ -43,8 +42,8 @@ func (op *Op) TakesFD() bool {
 	return op.TakesFile()
 }
 
-// TakesFile reports whether op works on a descriptor in FD that may be a File's. Those that make or
-// close a descriptor, or look a name up, do not.
+// TakesFile reports whether FD of op may be the descriptor of a File. It is false for operations
+// that make or close a descriptor, or look up a name.
 func (op *Op) TakesFile() bool {
 	switch op.Code {
 	case OpRead, OpWrite, OpReadv, OpWritev, OpRecv, OpSend, OpRecvMsg, OpSendMsg, OpAccept, OpConnect, OpPoll,

@@ -35,8 +35,8 @@ const (
 	OpSocket    // socket(2): FD domain, Flags type and SOCK_*, Off protocol; Res is the new descriptor
 	OpBind      // bind(2): FD, Addr
 	OpListen    // listen(2): FD, Flags backlog
-	OpSendZC    // send(2) without a copy where that can be had: as OpSend; over when the kernel has let go of Buf
-	OpSendMsgZC // sendmsg(2) without a copy where that can be had: as OpSendMsg
+	OpSendZC    // send(2) without a copy if possible: as OpSend; it is over when the kernel no longer uses Buf
+	OpSendMsgZC // sendmsg(2) without a copy if possible: as OpSendMsg
 	// openat2(2): FD directory, Args.Path, Flags O_*, Args.Mode, Args.Resolve; Res is the new
 	// descriptor
 	OpOpen
@@ -58,16 +58,16 @@ const (
 	OpSetxattr    // setxattr(2): FD or, if not nil, Args.Path; Args.Name, Buf, Flags XATTR_*
 	OpPipe        // pipe2(2): Flags O_*; fills Args.Pipe in with the read and the write end
 	OpWaitid      // waitid(2): Args.Off idtype, FD id, Flags options; fills Args.Info in
-	OpFutexWait   // futex_wait(2): waits while *Args.Word is Args.Val; Flags FUTEX2_*; -EAGAIN: it is not
+	OpFutexWait   // futex_wait(2): waits while *Args.Word is Args.Val; Flags FUTEX2_*; -EAGAIN: the value differs
 	OpFutexWake   // futex_wake(2): Args.Word, Args.Val how many, Flags FUTEX2_*; Res is how many were woken
-	OpTimeout     // a point in time: the Completion's deadline; the Loop's timers serve it, no backend sees it
-	OpAsync       // a wake-up from any goroutine; the Loop's intake serves it, no backend sees it
+	OpTimeout     // a point in time: the Completion's deadline; the Loop's timers do it, no backend sees it
+	OpAsync       // a wake-up from any goroutine; the Loop's intake does it, no backend sees it
 	OpBlocking    // a function on the pool for blocking calls; no backend sees it
 	OpLinkTimeout // bounds the operation before it in a batch; no backend sees it
 	OpCancel      // cancels another operation; no backend sees it
 	OpEventWait   // waits for an event of the Loop's; no backend sees it
-	OpEventNotify // notifies one; no backend sees it
-	OpEventClose  // closes one; no backend sees it
+	OpEventNotify // notifies such an event; no backend sees it
+	OpEventClose  // closes such an event; no backend sees it
 	OpBatch       // operations that are submitted together; no backend sees it
 	numCodes
 )
@@ -99,16 +99,16 @@ func (c Code) String() string {
 	return "unknown"
 }
 
-// MakesFD reports whether success of the operation yields a new descriptor, which somebody must own
-// or close.
+// MakesFD reports whether success of the operation yields a new descriptor, which must get an owner
+// or be closed.
 func (c Code) MakesFD() bool { return c == OpAccept || c == OpOpen || c == OpSocket }
 
-// OfLoop reports whether the Loop does the operation by itself: no backend sees it.
+// OfLoop reports whether the Loop does the operation by itself, so that no backend sees it.
 func (c Code) OfLoop() bool { return c >= OpTimeout && c < numCodes }
 
-// Waits reports whether what takes time about the operation is to wait until a descriptor is ready.
-// A read or write that has no offset counts, though it may be of a regular file: a backend of
-// readiness finds that out.
+// Waits reports whether op may take long because it waits until a descriptor is ready. A read or
+// write without an offset counts, although it may be of a regular file: a backend of readiness
+// finds that out.
 func (op *Op) Waits() bool {
 	switch op.Code {
 	case OpRead, OpWrite, OpReadv, OpWritev:
@@ -119,7 +119,7 @@ func (op *Op) Waits() bool {
 	return false
 }
 
-// Size is how many bytes op may move: at most MaxTransfer.
+// Size returns the number of bytes op may move: at most [MaxTransfer].
 func (op *Op) Size() int {
 	bufs := op.Bufs
 	if op.Msg != nil {
@@ -135,45 +135,45 @@ func (op *Op) Size() int {
 // TakesStorageFlags reports whether Flags are RWF_*.
 func (c Code) TakesStorageFlags() bool { return c >= OpRead && c <= OpWritev }
 
-// CloseAll is a flag of OpClose in a batch: what the loop has in flight on the descriptor is
-// cancelled, and over, first. Backends do not see it.
+// CloseAll is a flag of OpClose in a batch: the loop first cancels what it has in flight on the
+// descriptor, and waits for that. Backends do not see it.
 const CloseAll = 1
 
 // Stream is the Off of an operation that has no offset of its own: it reads or writes at the file's
-// current position, or the file has none (sockets, pipes).
+// current position, or the file has no position (sockets, pipes).
 const Stream int64 = -1
 
-// MaxTransfer is the largest number of bytes one operation moves. A larger Buf is cut to it, never
-// truncated in 32 bits; the caller sees a short result and goes on. (internal/poll has the same
-// limit: 1 GiB.)
+// MaxTransfer is the largest number of bytes that one operation moves. A larger Buf is cut to it,
+// and not truncated to 32 bits: the caller sees a short result and continues. (internal/poll has
+// the same limit: 1 GiB.)
 const MaxTransfer = sys.MaxTransfer
 
-// MaxIovecs is the largest number of buffers with something in them of one vectored operation
-// (IOV_MAX). Op.Check refuses more, but for a send to a stream (Off is Stream): there a backend
-// leaves further ones out, and the result is short.
+// MaxIovecs is the largest number of buffers that are not empty in one vectored operation
+// (IOV_MAX). [Op.Check] refuses more, except for a send to a stream (Off is [Stream]): a backend
+// then leaves out the rest, and the result is short.
 const MaxIovecs = sys.MaxIovecs
 
-// Op describes one operation. It is inert: nothing happens until a Completion that holds it is
-// submitted. From then until the terminal Event the kernel may read and write everything an Op
-// points to, so neither the Op nor what it points to may be touched by anybody else. All of it must
-// be heap memory; storing it in an Op on the heap makes it so.
+// Op describes one operation. It is inert: nothing happens until a [Completion] that holds it is
+// submitted. From then until the terminal [Event] the kernel may read and write everything that the
+// Op points to, so no goroutine may touch the Op or what it points to. All of that must be heap
+// memory; storing it in an Op on the heap makes it so.
 type Op struct {
 	Code  Code
 	Multi bool      // OpPoll, OpAccept: stay armed and report again and again, until an Event without More
-	Idle  bool      // OpRecv: nothing is expected to be there yet, so that it pays to wait before trying
-	Plain bool      // not in its form for registered memory and files: the Loop sets it where that is denied
+	Idle  bool      // OpRecv: no data is expected yet, so waiting first is better than trying
+	Plain bool      // not in its form for registered memory and files: the Loop sets it if that is denied
 	Flags uint32    // see Code
 	FD    int       // file descriptor
-	Off   int64     // file offset in bytes, or Stream, which says of the socket of a send that it is one
+	Off   int64     // file offset in bytes, or Stream, which marks the socket of a send as a stream
 	Buf   []byte    // data
 	Bufs  [][]byte  // data of vectored operations
 	Addr  *Sockaddr // OpConnect: peer; OpAccept: receives the peer's address
 	Msg   *Msg      // OpRecvMsg, OpSendMsg
-	Args  *Args     // what few operations need: see Code
+	Args  *Args     // parameters that few operations need: see Code
 }
 
-// Args are the parameters of operations that need more than an Op holds, and where such results go.
-// The kernel reads and writes them while the operation is in flight, as it does an Op's buffers.
+// Args are the parameters and results of operations that need more than an Op holds. The kernel
+// reads and writes them while the operation is in flight, as it does an Op's buffers.
 type Args struct {
 	FD      int    // a second descriptor
 	Off     int64  // a second offset in bytes, or Stream; OpWaitid: the P_* of the id
@@ -182,23 +182,23 @@ type Args struct {
 	Resolve uint64 // RESOLVE_* of OpOpen
 	Path    Path
 	Path2   Path
-	Name    Path // of an extended attribute
+	Name    Path // name of an extended attribute
 	Stat    *Statx
 	Pipe    [2]int32
 	Info    Siginfo
-	Word    *atomic.Uint32 // of a futex
+	Word    *atomic.Uint32 // the word of a futex
 	Val     uint64
-	Region  *Region // of OpRead, OpWrite: memory that Buf lies in, and that the backend may know: see Registrar
-	File    *File   // of those that TakesFile: what FD is a descriptor of, and the backend may know: see FileRegistrar
+	Region  *Region // of OpRead, OpWrite: the region that Buf lies in, which the backend may know: see Registrar
+	File    *File   // if the operation TakesFile: the File of FD, which the backend may know: see FileRegistrar
 }
 
-// AtCWD in the place of a directory's descriptor means the working directory (AT_FDCWD).
+// AtCWD as the descriptor of a directory means the working directory (AT_FDCWD).
 const AtCWD = -100
 
-// Path is a name as the kernel reads it: with a zero byte at its end.
+// Path is a name in the form the kernel reads: with a zero byte at its end.
 type Path []byte
 
-// PathOf makes a Path of name. It fails with EINVAL if name has a zero byte in it.
+// PathOf makes a [Path] of name. It fails with EINVAL if name contains a zero byte.
 func PathOf(name string) (Path, error) {
 	if strings.IndexByte(name, 0) >= 0 {
 		return nil, syscall.EINVAL
@@ -206,7 +206,7 @@ func PathOf(name string) (Path, error) {
 	return append(append(make(Path, 0, len(name)+1), name...), 0), nil
 }
 
-// String is the name without the zero byte.
+// String returns the name without the zero byte.
 func (p Path) String() string { return string(p[:max(len(p)-1, 0)]) }
 
 // Statx is what OpStatx fills in: struct statx.

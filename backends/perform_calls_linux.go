@@ -6,7 +6,7 @@ import (
 	"github.com/weirgo/weir/internal/sys"
 )
 
-// calls says what an Op is as a system call.
+// calls says which system call each Op is.
 var calls = [NumCodes]call{
 	OpNop:      {do: func(*Op, attempt) int32 { return 0 }, quick: true},
 	OpRead:     {do: doRead, ready: streamIn},
@@ -82,7 +82,7 @@ var calls = [NumCodes]call{
 	}).swift(),
 }
 
-// plain is a call that is made as it is, again if a signal interrupted it.
+// plain is a call that is made as it is, and repeated if a signal interrupts it.
 func plain(f func(op *Op) (int, syscall.Errno)) call {
 	return call{do: func(op *Op, _ attempt) int32 {
 		for {
@@ -94,7 +94,7 @@ func plain(f func(op *Op) (int, syscall.Errno)) call {
 	}}
 }
 
-// swift says that a call takes no time to speak of.
+// swift marks a call as taking hardly any time.
 func (c call) swift() call {
 	c.quick = true
 	return c

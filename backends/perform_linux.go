@@ -6,14 +6,13 @@ import (
 	"github.com/weirgo/weir/internal/sys"
 )
 
-// Perform does what op says with the plain system call of its name, right now on the calling
-// thread, and returns what Code says of Res: -errno on failure. Any goroutine may call it. It
-// repeats what a signal interrupted. It blocks where the system call does: where there is nothing
-// to do, unless the descriptor is non-blocking, which answers -EAGAIN; OpConnect and OpPoll block
-// on any descriptor. Nothing but the event itself ends that.
+// Perform does op with the system call of its name, on the calling thread, and returns Res as Code
+// describes it: -errno on failure. Any goroutine may call it. It repeats a call that a signal
+// interrupted. It blocks if the system call does: if there is nothing to do and the descriptor is
+// in blocking mode. On a non-blocking descriptor it returns -EAGAIN, except that OpConnect and
+// OpPoll block on any descriptor. Only the event itself ends the wait.
 //
-// Op.Multi makes no difference: one event is all there is. A Code that is none of a backend's is
-// -EINVAL.
+// Op.Multi makes no difference: Perform returns one event. A Code that no backend does is -EINVAL.
 func Perform(op *Op) int32 {
 	c := callOf(op.Code)
 	if c.do == nil {
@@ -22,16 +21,16 @@ func Perform(op *Op) int32 {
 	return c.do(op, attempt{wait: true})
 }
 
-// Try is Perform that does not wait for others to do something: it answers -EAGAIN if op has to
-// wait, also on a descriptor in blocking mode, whose mode it leaves alone. Readiness says what for.
+// Try is [Perform] that does not wait for other parties: it returns -EAGAIN if op has to wait, also
+// on a descriptor in blocking mode, whose mode it leaves alone. [Readiness] says what op waits for.
 //
-// done is what earlier Tries of this Op have done: bytes moved, which are left out and not counted
-// in Res (for MSG_WAITALL), or 1 for an OpConnect that has begun.
+// done is what earlier Tries of this Op have done: the number of bytes moved, which are left out
+// and not counted in Res (for MSG_WAITALL), or 1 for an OpConnect that has begun.
 //
-// sure is false if there is no way to do it that does not block if somebody else is faster: the
-// descriptor is in blocking mode and ready, and its call has no non-blocking form. Nothing was done
-// then, and Perform is for a thread that may block. It is never false for operations whose
-// Readiness is 0, with which Try does the same as Perform.
+// sure is false if every way to do op may block: the descriptor is in blocking mode and ready, its
+// call has no non-blocking form, and another process may be faster. Nothing was done then; call
+// Perform on a thread that may block. sure is never false for operations whose Readiness is 0, for
+// which Try does the same as Perform.
 func Try(op *Op, done int) (res int32, sure bool) {
 	c := callOf(op.Code)
 	if c.do == nil {
@@ -41,8 +40,9 @@ func Try(op *Op, done int) (res int32, sure bool) {
 	return res, res != unsure
 }
 
-// Readiness is the mask of POLL* for any of which op waits when Try answers -EAGAIN. It is 0 if op
-// never waits for readiness: then it is done at once, or is disk work, which cannot be polled.
+// Readiness returns the mask of POLL* events, any of which may end the wait of op after Try
+// returned -EAGAIN. It is 0 if op never waits for readiness: it is done at once, or is disk work,
+// which cannot be polled.
 func Readiness(op *Op) uint32 {
 	c := callOf(op.Code)
 	if c.ready == nil {
@@ -51,24 +51,25 @@ func Readiness(op *Op) uint32 {
 	return c.ready(op)
 }
 
-// Quick reports whether the system call of op takes no time to speak of, though nothing can be
-// polled for it.
+// Quick reports whether the system call of op takes hardly any time although it cannot be polled
+// for.
 func Quick(op *Op) bool { return callOf(op.Code).quick }
 
-// call says what one Code is as a system call.
+// call says how one Code is done as a system call.
 type call struct {
 	do    func(op *Op, a attempt) int32
 	ready func(op *Op) uint32 // see Readiness; nil: 0
 	quick bool                // see Quick
 }
 
-// attempt says how to go about a call.
+// attempt says how to make a call.
 type attempt struct {
-	wait bool // as Perform, not as Try
+	wait bool // as Perform does, rather than Try
 	done int  // see Try
 }
 
-// unsure is what do returns for a false sure of Try: no errno, and no count.
+// unsure is the result of do for which Try returns false for sure. It is neither an errno nor a
+// count.
 const unsure int32 = -1 << 31
 
 func callOf(code Code) call {
@@ -92,14 +93,14 @@ const (
 	msgNoSignal = 0x4000
 
 	rwfNoWait = 0x8
-	rwfOfAll  = 0x37 // HIPRI, DSYNC, SYNC, APPEND, NOAPPEND: to a socket they mean nothing, and no file refuses them
+	rwfOfAll  = 0x37 // HIPRI, DSYNC, SYNC, APPEND, NOAPPEND: a socket ignores them, and no file refuses them
 )
 
 func in(*Op) uint32  { return pollIn }
 func out(*Op) uint32 { return pollOut }
 
-// streamIn and streamOut: with an offset it is a file, which cannot be polled. With RWF_NOWAIT
-// EAGAIN is the result.
+// streamIn and streamOut return 0 for an operation with an offset: its file cannot be polled. With
+// RWF_NOWAIT EAGAIN is the result.
 func streamIn(op *Op) uint32 {
 	if op.Off != Stream || op.Flags&rwfNoWait != 0 {
 		return 0
@@ -124,9 +125,9 @@ func messageIn(op *Op) uint32 {
 	return pollIn
 }
 
-// doRead and doWrite ask, without waiting, for RWF_NOWAIT, which since Linux 6.4 or so all know
-// that can be polled. What does not know it is a socket, which has a flag of its own, or is
-// non-blocking itself, or may block.
+// doRead and doWrite use RWF_NOWAIT in order not to wait. Since about Linux 6.4 every file that can
+// be polled supports it. Others are sockets, which have a flag of their own, or are in non-blocking
+// mode, or may block.
 func doRead(op *Op, a attempt) int32 {
 	one := [1][]byte{op.Buf}
 	bufs := one[:]
@@ -150,15 +151,15 @@ func doRead(op *Op, a attempt) int32 {
 				}
 				return resultOf(n, errno)
 			}
-			if mode, errno := sys.Access(op.FD); errno == 0 && mode != syscall.O_WRONLY { // or else it fails at once
+			if mode, errno := sys.Access(op.FD); errno == 0 && mode != syscall.O_WRONLY { // otherwise it fails at once
 				if res := settle(op, pollIn); res != 0 {
 					return res
 				}
 			}
 			flags = op.Flags
 		case flags != op.Flags && 0 < n && a.done+n < op.Size() && !sys.Pollable(op.FD):
-			// A file on a disk: the read ended where the page cache does. It must end where the
-			// file does, so the rest is read now, and waits for the disk.
+			// For a regular file, the read stopped at the end of what the page cache holds. It must
+			// stop at the end of the file only, so the rest is read now, and waits for the disk.
 			more, _ := sys.Preadv(op.FD, bufs, a.done+n, op.Off, op.Flags)
 			return resultOf(n+max(more, 0), 0)
 		default:
@@ -191,7 +192,7 @@ func doWrite(op *Op, a attempt) int32 {
 				}
 				return resultOf(n, errno)
 			}
-			if mode, errno := sys.Access(op.FD); errno == 0 && mode != syscall.O_RDONLY { // or else it fails at once
+			if mode, errno := sys.Access(op.FD); errno == 0 && mode != syscall.O_RDONLY { // otherwise it fails at once
 				if res := settle(op, pollOut); res != 0 {
 					return res
 				}
@@ -203,7 +204,7 @@ func doWrite(op *Op, a attempt) int32 {
 	}
 }
 
-// streamFlags: a transfer of nothing does not wait.
+// streamFlags adds no flag for a transfer of 0 bytes, which does not wait.
 func streamFlags(op *Op, a attempt) uint32 {
 	if a.wait || op.Off != Stream || op.Bufs == nil && len(op.Buf) == 0 {
 		return op.Flags
@@ -211,9 +212,9 @@ func streamFlags(op *Op, a attempt) uint32 {
 	return op.Flags | rwfNoWait
 }
 
-// unknown reports whether errno can mean that RWF_NOWAIT is unknown: to the descriptor, to the
-// kernel or to a filter in front of it. If it means something else, the call without it says so
-// again.
+// unknown reports whether errno can mean that RWF_NOWAIT is unknown to the descriptor, to the
+// kernel or to a filter in front of it. If it means something else, the call without the flag
+// returns it again.
 func unknown(errno syscall.Errno) bool {
 	return errno == syscall.EOPNOTSUPP || errno == syscall.ENOSYS || errno == syscall.EPERM
 }
@@ -228,7 +229,7 @@ func doSend(op *Op, a attempt) int32 {
 
 func doRecvMsg(op *Op, a attempt) int32 {
 	m, further := (*sys.Message)(op.Msg), sys.Message{}
-	if a.done > 0 { // what came beside the data came with its beginning
+	if a.done > 0 { // ancillary data came with the beginning of the data
 		further.Bufs = m.Bufs
 		m = &further
 	}
@@ -269,7 +270,7 @@ func rest(p []byte, done int) []byte {
 func doAccept(op *Op, a attempt) int32 {
 	if !a.wait {
 		if res := settle(op, pollIn); res == -int32(syscall.EAGAIN) || res == unsure {
-			// What does not listen will never be ready, and fails at once.
+			// A socket that does not listen never becomes ready, and the call fails at once.
 			if listens, errno := sys.Listens(op.FD); errno == 0 && listens {
 				return res
 			}
@@ -285,7 +286,7 @@ func doAccept(op *Op, a attempt) int32 {
 	}
 }
 
-// doConnect begins to connect, or asks what became of that: connect(2) says so when it is called
+// doConnect begins to connect, or asks for the result: connect(2) returns it when it is called
 // again.
 func doConnect(op *Op, a attempt) int32 {
 	begun := a.done > 0
@@ -310,7 +311,7 @@ func doConnect(op *Op, a attempt) int32 {
 				return -int32(errno)
 			}
 		case syscall.EISCONN:
-			if begun { // what connect says of a vsock that was connected meanwhile
+			if begun { // what connect(2) says of a vsock that has been connected meanwhile
 				return 0
 			}
 			return -int32(syscall.EISCONN)
@@ -338,7 +339,7 @@ func doPoll(op *Op, a attempt) int32 {
 }
 
 // settle finds out whether a call without a non-blocking form can be made: 0 means that it can,
-// because the descriptor is non-blocking.
+// because the descriptor is in non-blocking mode.
 func settle(op *Op, ready uint32) int32 {
 	nonblocking, errno := sys.Nonblocking(op.FD)
 	if errno != 0 || nonblocking {
@@ -356,8 +357,8 @@ func settle(op *Op, ready uint32) int32 {
 	return unsure
 }
 
-// doClose does not repeat what a signal interrupted: the descriptor is closed then, and its number
-// may be another's.
+// doClose does not repeat a call that a signal interrupted: the descriptor is closed by then, and
+// its number may belong to another file.
 func doClose(op *Op, _ attempt) int32 {
 	n, errno := sys.Call(syscall.SYS_CLOSE, uintptr(op.FD), 0)
 	if errno == syscall.EINTR {

@@ -11,7 +11,8 @@ const (
 	waitNoHang = 1 // WNOHANG
 )
 
-// exits: a pidfd is readable when its process has ended. Other children cannot be polled for.
+// exits returns POLLIN for a pidfd, which is readable when its process has ended. Other children
+// cannot be polled for.
 func exits(op *Op) uint32 {
 	if op.Args.Off == idPidfd {
 		return pollIn
@@ -37,8 +38,8 @@ func doWaitid(op *Op, a attempt) int32 {
 	}
 }
 
-// doFutexWait answers if there is no need to wait. Otherwise it would hold a thread for as long as
-// nobody wakes it, which nothing else could end: that is refused.
+// doFutexWait returns a result if there is no need to wait. Otherwise it refuses: the call would
+// hold a thread that only a futex wake could free.
 func doFutexWait(op *Op, _ attempt) int32 {
 	if uint64(op.Args.Word.Load()) != op.Args.Val {
 		return -int32(syscall.EAGAIN)

@@ -7,24 +7,24 @@ import (
 )
 
 // latestAlarm is the last time that timerfd_settime(2) takes in the form that x/sys has. On 32-bit
-// systems its seconds have 32 bits, so a later one is 68 years after the start of the machine. An
-// alarm that is early is set again.
+// systems its seconds have 32 bits, so the limit is 68 years after boot. An alarm that goes off too
+// early is set again.
 const latestAlarm = min(math.MaxInt, math.MaxInt64/second) * second
 
 const second = 1_000_000_000
 
-// alarm is a timerfd in the epoll instance, which makes that readable at a time. It is never read:
-// it is registered edge-triggered, and setting it anew resets it.
+// alarm is a timerfd in the epoll instance, which it makes readable at a given time. It is never
+// read: it is registered edge-triggered, and setting it anew resets it.
 type alarm struct {
 	fd   int
 	set  int64 // when it goes off, 0: it does not
 	next int64 // what it is to be set to, 0: nothing
 }
 
-// gone takes note that it went off.
+// gone records that it went off.
 func (a *alarm) gone() { a.set = 0 }
 
-// want says when it is to go off, now being the time. See backends.Pollable.
+// want records when it must go off; now is the present time. See backends.Pollable.
 func (a *alarm) want(deadline, now int64) {
 	due := a.next
 	if due == 0 {

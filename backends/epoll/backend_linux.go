@@ -22,20 +22,20 @@ type Backend struct {
 
 	queued  []*backends.Completion // submitted
 	cancels []backends.ID
-	entries []*[chunkLen]entry // by slot
-	descs   []*[pageLen]*desc  // by number
-	far     map[int]*desc      // by number, from maxPaged on
-	unarmed []*desc            // whose registrations are to be looked at in this turn
+	entries []*[chunkLen]entry // indexed by slot
+	descs   []*[pageLen]*desc  // indexed by descriptor number
+	far     map[int]*desc      // by descriptor number, from maxPaged on
+	unarmed []*desc            // whose registrations must be brought up to date in this Poll
 	out     []backends.Event   // ready, from outAt on
 	outAt   int
-	more    bool // the kernel may have more events than the last call brought
+	more    bool // the kernel may have more events than the last call returned
 
 	turn  uint64 // counts Polls
-	gen   uint32 // of the last registration
-	probe desc   // of a descriptor that may not exist
+	gen   uint32 // generation of the last registration
+	probe desc   // scratch record for a descriptor that may not exist
 	op    backends.Op
 
-	syscalls uint64 // in this Poll
+	syscalls uint64 // made in this Poll
 	counters struct {
 		syscalls, enters, sqes, cqes atomic.Uint64
 	}
@@ -46,7 +46,7 @@ var (
 	_ backends.Pollable = (*Backend)(nil)
 )
 
-// Events that are none of a descriptor's have generation 0, and tell by their number what they are.
+// Events that belong to no descriptor have generation 0, and their number says what they are.
 const (
 	isWake = iota
 	isAlarm
@@ -54,17 +54,17 @@ const (
 
 const (
 	maxEvents = 256
-	// maxOut is how many events may be ready before Poll leaves the rest with the kernel.
+	// maxOut is the number of ready events at which Poll leaves the rest with the kernel.
 	maxOut = 4096
 )
 
 // Name returns "epoll".
 func (b *Backend) Name() string { return "epoll" }
 
-// Now is CLOCK_MONOTONIC.
+// Now returns CLOCK_MONOTONIC.
 func (b *Backend) Now() int64 { return sys.Monotonic() }
 
-// Detail names what the kernel has that Linux 4.19 does not have.
+// Detail names the system calls that the kernel has and Linux 4.19 lacks.
 func (b *Backend) Detail() string {
 	if b.epoll.Fine {
 		return "epoll_pwait2"
@@ -72,10 +72,10 @@ func (b *Backend) Detail() string {
 	return "epoll_pwait"
 }
 
-// PollFD is the epoll instance: it is readable while it has events.
+// PollFD returns the epoll instance, which is readable while it has events.
 func (b *Backend) PollFD() int { return b.epoll.FD }
 
-// Open makes an epoll instance with what belongs to it: three descriptors.
+// Open makes an epoll instance and what belongs to it: three descriptors.
 func Open(cfg Config) (_ *Backend, err error) {
 	if cfg.Workers <= 0 {
 		cfg.Workers = defaultWorkers
@@ -122,13 +122,13 @@ func (b *Backend) Bind(thread bool) error {
 	return nil
 }
 
-// Submit queues operations. It takes all.
+// Submit queues operations. It takes all of them.
 func (b *Backend) Submit(batch []*backends.Completion) int {
 	b.queued = append(b.queued, batch...)
 	return len(batch)
 }
 
-// Cancel queues a cancellation. It takes all.
+// Cancel queues a cancellation. It never refuses.
 func (b *Backend) Cancel(id backends.ID) bool {
 	b.cancels = append(b.cancels, id)
 	return true
@@ -146,7 +146,8 @@ func (b *Backend) Pending() bool {
 		b.pool.ready.Load()
 }
 
-// Poll tries what is queued, then looks for events once and tries what those are about.
+// Poll tries what is queued, then looks for events once and tries the operations that those are
+// about.
 func (b *Backend) Poll(dst []backends.Event, deadline int64) (int, error) {
 	b.turn++
 	b.handOver()
@@ -218,16 +219,16 @@ func (b *Backend) deliver(dst []backends.Event) int {
 // Wake makes the blocked or the next blocking Poll return.
 func (b *Backend) Wake() { b.wake.call() }
 
-// poolDone tells the Loop that the pool has something.
+// poolDone tells the Loop that the pool has results.
 func (b *Backend) poolDone() {
 	if b.thread {
 		b.wake.call()
 	} else {
-		b.wake.write() // nobody may be in Poll: PollFD is watched
+		b.wake.write() // no thread may be in Poll: PollFD is watched
 	}
 }
 
-// Counters adds up what the backend did. What the pool does is not counted among the system calls.
+// Counters returns the sums of what the backend did. System calls of the pool are not counted.
 func (b *Backend) Counters() backends.Counters {
 	c := &b.counters
 	return backends.Counters{
@@ -236,7 +237,7 @@ func (b *Backend) Counters() backends.Counters {
 	}
 }
 
-// Close gives the descriptors back.
+// Close closes the descriptors.
 func (b *Backend) Close() error {
 	var errs []error
 	for _, fd := range []*int{&b.epoll.FD, &b.alarm.fd} {

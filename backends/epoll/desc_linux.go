@@ -7,33 +7,33 @@ import (
 	"github.com/weirgo/weir/internal/backoff"
 )
 
-// desc is what the backend knows of a descriptor number.
+// desc is the backend's record of a descriptor number.
 type desc struct {
 	fd  int32
-	gen uint32 // of its registration, in every event: 0 is none, or none that is known of
+	gen uint32 // generation of its registration, in every event: 0 is none, or none that is known
 
-	armed uint32 // what the kernel will report, once unless keeps is set
+	armed uint32 // the events that the kernel will report, once unless keeps is set
 	keeps bool   // the registration stays armed after an event
-	asked uint64 // the turn of the last system call about it
-	fresh bool   // somebody has begun to wait since
+	asked uint64 // the Poll of the last system call about it
+	fresh bool   // an operation has begun to wait since
 	todo  bool   // it is in Backend.unarmed
 
-	// stubborn: the last event helped nobody. An error that nobody takes, say, is reported for ever
-	// to those who ask whether there is one, so it is better to wait for news.
+	// stubborn: the last event helped no operation. An error that no program takes, for example, is
+	// reported for ever to an operation that asks for it, so it is better to wait for an edge.
 	stubborn bool
 
-	wait  [ways]queue // for readiness
+	wait  [ways]queue // operations that wait for readiness
 	try   [ways]trial
 	polls queue // OpPoll
-	multi int   // of them: those with Op.Multi
+	multi int   // the number of polls with Op.Multi
 
-	files queue  // reads and writes at the position of a file: one at a time, the first is the pool's
-	busy  int    // operations on it that the pool has
+	files queue  // reads and writes at the position of a file: one at a time, the pool has the first
+	busy  int    // number of operations on it that the pool has
 	close *entry // OpClose under way, ...
 	held  queue  // ... and what was submitted after it
 }
 
-// way is what an operation waits for. Each has a queue.
+// way is a kind of readiness that operations wait for. Each has a queue.
 type way int
 
 const (
@@ -47,7 +47,7 @@ const (
 var wayMask = [ways]uint32{wayIn: unix.EPOLLIN, wayOut: unix.EPOLLOUT, wayUrgent: unix.EPOLLPRI,
 	wayError: unix.EPOLLERR}
 
-// wayOf is the way of a backends.Readiness.
+// wayOf returns the way of a backends.Readiness.
 func wayOf(ready uint32) way {
 	for w, mask := range wayMask {
 		if ready == mask {
@@ -57,19 +57,18 @@ func wayOf(ready uint32) way {
 	return wayIn
 }
 
-// always is reported whether it was asked for or not.
+// always are the events that the kernel reports whether asked for or not.
 const always = unix.EPOLLERR | unix.EPOLLHUP
 
-// trial decides whether to try an operation at once, before waiting for it. That is worth while
-// when data streams in, and a system call for nothing when each message is waited for. What was
-// learned from one kind of operation does not hold for another, which may not be for this
-// descriptor at all.
+// trial decides whether to try an operation at once, before waiting. That pays when data streams
+// in, and wastes a system call when each message has to be waited for. What one kind of operation
+// shows does not hold for another, which may not be possible on this descriptor at all.
 type trial struct {
 	of backends.Code
 	backoff.Backoff
 }
 
-// as is t for operations of a kind.
+// as returns the part of t for operations of a kind.
 func (t *trial) as(of backends.Code) *backoff.Backoff {
 	if t.of != of {
 		*t = trial{of: of}
@@ -95,8 +94,8 @@ func (b *Backend) lookup(fd int) *desc {
 	return b.descs[page][fd&(pageLen-1)]
 }
 
-// desc returns the record of fd, a descriptor that is open or was a moment ago. It is kept, for the
-// next of that number.
+// desc returns the record of fd, a descriptor that is open or was a moment ago. The record is kept
+// for the next file with that number.
 func (b *Backend) desc(fd int) *desc {
 	if d := b.lookup(fd); d != nil {
 		return d
@@ -121,7 +120,7 @@ func (b *Backend) desc(fd int) *desc {
 	return d
 }
 
-// wants is what somebody waits for, 0 if nobody does.
+// wants returns the events that operations wait for, 0 if none does.
 func (d *desc) wants() uint32 {
 	var mask uint32
 	for w := range d.wait {
@@ -135,10 +134,10 @@ func (d *desc) wants() uint32 {
 	return mask
 }
 
-// pollBits is what an OpPoll waits for: flags of epoll_ctl(2) do not get in by way of the mask.
+// pollBits returns what an OpPoll waits for. The mask cannot smuggle in flags of epoll_ctl(2).
 func pollBits(e *entry) uint32 { return e.c.Flags&0xffff | always }
 
-// begin lets e wait in q for what d is going to report.
+// begin makes e wait in q for what d is going to report.
 func (b *Backend) begin(d *desc, q *queue, e *entry) {
 	e.d, e.state, e.began = d, waiting, b.turn
 	q.push(e)
@@ -146,7 +145,7 @@ func (b *Backend) begin(d *desc, q *queue, e *entry) {
 	b.rearm(d)
 }
 
-// rearm sees to it that the registration of d will be looked at before this turn ends.
+// rearm makes sure that the registration of d is brought up to date before this Poll ends.
 func (b *Backend) rearm(d *desc) {
 	if !d.todo {
 		d.todo = true
@@ -156,7 +155,7 @@ func (b *Backend) rearm(d *desc) {
 
 // armAll brings registrations up to date.
 func (b *Backend) armAll() {
-	for i := 0; i < len(b.unarmed); i++ { // it may grow
+	for i := 0; i < len(b.unarmed); i++ { // the list may grow
 		d := b.unarmed[i]
 		d.todo = false
 		b.arm(d)
@@ -164,9 +163,9 @@ func (b *Backend) armAll() {
 	b.unarmed = b.unarmed[:0]
 }
 
-// arm makes the kernel report what is waited for on d. If somebody has begun to wait it asks the
-// kernel in any case: in a registration that is armed the readiness may have been reported before,
-// and the number may be another file's by now.
+// arm makes the kernel report what operations on d wait for. If an operation has begun to wait
+// since the last call, arm asks the kernel in any case: an armed registration may have reported the
+// readiness before, and the number may belong to another file by now.
 func (b *Backend) arm(d *desc) {
 	mask := d.wants()
 	keeps := d.stubborn || d.multi > 0
@@ -181,13 +180,13 @@ func (b *Backend) arm(d *desc) {
 		switch errno := b.ctl(unix.EPOLL_CTL_MOD, d, mask, keeps); errno {
 		case 0:
 			return
-		case unix.ENOENT: // the number is another file's
+		case unix.ENOENT: // the number belongs to another file
 			b.reopened(d)
 			if mask = d.wants(); mask == 0 {
 				return
 			}
 			reopened, keeps = true, d.multi > 0
-		default: // EBADF: it is nobody's
+		default: // EBADF: it is closed
 			d.gen, d.armed = 0, 0
 			b.failAll(d, errno)
 			return
@@ -195,14 +194,14 @@ func (b *Backend) arm(d *desc) {
 	}
 	switch errno := b.register(d, mask, keeps); errno {
 	case 0:
-		for w := range d.wait { // what waits without having been tried relied on what was known of the number before
+		for w := range d.wait { // operations that wait without a try relied on what was known of the earlier file
 			if reopened {
 				b.serveWay(d, way(w))
 			}
 		}
 	case unix.EPERM:
 		b.unpollable(d)
-	default: // EBADF, or the kernel's limits: ENOSPC, ENOMEM; or epoll instances in a circle: ELOOP, EINVAL
+	default: // EBADF, or limits of the kernel: ENOSPC, ENOMEM; or a circle of epoll instances: ELOOP, EINVAL
 		b.failAll(d, errno)
 	}
 }
@@ -214,7 +213,7 @@ func (b *Backend) register(d *desc, mask uint32, keeps bool) unix.Errno {
 	}
 	d.gen, d.stubborn, d.try = b.gen, false, [ways]trial{}
 	errno := b.ctl(unix.EPOLL_CTL_ADD, d, mask, keeps)
-	if errno == unix.EEXIST { // from a time when the number meant the same file as now, and another one in between
+	if errno == unix.EEXIST { // a registration from when the number meant this file, before it meant another
 		errno = b.ctl(unix.EPOLL_CTL_MOD, d, mask, keeps)
 	}
 	if errno != 0 {
@@ -223,7 +222,7 @@ func (b *Backend) register(d *desc, mask uint32, keeps bool) unix.Errno {
 	return errno
 }
 
-// ctl is epoll_ctl(2).
+// ctl calls epoll_ctl(2).
 func (b *Backend) ctl(op int, d *desc, mask uint32, keeps bool) unix.Errno {
 	b.syscalls++
 	ev := unix.EpollEvent{Events: mask | unix.EPOLLET, Fd: d.fd, Pad: int32(d.gen)}
@@ -237,7 +236,7 @@ func (b *Backend) ctl(op int, d *desc, mask uint32, keeps bool) unix.Errno {
 	return 0
 }
 
-// waiters calls f for each operation that waits on d, also for its turn. f may end it.
+// waiters calls f for each operation that waits on d, for readiness or for its turn. f may end it.
 func (d *desc) waiters(f func(e *entry)) {
 	each := func(q *queue) {
 		for e := q.head; e != nil; {
@@ -254,12 +253,12 @@ func (d *desc) waiters(f func(e *entry)) {
 	each(&d.polls)
 }
 
-// failAll ends all that wait on d.
+// failAll ends all operations that wait on d.
 func (b *Backend) failAll(d *desc, errno unix.Errno) {
 	d.waiters(func(e *entry) { b.fail(e, errno) })
 }
 
-// reopened ends what waited for the file that d was before somebody closed it.
+// reopened ends what waited for the file that had this number before it was closed.
 func (b *Backend) reopened(d *desc) {
 	d.gen, d.armed = 0, 0
 	d.waiters(func(e *entry) {
@@ -269,7 +268,8 @@ func (b *Backend) reopened(d *desc) {
 	})
 }
 
-// unpollable deals with what waits on a file that is always ready, as far as poll(2) is concerned.
+// unpollable handles the operations that wait on a file that is always ready as far as poll(2) is
+// concerned.
 func (b *Backend) unpollable(d *desc) {
 	d.waiters(func(e *entry) {
 		if e.q != &d.polls {
@@ -284,7 +284,7 @@ func (b *Backend) unpollable(d *desc) {
 // forget takes d out of the epoll instance and ends what waits on it.
 func (b *Backend) forget(d *desc) {
 	if d.gen != 0 {
-		b.ctl(unix.EPOLL_CTL_DEL, d, 0, false) // if it fails, it is closed already
+		b.ctl(unix.EPOLL_CTL_DEL, d, 0, false) // if it fails, the descriptor is closed already
 		d.gen, d.armed = 0, 0
 	}
 	b.failAll(d, unix.EBADF)

@@ -6,20 +6,20 @@ import (
 	"github.com/weirgo/weir/backends"
 )
 
-// entry is an operation in flight. There is one for each slot of the Loop's; it never moves.
+// entry is an operation in flight. There is one for each slot of the Loop; it never moves.
 type entry struct {
 	c     *backends.Completion // nil: none in flight
 	id    backends.ID
 	state state
-	began uint64 // the turn in which it began to wait, or to stand in line
+	began uint64 // the Poll in which it began to wait, for readiness or for its turn
 	done  int    // see backends.Try
-	vain  uint8  // events after which it had to go on waiting
-	ready bool   // the pool has it though it can be waited for: it is ready
-	res   int32  // what the pool brought
+	vain  uint8  // number of events after which it had to go on waiting
+	ready bool   // it is ready: the pool has it although it can be waited for
+	res   int32  // the result of the pool
 
 	d          *desc  // its descriptor, if the backend needs to know
-	from       *desc  // the one it takes from, while the pool has it: OpSplice, OpTee
-	q          *queue // in which it waits or, at the head, is being worked at
+	from       *desc  // the descriptor that OpSplice or OpTee takes from, while the pool has it
+	q          *queue // the queue in which it waits or, at the head, is being tried
 	prev, next *entry // in q
 	work       links  // in the pool
 }
@@ -27,7 +27,7 @@ type entry struct {
 type state uint8
 
 const (
-	waiting state = iota // for readiness, or for its turn
+	waiting state = iota // it waits for readiness, or for its turn
 	working              // the pool has it
 )
 
@@ -44,7 +44,7 @@ func (q *queue) push(e *entry) {
 	q.tail = e
 }
 
-// leave takes e out of the queue it is in, if any.
+// leave takes e out of its queue, if it is in one.
 func (e *entry) leave() {
 	q := e.q
 	if q == nil {
@@ -68,7 +68,7 @@ const (
 	chunkLen  = 1 << chunkBits
 )
 
-// take makes an entry of what was submitted.
+// take makes an entry for a submitted operation.
 func (b *Backend) take(c *backends.Completion) *entry {
 	chunk, i := int(c.ID.Slot()>>chunkBits), c.ID.Slot()&(chunkLen-1)
 	for chunk >= len(b.entries) {
@@ -94,7 +94,7 @@ func (b *Backend) find(id backends.ID) *entry {
 	return nil
 }
 
-// finish ends an operation: its terminal event is ready.
+// finish ends an operation: it makes the terminal event.
 func (b *Backend) finish(e *entry, res int32) {
 	e.leave()
 	if e.c.Multi && e.c.Code == backends.OpPoll && e.d != nil {
@@ -104,17 +104,17 @@ func (b *Backend) finish(e *entry, res int32) {
 	b.out = append(b.out, backends.Event{ID: e.id, Res: res})
 }
 
-// report makes an event of an operation that goes on.
+// report makes an event for an operation that goes on.
 func (b *Backend) report(e *entry, res int32) {
 	b.out = append(b.out, backends.Event{ID: e.id, Res: res, More: true})
 }
 
-// fail ends an operation with an error, unless it has moved something, which then is its result.
+// fail ends an operation with an error. If it has moved something, that is its result instead.
 func (b *Backend) fail(e *entry, errno unix.Errno) {
 	b.finish(e, e.total(-int32(errno)))
 }
 
-// total is the result of an operation whose last attempt ended with res.
+// total returns the result of an operation whose last attempt ended with res.
 func (e *entry) total(res int32) int32 {
 	switch {
 	case e.done == 0 || e.c.Code == backends.OpConnect:

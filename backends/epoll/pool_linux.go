@@ -8,11 +8,11 @@ import (
 	"github.com/weirgo/weir/internal/bubble"
 )
 
-// pool does operations with calls that may block, in the order in which they come, on at most max
-// goroutines at a time. One that finds nothing to do leaves.
+// pool does operations with calls that may block, in order of arrival, on at most max goroutines at
+// a time. A goroutine that finds nothing to do ends.
 type pool struct {
-	notify func() // called when something has been done and nothing was before
-	serve  func() // loop, as a value made once: starting it allocates nothing
+	notify func() // called when a result is ready and none was before
+	serve  func() // the method loop as a value made once, so that starting it allocates nothing
 	ready  atomic.Bool
 
 	mu      sync.Mutex
@@ -59,7 +59,7 @@ func (p *pool) init(max int, notify func()) {
 	p.max, p.notify, p.serve = max, notify, p.loop
 }
 
-// run has e done.
+// run queues e.
 func (p *pool) run(e *entry) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -93,14 +93,14 @@ func (p *pool) loop() {
 	p.running--
 }
 
-// perform does the operation, or as much of it as does not wait for others.
+// perform does the operation, or as much of it as does not wait for other parties.
 func (e *entry) perform() int32 {
 	op := &e.c.Op
 	if !e.ready || op.Code != backends.OpWrite && op.Code != backends.OpWritev {
 		return backends.Perform(op)
 	}
-	// A blocking descriptor takes all or waits. What is ready to be written to takes a page at
-	// least: pipe(7).
+	// A blocking descriptor takes all data or waits. One that is ready for writing takes at least a
+	// page: pipe(7).
 	const page = 4096
 	brief := *op
 	brief.Code, brief.Bufs = backends.OpWrite, nil
@@ -113,7 +113,7 @@ func (e *entry) perform() int32 {
 	return backends.Perform(&brief)
 }
 
-// withdraw takes e back; false: it has been begun.
+// withdraw takes e back. It returns false if e has been begun.
 func (p *pool) withdraw(e *entry) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -124,7 +124,7 @@ func (p *pool) withdraw(e *entry) bool {
 	return true
 }
 
-// collect takes what has been done: a list linked by work.next.
+// collect returns what has been done: a list linked by work.next.
 func (p *pool) collect() *entry {
 	if !p.ready.Load() {
 		return nil

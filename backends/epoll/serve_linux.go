@@ -48,7 +48,7 @@ func usesFD(op *backends.Op) bool {
 	return true
 }
 
-// unwaitable does what is not waited for by readiness.
+// unwaitable does an operation that does not wait for readiness.
 func (b *Backend) unwaitable(e *entry) {
 	op := &e.c.Op
 	switch {
@@ -65,7 +65,7 @@ func (b *Backend) unwaitable(e *entry) {
 	}
 }
 
-// maxCached is the number of bytes that a loop copies from the page cache while others wait.
+// maxCached is the most bytes that a loop copies from the page cache while other operations wait.
 const maxCached = 64 << 10
 
 // cached does a read if all of it is in the page cache.
@@ -83,14 +83,14 @@ func (b *Backend) cached(e *entry) bool {
 	b.op.Flags = unix.RWF_NOWAIT
 	res := backends.Perform(&b.op)
 	b.op = backends.Op{}
-	if int(res) != n { // the pool finds out why; some kernels take what is not there yet for the end of the file
+	if int(res) != n { // the pool finds out why; some kernels report data that is not cached yet as the end of the file
 		return false
 	}
 	b.finish(e, res)
 	return true
 }
 
-// impatient reports whether op is done at once, whatever comes of it.
+// impatient reports whether op ends at once, whatever its result.
 func impatient(op *backends.Op) bool {
 	if isStream(op) {
 		return op.Size() == 0
@@ -115,7 +115,8 @@ func isMessage(op *backends.Op) bool {
 	return false
 }
 
-// waitable does what can be waited for: now or when it is its turn and the descriptor is ready.
+// waitable does an operation that can be waited for: now, or when it is its turn and the descriptor
+// is ready.
 func (b *Backend) waitable(e *entry, w way) {
 	op := &e.c.Op
 	d := b.lookup(op.FD)
@@ -124,7 +125,7 @@ func (b *Backend) waitable(e *entry, w way) {
 			b.queueFile(d, e)
 			return
 		}
-		// a file must not be tried as if it were a stream: what is cached is not all there is
+		// a file must not be tried as if it were a stream: it holds more than what is cached
 		if d == nil || d.gen == 0 {
 			if d = b.classify(e, w); d == nil {
 				return
@@ -164,9 +165,9 @@ func (b *Backend) waitable(e *entry, w way) {
 	}
 }
 
-// skippable reports whether an operation may wait for readiness without having been tried: nothing
-// but readiness could let it end. (A read of an eventfd into too small a buffer fails at once, for
-// one.)
+// skippable reports whether an operation may wait for readiness without a try, because only
+// readiness could let it end. (For example, a read of an eventfd into a buffer that is too small
+// fails at once, and so is not skippable.)
 func skippable(op *backends.Op) bool {
 	switch op.Code {
 	case backends.OpRecv:
@@ -178,7 +179,7 @@ func skippable(op *backends.Op) bool {
 }
 
 // classify registers the descriptor of a read or write without offset, and returns its record. If
-// it cannot be polled, or there is no such descriptor, it has seen to e and returns nil.
+// it cannot be polled, or there is no such descriptor, classify has dealt with e and returns nil.
 func (b *Backend) classify(e *entry, w way) *desc {
 	b.probe = desc{fd: int32(e.c.FD)}
 	errno := b.register(&b.probe, wayMask[w]|unix.EPOLLERR, false)
@@ -195,7 +196,7 @@ func (b *Backend) classify(e *entry, w way) *desc {
 	return d
 }
 
-// queueFile has a read or write at the position of a file done when those before it are.
+// queueFile makes a read or write at the position of a file run after those before it.
 func (b *Backend) queueFile(d *desc, e *entry) {
 	e.d, e.state = d, waiting
 	first := d.files.head == nil
@@ -205,13 +206,13 @@ func (b *Backend) queueFile(d *desc, e *entry) {
 	}
 }
 
-// verdict is what came of an attempt.
+// verdict is the result of an attempt.
 type verdict int
 
 const (
 	over   verdict = iota // the operation is over, with entry.res
 	stays                 // it has to wait
-	blocks                // it could be done, by somebody who may block
+	blocks                // it could be done by a thread that may block
 	went                  // it has reported something and may have more
 )
 
@@ -246,15 +247,15 @@ func wantsAll(op *backends.Op) bool {
 	return isMessage(op) && op.Flags&(unix.MSG_WAITALL|unix.MSG_PEEK|unix.MSG_ERRQUEUE|unix.MSG_OOB) == unix.MSG_WAITALL
 }
 
-// isOrdered reports whether what is read from the socket goes on where the last read ended.
+// isOrdered reports whether a read from the socket continues where the last one ended.
 func isOrdered(fd int) bool {
 	kind, err := unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_TYPE)
 	return err == nil && (kind == unix.SOCK_STREAM || kind == unix.SOCK_SEQPACKET)
 }
 
-// event is the kernel's word that something is ready.
+// event handles one event of the kernel.
 func (b *Backend) event(ev *unix.EpollEvent) {
-	if ev.Pad == 0 { // none of a descriptor's
+	if ev.Pad == 0 { // not of a descriptor
 		if ev.Fd == isAlarm {
 			b.alarm.gone()
 		}
@@ -262,7 +263,7 @@ func (b *Backend) event(ev *unix.EpollEvent) {
 	}
 	d := b.lookup(int(ev.Fd))
 	if d == nil || d.gen != uint32(ev.Pad) {
-		return // of a file that the number once meant, and that is open elsewhere
+		return // of a file that the number once meant, and that is still open elsewhere
 	}
 	if !d.keeps {
 		d.armed = 0
@@ -277,7 +278,7 @@ func (b *Backend) event(ev *unix.EpollEvent) {
 	case d.wants() != 0:
 		d.stubborn = !helped
 		b.rearm(d)
-	case d.keeps: // nobody is left
+	case d.keeps: // no operation is left
 		d.stubborn = false
 		b.ctl(unix.EPOLL_CTL_MOD, d, 0, false)
 	}
@@ -299,15 +300,17 @@ func (b *Backend) servePolls(d *desc, events uint32) (helped bool) {
 	return helped
 }
 
-// maxAccepts is how many connections one event brings at most: others wait too. The registration,
-// armed again, tells of the rest.
+// maxAccepts is the most connections that one event brings, because other operations wait too. The
+// registration, armed again, reports the rest.
 const maxAccepts = 32
 
-// maxVain is after how many events in vain a send is given back to the Loop, which pauses. A
-// datagram for a receiver that is full makes an event itself each time it is tried in vain.
+// maxVain is the number of events in vain after which a send is given back to the Loop, which
+// pauses. A datagram for a receiver that is full makes an event itself each time it is tried in
+// vain.
 const maxVain = 4
 
-// serveWay tries what waits in one direction, from the first to one that has to go on waiting.
+// serveWay tries the operations that wait in one direction, from the first to one that has to go on
+// waiting.
 func (b *Backend) serveWay(d *desc, w way) (helped bool) {
 	q := &d.wait[w]
 	for n := 0; q.head != nil && q.head.state == waiting && n < maxAccepts; {
@@ -347,7 +350,7 @@ func (b *Backend) offload(e *entry) {
 	b.pool.run(e)
 }
 
-// collect ends what the pool has done.
+// collect ends the operations that the pool has done.
 func (b *Backend) collect() {
 	for e := b.pool.collect(); e != nil; {
 		next := e.work.next
@@ -395,7 +398,7 @@ func (b *Backend) back(e *entry, res int32, done bool) {
 	b.tryClose(d)
 }
 
-// startClose ends what waits on the descriptor, and closes it when the pool has let go of it.
+// startClose ends what waits on the descriptor, and closes it when the pool no longer uses it.
 func (b *Backend) startClose(e *entry) {
 	if e.c.FD < 0 {
 		b.finish(e, -int32(unix.EBADF))
@@ -413,7 +416,7 @@ func (b *Backend) tryClose(d *desc) {
 	}
 }
 
-// closed lets those go on who came after an OpClose.
+// closed starts the operations that came after an OpClose.
 func (b *Backend) closed(d *desc) {
 	d.close = nil
 	for e := d.held.head; e != nil && d.close == nil; e = d.held.head {
@@ -422,7 +425,7 @@ func (b *Backend) closed(d *desc) {
 	}
 }
 
-// cancel ends an operation unless it is over, or beyond recall.
+// cancel ends an operation unless it is over or can no longer be stopped.
 func (b *Backend) cancel(id backends.ID) {
 	e := b.find(id)
 	if e == nil {

@@ -9,19 +9,18 @@ import (
 	"github.com/weirgo/weir/internal/sys"
 )
 
-// wake is how other threads end a blocked Poll: an eventfd in the epoll instance.
+// wake lets other threads end a blocked Poll: an eventfd in the epoll instance.
 //
-// The state keeps the system call away when nobody sleeps, and no wake-up gets lost: Poll announces
-// that it goes to sleep by idle -> asleep, Wake leaves called behind whatever was there. If Wake
-// comes first, the announcement fails and Poll does not block; if it comes second, it finds asleep
-// and writes.
+// The state saves the system call when no thread sleeps, and loses no wake-up. Poll announces that
+// it goes to sleep by idle -> asleep; Wake swaps in called. If Wake comes first, the announcement
+// fails and Poll does not block. If it comes second, it finds asleep and writes.
 //
-// The eventfd is never read: it is registered edge-triggered, and each write is news.
+// The eventfd is never read: it is registered edge-triggered, and each write is an edge.
 type wake struct {
 	state  atomic.Uint32
 	writes atomic.Uint64
 
-	mu sync.Mutex // held for a write, so that close cannot pull the descriptor away under it
+	mu sync.Mutex // held for a write, so that close cannot close the descriptor meanwhile
 	fd int        // -1: closed
 }
 
@@ -31,12 +30,12 @@ const (
 	called
 )
 
-// sleep announces that Poll is about to block; false means that it must not.
+// sleep announces that Poll is about to block. It returns false if Poll must not block.
 func (w *wake) sleep() bool { return w.state.CompareAndSwap(idle, asleep) }
 
-// awake ends what sleep began, or takes note of a call that came before it. What the caller of Wake
-// did before it is visible after awake: also if the call comes between the two lines, which is what
-// the Swap is for.
+// awake ends what sleep began, or consumes a call of Wake that came before it. What the caller of
+// Wake did before is visible after awake. The Swap makes that true also for a call between the two
+// lines.
 func (w *wake) awake() {
 	if w.state.Load() != idle {
 		w.state.Swap(idle)

@@ -13,13 +13,13 @@ import (
 // Name is the name by which Options select this backend.
 const Name = "portable"
 
-// Config configures a Backend. The zero value is good.
+// Config configures a Backend. The zero value is ready to use.
 type Config struct {
-	// Entries is how many operations and cancellations a Poll hands over at most. 0: 256.
+	// Entries is the most operations and cancellations that one Poll hands over. 0: 256.
 	Entries int
 
-	// Workers bounds the goroutines that make system calls which block: each may take a thread. 0:
-	// 64.
+	// Workers bounds the goroutines that make blocking system calls, each of which may take a
+	// thread. 0: 64.
 	Workers int
 
 	// Thread says that Bind will be called with true. Otherwise, on Linux, the backend is
@@ -32,28 +32,28 @@ type Backend struct {
 	entries int
 	start   time.Time // where there is no sys.Monotonic
 
-	// The owner's: who calls Submit, Cancel and Poll.
+	// These belong to the owner, the goroutine that calls Submit, Cancel and Poll.
 	queue   []*backends.Completion
 	cancels []backends.ID
 	timer   *time.Timer // of a Poll that blocks; its channel is read there only
 
 	news  chan struct{} // of capacity 1: there may be events, or Wake was called
-	woken atomic.Bool   // Wake was called, and no Poll has returned for it
+	woken atomic.Bool   // Wake was called, and no Poll has returned for it yet
 
 	mu     sync.Mutex
-	events []backends.Event // those before first have been reaped
+	events []backends.Event // events before first have been reaped
 	first  int
 	closed bool
 
-	engine engine // what operations on descriptors run on
-	bell   bell   // makes a descriptor readable when there is news, where the system has such a thing
+	engine engine // runs operations on descriptors
+	bell   bell   // makes a descriptor readable when there are events, on systems that have one
 
 	syscalls, enters, sqes, cqes atomic.Uint64
 }
 
 var _ backends.Backend = (*Backend)(nil)
 
-// Open makes a Backend. It fails where there are too few descriptors left for it.
+// Open makes a Backend. It fails if there are too few descriptors left for it.
 func Open(cfg Config) (backends.Backend, error) {
 	if cfg.Entries <= 0 {
 		cfg.Entries = 256
@@ -79,13 +79,13 @@ func Open(cfg Config) (backends.Backend, error) {
 // Name returns "portable".
 func (b *Backend) Name() string { return Name }
 
-// Detail says what operations on descriptors run on.
+// Detail says how operations on descriptors are done.
 func (b *Backend) Detail() string { return engineDetail }
 
-// Now is a real time, in bubbles of testing/synctest, too. Any goroutine may call it.
+// Now returns real time, also in bubbles of testing/synctest. Any goroutine may call it.
 func (b *Backend) Now() int64 { return now(b.start) }
 
-// Bind has nothing to do.
+// Bind does nothing.
 func (b *Backend) Bind(bool) error { return nil }
 
 // Submit queues operations until the queue is full.
@@ -105,7 +105,7 @@ func (b *Backend) Cancel(id backends.ID) bool {
 }
 
 // Poll starts what is queued and copies out what is over. It blocks on a channel, and so holds no
-// P, nor a thread if the calling goroutine is not locked to it.
+// P, and no thread unless the calling goroutine is locked to one.
 func (b *Backend) Poll(dst []backends.Event, deadline int64) (int, error) {
 	if len(b.queue)+len(b.cancels) > 0 {
 		b.handOver()
@@ -120,13 +120,13 @@ func (b *Backend) Poll(dst []backends.Event, deadline int64) (int, error) {
 	}
 }
 
-// block waits for news. It reports false when the deadline came first.
+// block waits for events. It reports false if the deadline came first.
 func (b *Backend) block(deadline int64) bool {
 	if deadline == backends.Forever {
 		<-b.news
 		return true
 	}
-	d := max(deadline, 0) - b.Now() // which does not overflow
+	d := max(deadline, 0) - b.Now() // this does not overflow
 	if d <= 0 {
 		return false
 	}
@@ -140,7 +140,8 @@ func (b *Backend) block(deadline int64) bool {
 	}
 }
 
-// handOver starts what is queued, operations first: a cancellation finds the one it is for.
+// handOver starts what is queued. Operations come first, so that a cancellation finds its
+// operation.
 func (b *Backend) handOver() {
 	b.enters.Add(1)
 	b.sqes.Add(uint64(len(b.queue) + len(b.cancels)))
@@ -175,7 +176,7 @@ func (b *Backend) signal() {
 	}
 }
 
-// reap copies events out. When none is left the bell is silent.
+// reap copies events out. It silences the bell when none is left.
 func (b *Backend) reap(dst []backends.Event) int {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -189,7 +190,7 @@ func (b *Backend) reap(dst []backends.Event) int {
 	return n
 }
 
-// waiting is the number of events that nobody has reaped. The caller holds mu.
+// waiting returns the number of events that have not been reaped. The caller holds mu.
 func (b *Backend) waiting() int { return len(b.events) - b.first }
 
 // Pending reports whether something is queued or over, or the bell rings for an alarm.
@@ -209,7 +210,7 @@ func (b *Backend) Wake() {
 	}
 }
 
-// Counters adds up what the backend did.
+// Counters returns the sums of what the backend did.
 func (b *Backend) Counters() backends.Counters {
 	return backends.Counters{
 		Syscalls: b.syscalls.Load(), Enters: b.enters.Load(), SQEs: b.sqes.Load(), CQEs: b.cqes.Load(),

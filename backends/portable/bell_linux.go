@@ -63,7 +63,7 @@ func (l *bell) hush() {
 // rings reports whether the descriptor is readable.
 func (l *bell) rings() bool { return l.rung }
 
-// due is called by the timer. It may come late, for an alarm that was replaced.
+// due is called by the timer. It may come late, for an alarm that has been replaced.
 func (l *bell) due() {
 	l.b.mu.Lock()
 	defer l.b.mu.Unlock()
@@ -90,11 +90,11 @@ func (p pollable) Alarm(deadline int64) bool {
 	defer p.mu.Unlock()
 	l, now := &p.bell, p.Now()
 	if l.alarm > now && deadline >= l.alarm {
-		return true // it is looked at again then
+		return true // the next Poll looks at it again
 	}
 	if deadline <= now {
 		l.alarm = 0
-		l.ring() // the next Poll finds that nothing is to be waited for
+		l.ring() // the next Poll finds that there is nothing to wait for
 		return true
 	}
 	l.alarm = deadline

@@ -4,7 +4,7 @@ package portable
 
 import "github.com/weirgo/weir/backends"
 
-// bell is nothing here: the scheduler drive is for Linux. Loops run on threads.
+// bell does nothing here: only Linux has the scheduler drive. Loops run on threads.
 type bell struct{}
 
 func (bell) ring()        {}

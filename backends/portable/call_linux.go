@@ -6,10 +6,11 @@ import "github.com/weirgo/weir/backends"
 
 const engineDetail = "poll(2)"
 
-// readiness is what an operation may have to wait for, 0 if it has to wait for nobody.
+// readiness returns the events that an operation may have to wait for, 0 if it never waits for
+// other parties.
 func readiness(op *backends.Op) uint32 { return backends.Readiness(op) }
 
-// attempt tries an operation without waiting: -EAGAIN if it has to wait.
+// attempt tries an operation without waiting. It returns -EAGAIN if the operation has to wait.
 func attempt(r *record) int32 {
 	done := r.sofar
 	if r.begun {

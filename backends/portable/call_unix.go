@@ -11,7 +11,7 @@ import (
 // What try returns for an operation that is not over.
 const (
 	notYet   = -1 << 31   // it has to go on waiting
-	mayBlock = notYet + 1 // its descriptor is ready and in blocking mode: if others are faster the call blocks
+	mayBlock = notYet + 1 // its descriptor is ready and in blocking mode: if another process is faster the call blocks
 )
 
 func errnoOf(err error) int32 {
@@ -21,10 +21,10 @@ func errnoOf(err error) int32 {
 	return -int32(unix.EINVAL)
 }
 
-// mask is what poll(2) is to say before an operation is tried again.
+// mask returns the events of poll(2) after which an operation is tried again.
 func mask(op *backends.Op) int16 { return int16(readiness(op)) }
 
-// direction is the side of its descriptor that an operation waits on.
+// direction returns the side of its descriptor that an operation waits on.
 func direction(op *backends.Op) int {
 	if readiness(op)&unix.POLLOUT != 0 {
 		return writing
@@ -45,7 +45,8 @@ func isMessage(c backends.Code) bool {
 // dontWait reports whether EAGAIN is a result.
 func dontWait(op *backends.Op) bool { return isMessage(op.Code) && op.Flags&unix.MSG_DONTWAIT != 0 }
 
-// onDisk reports whether an operation that could wait for others only has to wait for a disk.
+// onDisk reports whether an operation that could wait for other parties only has to wait for a
+// disk.
 func onDisk(op *backends.Op) (bool, error) {
 	switch op.Code {
 	case backends.OpRead, backends.OpReadv, backends.OpWrite, backends.OpWritev:
@@ -63,8 +64,8 @@ func onDisk(op *backends.Op) (bool, error) {
 	return false, nil
 }
 
-// try goes on with an operation as far as it can without waiting. It returns the result, or why
-// there is none yet.
+// try continues an operation as far as it can without waiting. It returns the result, or why there
+// is none yet.
 func (r *record) try() int32 {
 	op := &r.c.Op
 	for {
@@ -86,8 +87,8 @@ func (r *record) try() int32 {
 	}
 }
 
-// all reports whether an operation goes on until its buffers are full, or empty: MSG_WAITALL says
-// so, and as in io_uring also of what sends. Only streams can.
+// all reports whether an operation goes on until its buffers are full, or empty. MSG_WAITALL asks
+// for that, and as in io_uring it does so for a send too. Only streams do it.
 func (r *record) all() bool {
 	op := &r.c.Op
 	if !isMessage(op.Code) || op.Flags&unix.MSG_WAITALL == 0 || op.Flags&(unix.MSG_DONTWAIT|unix.MSG_PEEK) != 0 {
@@ -100,7 +101,7 @@ func (r *record) all() bool {
 	return err == nil && kind == unix.SOCK_STREAM
 }
 
-// size is how many bytes an operation on a socket would like to move.
+// size returns the number of bytes that an operation on a socket wants to move.
 func size(op *backends.Op) int {
 	if op.Msg == nil {
 		return len(op.Buf)

@@ -9,7 +9,8 @@ import (
 
 const engineDetail = "no operations on descriptors"
 
-// engine refuses every operation: there are no descriptors here that all of them could work on.
+// engine refuses every operation: these systems have no descriptors that all operations could work
+// on.
 type engine struct{ b *Backend }
 
 func (e *engine) open(b *Backend, _ int) error {

@@ -13,18 +13,18 @@ import (
 	"github.com/weirgo/weir/internal/sys"
 )
 
-// engine runs operations on descriptors: those that may have to wait for others on the poller, a
-// goroutine that sits in poll(2) over all of their descriptors, those that keep the calling thread
-// until they are done on workers.
+// engine runs operations on descriptors. Those that may have to wait for other parties run on the
+// poller, a goroutine that sits in poll(2) over all of their descriptors. Those that keep the
+// calling thread until they are done run on workers.
 //
-// What follows is guarded by the Backend's mu, except for what says otherwise.
+// The Backend's mu guards the fields below unless they say otherwise.
 type engine struct {
 	b     *Backend
-	slots []*record // by slot: what is in flight
-	spare *record   // records that nobody uses
+	slots []*record // what is in flight, by slot
+	spare *record   // unused records
 
-	// The way to the poller. It takes all three lists at once: operations to be started, operations
-	// that a worker has run for it, and cancellations.
+	// The way to the poller, which takes all three lists at once: operations to be started,
+	// operations that a worker has run for it, and cancellations.
 	inbox, returned list
 	drops           []backends.ID
 	asleep          bool // the poller is in poll(2), or just before it
@@ -32,7 +32,7 @@ type engine struct {
 	running         bool // the poller has been started
 	wakeR, wakeW    int  // a pipe: readable ends poll(2)
 
-	poller  poller // the poller's own
+	poller  poller // belongs to the poller's goroutine
 	workers workers
 	wg      sync.WaitGroup // the poller and the workers
 }
@@ -41,14 +41,14 @@ type engine struct {
 type record struct {
 	c    *backends.Completion
 	at   place
-	list *list // that it is in
+	list *list // the list it is in
 	prev *record
 	next *record
 
-	desc    *desc // what it waits for; nil for one that does not
-	sofar   int   // bytes that one with MSG_WAITALL has moved
-	reports int   // of a multishot
-	res     int32 // from a worker
+	desc    *desc // the descriptor it waits for; nil if it does not wait
+	sofar   int   // bytes that an operation with MSG_WAITALL has moved
+	reports int   // number of reports of a multishot
+	res     int32 // the result from a worker
 	begun   bool  // connect(2) has been called
 }
 
@@ -56,9 +56,9 @@ type record struct {
 type place uint8
 
 const (
-	atPoller place = iota // on its way there, or there: it waits
+	atPoller place = iota // at the poller, or on its way there: it waits
 	atQueue               // waits for a worker
-	atWorker              // nothing can stop it any more
+	atWorker              // it can no longer be stopped
 )
 
 // list is a queue of records, linked both ways.
@@ -117,7 +117,7 @@ func (e *engine) open(b *Backend, workers int) (err error) {
 	return nil
 }
 
-// start takes over an operation.
+// start takes an operation over.
 func (e *engine) start(c *backends.Completion) {
 	r := e.spare
 	if r == nil {
@@ -137,7 +137,7 @@ func (e *engine) start(c *backends.Completion) {
 	}
 }
 
-// lookup finds what is in flight under id.
+// lookup returns what is in flight under id.
 func (e *engine) lookup(id backends.ID) *record {
 	if n := int(id.Slot()); n < len(e.slots) {
 		if r := e.slots[n]; r != nil && r.c.ID == id {
@@ -159,7 +159,7 @@ func (e *engine) cancel(id backends.ID) {
 			e.finish(r, -int32(unix.ECANCELED))
 			return
 		}
-		r.at, r.res = atPoller, -int32(unix.ECANCELED) // the next of its side gets its turn
+		r.at, r.res = atPoller, -int32(unix.ECANCELED) // the next operation of its side runs
 		e.returned.push(r)
 	case atPoller: // only the poller can say whether it is still waiting
 		e.drops = append(e.drops, id)
@@ -199,10 +199,10 @@ func (e *engine) finish(r *record, res int32) {
 	e.b.post(backends.Event{ID: id, Res: res})
 }
 
-// backlog is how many events may wait to be reaped before multishots pause.
+// backlog is the number of events not reaped at which multishots pause.
 const backlog = 1024
 
-// reaped lets multishots go on when there is room for their events.
+// reaped lets multishots continue when there is room for their events.
 func (e *engine) reaped() {
 	if e.stalled && e.b.waiting() < backlog {
 		e.stalled = false

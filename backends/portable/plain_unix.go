@@ -9,20 +9,21 @@ import (
 	"github.com/weirgo/weir/internal/sys"
 )
 
-// This file says what an Op is as a system call on systems that package backends has no table for,
-// in terms of what package unix has for all of them.
+// This file says which system call an Op is on systems for which package backends has no table,
+// using what package unix has on all of them.
 
 const engineDetail = "poll(2), plain calls"
 
 const pipeBuf = 512 // the smallest PIPE_BUF there is
 
-// Flags of OpAccept: Linux's numbers, since not every system has any.
+// Flags of OpAccept. They are Linux's numbers, since not every system has such flags.
 const (
 	sockNonblock = 0x800
 	sockCloexec  = 0x80000
 )
 
-// readiness is what an operation may have to wait for, 0 if it has to wait for nobody.
+// readiness returns the events that an operation may have to wait for, 0 if it never waits for
+// other parties.
 func readiness(op *backends.Op) uint32 {
 	switch op.Code {
 	case backends.OpRecv, backends.OpRecvMsg, backends.OpAccept:
@@ -43,7 +44,7 @@ func readiness(op *backends.Op) uint32 {
 	return 0
 }
 
-// attempt tries an operation without waiting: -EAGAIN if it has to wait.
+// attempt tries an operation without waiting. It returns -EAGAIN if the operation has to wait.
 func attempt(r *record) int32 {
 	op := &r.c.Op
 	if isMessage(op.Code) {
@@ -73,8 +74,8 @@ func attempt(r *record) int32 {
 	return -int32(unix.EAGAIN)
 }
 
-// mayWait reports whether an operation on a descriptor in blocking mode may block at all. If it
-// does not it fails, and poll(2) would wait for what never comes.
+// mayWait reports whether an operation on a descriptor in blocking mode can block at all. If it
+// cannot, it fails, and poll(2) would wait for ever.
 func mayWait(op *backends.Op, flags int) bool {
 	access := flags & unix.O_ACCMODE
 	switch op.Code {
@@ -97,7 +98,8 @@ func perform(r *record) int32 {
 		return block(op)
 	case op.Code == backends.OpWrite:
 		return write(op.FD, op.Buf[:min(len(op.Buf), pipeBuf)], op.Off)
-	// a pipe that is writable takes PIPE_BUF bytes; more would block until all are written
+	// a pipe that is writable takes PIPE_BUF bytes; with more the call would block until all are
+	// written
 	case op.Code == backends.OpWritev:
 		first := firstOf(op.Bufs)
 		return write(op.FD, first[:min(len(first), pipeBuf)], op.Off)
@@ -105,8 +107,8 @@ func perform(r *record) int32 {
 	return call(op, 0, 0)
 }
 
-// call makes the system call of an operation, without the first done bytes of its data and with
-// more flags if it is on a socket.
+// call makes the system call of an operation, without the first done bytes of its data, and with
+// additional flags if it is on a socket.
 func call(op *backends.Op, done, flags int) int32 {
 	for {
 		if res := once(op, done, int(op.Flags)|flags); res != -int32(unix.EINTR) || op.Code == backends.OpClose {
@@ -124,7 +126,7 @@ func once(op *backends.Op, done, flags int) int32 {
 		return read(op.FD, cut(op.Buf), op.Off)
 	case backends.OpWrite:
 		return write(op.FD, cut(op.Buf), op.Off)
-	case backends.OpReadv: // not every system has readv(2): the first buffer makes a short result, which is right
+	case backends.OpReadv: // not every system has readv(2): reading the first buffer makes a valid short result
 		return read(op.FD, firstOf(op.Bufs), op.Off)
 	case backends.OpWritev:
 		return write(op.FD, firstOf(op.Bufs), op.Off)
@@ -148,7 +150,7 @@ func once(op *backends.Op, done, flags int) int32 {
 	case backends.OpClose:
 		err := unix.Close(op.FD)
 		if err == unix.EINTR {
-			err = nil // it is closed, and the number may be another's
+			err = nil // it is closed, and its number may belong to another file
 		}
 		return result(0, err)
 	}
@@ -162,10 +164,10 @@ func result(n int, err error) int32 {
 	return int32(n)
 }
 
-// cut leaves MaxTransfer bytes of p.
+// cut returns at most MaxTransfer bytes of p.
 func cut(p []byte) []byte { return p[:min(len(p), backends.MaxTransfer)] }
 
-// firstOf is the first buffer with something in it, if there is one.
+// firstOf returns the first buffer that is not empty, if there is one.
 func firstOf(bufs [][]byte) []byte {
 	for _, p := range bufs {
 		if len(p) > 0 {
@@ -175,8 +177,8 @@ func firstOf(bufs [][]byte) []byte {
 	return nil
 }
 
-// after leaves out the first done bytes, and what is beyond MaxIovecs buffers and MaxTransfer
-// bytes.
+// after returns bufs without the first done bytes, and without what is beyond MaxIovecs buffers and
+// MaxTransfer bytes.
 func after(bufs [][]byte, done int) [][]byte {
 	var list [][]byte
 	room := backends.MaxTransfer
@@ -209,7 +211,7 @@ func write(fd int, p []byte, off int64) int32 {
 
 func recvMsg(op *backends.Op, done, flags int) int32 {
 	m := op.Msg
-	if done > 0 { // what came beside the data came with its beginning
+	if done > 0 { // ancillary data came with the beginning of the data
 		n, _, _, _, err := unix.RecvmsgBuffers(op.FD, after(m.Bufs, done), nil, flags)
 		return result(n, err)
 	}
@@ -247,7 +249,7 @@ func accept(op *backends.Op) int32 {
 	if op.Flags&sockCloexec != 0 {
 		unix.CloseOnExec(fd)
 	}
-	// Some systems hand the listener's mode down, others do not.
+	// On some systems the connection inherits the listener's mode, on others it does not.
 	if err := unix.SetNonblock(fd, op.Flags&sockNonblock != 0); err != nil {
 		unix.Close(fd)
 		return errnoOf(err)
@@ -258,7 +260,7 @@ func accept(op *backends.Op) int32 {
 	return int32(fd)
 }
 
-// connect begins to connect, or looks what has become of it: -EAGAIN if that is not known yet.
+// connect begins to connect, or asks for the result: -EAGAIN if that is not known yet.
 func connect(op *backends.Op, begun bool) int32 {
 	to, err := sys.ToUnix(op.Addr)
 	if err != nil {

@@ -11,35 +11,35 @@ import (
 	"github.com/weirgo/weir/backends"
 )
 
-// poller is what the goroutine in poll(2) knows. Nobody else touches it.
+// poller is the state of the goroutine in poll(2). No other goroutine touches it.
 //
 // The goroutine starts, tries and cancels operations between two calls of poll(2), never during
-// one: while it lasts the kernel holds on to every descriptor in it, and a socket whose owner has
-// closed it meanwhile would not be gone. So an operation that waits is over only when no poll(2)
-// knows its descriptor any more.
+// one. While poll(2) runs the kernel holds every descriptor in it, and a socket that its owner has
+// closed would stay alive. So an operation that waits is over only when no poll(2) includes its
+// descriptor any more.
 type poller struct {
 	e     *engine
 	descs map[int]*desc
 	live  []*desc // the values of descs
-	spare []*desc // that nobody uses
+	spare []*desc // unused ones
 	set   []unix.PollFd
-	order []*desc // whose entry is in set, one further on
+	order []*desc // the descs of the entries in set, which has one more entry at its front
 }
 
-// desc is a descriptor for which operations wait.
+// desc is a descriptor that operations wait for.
 type desc struct {
 	fd    int
 	index int       // in poller.live
-	sides [2]side   // reading, writing
+	sides [2]side   // for reading and for writing
 	polls list      // OpPoll
-	until time.Time // it is left out of poll(2) until then
+	until time.Time // until then it is left out of poll(2)
 	pause time.Duration
 }
 
-// side is one direction of a descriptor: operations take their turns.
+// side is one direction of a descriptor. Its operations run one after the other.
 type side struct {
 	list
-	away bool // a worker runs the first
+	away bool // a worker runs the first operation
 }
 
 const (
@@ -47,10 +47,10 @@ const (
 	writing
 )
 
-// A descriptor may stay ready without getting anywhere: nobody has read yet what a multishot poll
-// has reported, or it is an error that no operation here takes away. It is looked at again after a
-// pause, which doubles, so that it is missed by no more than that and the processor is not kept
-// busy.
+// A descriptor may stay ready without progress: what a multishot poll has reported has not been
+// read yet, or it is an error that no operation here takes. The poller looks at it again after a
+// pause, which doubles. So it reports a change late by no more than that, and does not keep the
+// processor busy.
 const (
 	minPause = time.Millisecond
 	maxPause = 16 * time.Millisecond
@@ -81,7 +81,7 @@ func (p *poller) run() {
 	}
 }
 
-// take does what has been sent to the poller. It reports false when the backend is closing.
+// take handles what has been sent to the poller. It reports false if the backend is closing.
 func (p *poller) take() bool {
 	e := p.e
 	e.b.mu.Lock()
@@ -93,7 +93,7 @@ func (p *poller) take() bool {
 			e.b.mu.Unlock()
 			p.back(r)
 			e.b.mu.Lock()
-		case e.inbox.head != nil: // before the cancellations, which may be for them
+		case e.inbox.head != nil: // before the cancellations, which may be for these operations
 			r := e.inbox.pop()
 			e.b.mu.Unlock()
 			p.start(r)
@@ -114,7 +114,7 @@ func (p *poller) take() bool {
 	}
 }
 
-// wake ends the time in poll(2).
+// wake records that poll(2) has returned, and empties the pipe if kick wrote to it.
 func (p *poller) wake() {
 	e := p.e
 	e.b.mu.Lock()
@@ -128,7 +128,8 @@ func (p *poller) wake() {
 	}
 }
 
-// build fills set with what is waited for and returns how long to wait at most, in milliseconds.
+// build fills set with what operations wait for. It returns how long to wait at most, in
+// milliseconds.
 func (p *poller) build() (timeout int) {
 	p.set = append(p.set[:0], unix.PollFd{Fd: int32(p.e.wakeR), Events: unix.POLLIN})
 	p.order = p.order[:0]
@@ -163,7 +164,7 @@ func (p *poller) build() (timeout int) {
 	return int((wait + time.Millisecond - 1) / time.Millisecond)
 }
 
-// multis reports whether multishots may go on: there is room for their events.
+// multis reports whether multishots may continue: there is room for their events.
 func (p *poller) multis() bool {
 	e := p.e
 	e.b.mu.Lock()
@@ -185,11 +186,11 @@ func (p *poller) desc(fd int) *desc {
 		p.descs[fd] = d
 		p.live = append(p.live, d)
 	}
-	d.until = time.Time{} // it is worth a look
+	d.until = time.Time{} // look at it now
 	return d
 }
 
-// leave forgets a descriptor for which nothing waits any more.
+// leave forgets a descriptor that nothing waits for any more.
 func (p *poller) leave(d *desc) {
 	in, out := &d.sides[reading], &d.sides[writing]
 	if in.head != nil || in.away || out.head != nil || out.away || d.polls.head != nil {
@@ -203,7 +204,7 @@ func (p *poller) leave(d *desc) {
 	p.spare = append(p.spare, d)
 }
 
-// finish ends an operation that is in no list any more.
+// finish ends an operation that is in no list.
 func (p *poller) finish(r *record, res int32) {
 	p.e.b.mu.Lock()
 	defer p.e.b.mu.Unlock()
@@ -224,8 +225,8 @@ func (p *poller) toWorker(r *record) {
 	p.e.toWorker(r)
 }
 
-// drop ends an operation that waits, and leaves alone one that a worker has. What it has done by
-// then is its result. The caller holds mu.
+// drop ends an operation that waits, and leaves alone one that a worker has. Its result is what it
+// has done by then. The caller holds mu.
 func (p *poller) drop(r *record) {
 	if r.at != atPoller {
 		p.e.cancel(r.c.ID)
@@ -241,7 +242,8 @@ func (p *poller) drop(r *record) {
 	p.leave(d)
 }
 
-// start tries an operation, unless others wait before it, and has it wait if that found nothing.
+// start tries an operation, unless others wait before it. If that finds nothing the operation
+// waits.
 func (p *poller) start(r *record) {
 	op := &r.c.Op
 	if op.FD < 0 || op.FD > math.MaxInt32 {
@@ -293,8 +295,8 @@ func (p *poller) hand(s *side, r *record) {
 	p.toWorker(r)
 }
 
-// try goes on with an operation that is in no list. It reports whether that is over, and if not
-// whether only a worker can go on with it now.
+// try continues an operation that is in no list. It reports whether the operation is over and, if
+// not, whether only a worker can continue it now.
 func (p *poller) try(r *record) (over, blocks bool) {
 	for {
 		p.e.b.syscalls.Add(1)
@@ -331,8 +333,8 @@ func (p *poller) back(r *record) {
 	p.leave(d)
 }
 
-// abandon ends what waits for a descriptor that is closed, or about to be: the number may be
-// another file's soon.
+// abandon ends what waits for a descriptor that is closed, or about to be: its number may soon
+// belong to another file.
 func (p *poller) abandon(fd int) {
 	d := p.descs[fd]
 	if d == nil {
@@ -352,7 +354,7 @@ func (p *poller) abandon(fd int) {
 
 // ready is called when poll(2) says that something happened to a descriptor.
 func (p *poller) ready(d *desc, events int16) {
-	if events&unix.POLLNVAL != 0 { // closed by others, who should not have
+	if events&unix.POLLNVAL != 0 { // closed by other code, without OpClose
 		p.abandon(d.fd)
 		return
 	}
@@ -387,8 +389,8 @@ func (p *poller) ready(d *desc, events int16) {
 	p.leave(d)
 }
 
-// serve tries the operations that wait on one side, in turn, until one has to go on waiting. It
-// reports whether it got anywhere.
+// serve tries the operations that wait on one side, in order, until one has to go on waiting. It
+// reports whether it made progress.
 func (p *poller) serve(s *side) (progress bool) {
 	for s.head != nil && !s.away {
 		r := s.pop()

@@ -8,13 +8,13 @@ import (
 	"github.com/weirgo/weir/internal/bubble"
 )
 
-// workers are goroutines that make system calls which block. At most max run; one that finds
-// nothing to do ends. Guarded by the Backend's mu.
+// workers are goroutines that make blocking system calls. At most max run; one that finds nothing
+// to do ends. The Backend's mu guards them.
 type workers struct {
 	queue   list
 	running int
 	max     int
-	work    func() // engine.work, made once: making it allocates
+	work    func() // the method engine.work as a value made once, because making it allocates
 }
 
 // toWorker queues an operation for a worker. The caller holds mu.

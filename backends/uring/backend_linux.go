@@ -23,17 +23,17 @@ type Backend struct {
 
 	pollFirst bool // the kernel knows IORING_RECVSEND_POLL_FIRST
 
-	scratch []*scratch // by slot
-	lengthy bool       // what is queued may take the kernel a while to submit
+	scratch []*scratch // indexed by slot
+	lengthy bool       // the kernel may take a while to submit what is queued
 	lacks   [backends.NumCodes]bool
 	polls   polls
-	regions []*backends.Region // by index, what the ring's table of buffers holds; nil: it has none
-	files   []*backends.File   // and its table of files
+	regions []*backends.Region // the ring's table of buffers, by index; nil: it has none
+	files   []*backends.File   // the ring's table of files
 
 	wake wake
 
-	// glance decides whether to hand operations over without waiting before Poll waits. Where some
-	// of them are over at once that saves giving the processor up and getting it back, which costs
+	// glance decides whether to submit operations without waiting before Poll waits. If some of
+	// them are over at once, that saves giving the processor up and getting it back, which costs
 	// several times the system call.
 	glance backoff.Backoff
 
@@ -53,11 +53,11 @@ var (
 	_ backends.Announcer     = (*Backend)(nil)
 )
 
-// What the kernel says inside of itself for EINTR, and lets out where a worker that is opening a
-// FIFO is interrupted: ERESTARTSYS to ERESTART_RESTARTBLOCK.
+// What the kernel uses internally for EINTR, and lets out when a worker that is opening a FIFO is
+// interrupted: ERESTARTSYS to ERESTART_RESTARTBLOCK.
 const erestartsys, erestartBlock = 512, 516
 
-// User data of entries that are not operations: slots no Loop hands out.
+// User data of entries that are not operations: slots that no Loop uses.
 const (
 	slotWake = backends.MaxSlots + iota
 	slotCancel
@@ -67,17 +67,17 @@ const (
 // Name returns "io_uring".
 func (b *Backend) Name() string { return "io_uring" }
 
-// Now is CLOCK_MONOTONIC.
+// Now returns CLOCK_MONOTONIC.
 func (b *Backend) Now() int64 { return sys.Monotonic() }
 
 // Detail names the set-up flags that the kernel accepted.
 func (b *Backend) Detail() string { return b.rung }
 
-// Features names what the kernel says it has beyond the first io_uring (IORING_FEAT_*).
+// Features names what the kernel has beyond the first io_uring (IORING_FEAT_*).
 func (b *Backend) Features() []string { return featureNames(b.ring.Features()) }
 
-// Open sets a ring up: it tries the newest flags first and drops some on EINVAL. The error names
-// what stood in the way and, where there is one, the remedy.
+// Open sets up a ring: it tries the newest flags first and drops some on EINVAL. The error names
+// the obstacle and, if there is one, the remedy.
 func Open(cfg Config) (*Backend, error) {
 	if Adjust != nil {
 		Adjust(&cfg)
@@ -94,7 +94,7 @@ func Open(cfg Config) (*Backend, error) {
 		cfg.Workers = defaultWorkers
 	}
 	r, name, err := setUp(cfg)
-	for range 2 { // less may be had; what does not fit waits a little longer
+	for range 2 { // less memory may be available; what does not fit then waits a little longer
 		if !errors.Is(err, syscall.ENOMEM) || cfg.Entries < 2*minEntries {
 			break
 		}
@@ -112,9 +112,9 @@ func Open(cfg Config) (*Backend, error) {
 	r.Hide(cfg.Hide)
 	b := &Backend{cfg: cfg, ring: r, rung: name}
 	if sys.MovedClock() {
-		r.Hide(sys.FeatMinTimeout) // and with it absolute deadlines of waits
+		r.Hide(sys.FeatMinTimeout) // without it there are no absolute deadlines of waits
 	}
-	b.pollFirst = r.Flags()&(sys.SetupCoopTaskrun|sys.SetupSingleIssuer) != 0 // which are as old, or younger
+	b.pollFirst = r.Flags()&(sys.SetupCoopTaskrun|sys.SetupSingleIssuer) != 0 // kernels with either flag have it
 	if err := b.wake.open(); err != nil {
 		r.Close()
 		return nil, fmt.Errorf("io_uring: %w", err)
@@ -123,9 +123,9 @@ func Open(cfg Config) (*Backend, error) {
 	return b, nil
 }
 
-// Bind enables the ring for the calling thread alone, and checks that it works: set-up can succeed
-// where a filter denies entering, or what no loop can do without. With thread false it fails with
-// errors.ErrUnsupported, and changes nothing.
+// Bind enables the ring for the calling thread only, and checks that it works: set-up can succeed
+// although a filter denies entering the ring, or an operation that every loop needs. If thread is
+// false Bind fails with errors.ErrUnsupported and changes nothing.
 func (b *Backend) Bind(thread bool) error {
 	if !thread {
 		return fmt.Errorf("io_uring: a ring needs a thread of its own: %w", errors.ErrUnsupported)
@@ -164,7 +164,7 @@ func (b *Backend) Submit(batch []*backends.Completion) int {
 	return len(batch)
 }
 
-// sqe returns a free entry or nil. One is left for the wake source while that is not armed.
+// sqe returns a free entry or nil. It keeps one for the wake source while that is not armed.
 func (b *Backend) sqe() *sys.SQE {
 	if !b.wake.armed && b.ring.Queued()+1 >= b.ring.SQEntries() {
 		return nil
@@ -190,11 +190,6 @@ func (b *Backend) Cancel(id backends.ID) bool {
 
 // Pending reports whether another Poll would do something: entries are queued, or completions are
 // ready or known to the kernel. It makes no system call.
-//
-// The kernel puts work into a ring's list before it sets TASKRUN, and clears the flag before it
-// takes the list. When the two meet, the flag stays set with nothing behind it, until there is work
-// again (io_req_local_work_add, Linux 6.1 to 6.18). A loop that polls while something is pending
-// would do so for as long as that lasts.
 func (b *Backend) Pending() bool {
 	flags := b.ring.SQFlags()
 	if b.fruitless > staleAfter {
@@ -209,21 +204,21 @@ func (b *Backend) Pending() bool {
 // operation.
 const staleAfter = 1000
 
-// News looks at what the kernel and the program share.
+// News reads the memory that the kernel and the program share.
 func (b *Backend) News() bool {
 	return b.ring.CQReady() != 0 || b.ring.SQFlags()&sys.SQTaskrun != 0 || b.wake.state.CompareAndSwap(called, idle)
 }
 
-// Poll enters the ring once, unless there is nothing to hand over and events are ready anyway.
-// Before it blocks it may enter without blocking first.
+// Poll enters the ring once, unless there is nothing to submit and events are ready anyway. Before
+// it blocks it may enter without blocking first.
 func (b *Backend) Poll(dst []backends.Event, deadline int64) (int, error) {
 	flags := b.ring.SQFlags()
 	if flags&sys.SQCQOverflow != 0 {
 		b.counters.overflows.Add(1)
 	}
 	ready := !b.tend() || b.ring.CQReady() != 0
-	// The flag TASKRUN does not keep Poll from waiting: it can stay set with nothing behind it, and
-	// a wait begins with running what there is.
+	// The flag TASKRUN does not keep Poll from waiting: it can stay set with nothing to run, and a
+	// wait begins by running what there is.
 	wait := deadline != backends.NoWait && !ready && flags&sys.SQCQOverflow == 0 && b.armWake()
 	if wait && b.ring.Queued() != 0 && b.glance.Eager() {
 		if err := b.submit(false, deadline); err != nil {
@@ -260,13 +255,13 @@ func (b *Backend) Poll(dst []backends.Event, deadline int64) (int, error) {
 	return n, nil
 }
 
-// submit enters the ring and tells errors that pass from those that do not.
+// submit enters the ring. It separates errors that pass from those that do not.
 func (b *Backend) submit(wait bool, deadline int64) error {
 	switch _, errno := b.enter(wait, deadline); errno {
 	case 0:
 	case syscall.EBUSY: // the completion queue is full: reap first
 	case syscall.EAGAIN, syscall.ENOMEM: // the kernel has no memory for requests now: they stay queued
-		if wait { // there is nothing to do but to try again
+		if wait { // retrying is all that can be done
 			time.Sleep(time.Millisecond)
 		} else {
 			runtime.Gosched()
@@ -330,16 +325,16 @@ func (b *Backend) reap(dst []backends.Event) int {
 	return n
 }
 
-// internal handles the completion of an entry that is no operation.
+// internal handles the completion of an entry that is not an operation.
 func (b *Backend) internal(id backends.ID, more bool) {
 	switch id.Slot() {
 	case slotWake:
 		b.wake.armed = more
-	case slotCancel, slotProbe: // the operation's own completion tells what became of it
+	case slotCancel, slotProbe: // the operation's own completion reports the result
 	}
 }
 
-// Counters adds up what the backend did.
+// Counters returns the sums of what the backend did.
 func (b *Backend) Counters() backends.Counters {
 	c := &b.counters
 	return backends.Counters{
@@ -349,7 +344,7 @@ func (b *Backend) Counters() backends.Counters {
 	}
 }
 
-// Close gives the ring and the wake descriptor back.
+// Close closes the ring and the wake descriptor.
 func (b *Backend) Close() error {
 	return errors.Join(b.ring.Close(), b.wake.close())
 }

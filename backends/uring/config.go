@@ -11,19 +11,19 @@ type Config struct {
 	// and the kernel rounds it up to a power of two.
 	Entries uint32
 	// CQEntries is the size of the completion queue; 0 means 8 times Entries. It is at least
-	// Entries and at most 65536. More completions than that do not get lost, but they end multishot
+	// Entries and at most 65536. More completions than that are not lost, but they end multishot
 	// operations and cost system calls.
 	CQEntries uint32
-	// Workers bounds the kernel's worker threads for operations that cannot be polled, of each of
-	// its two kinds (Linux 5.15); 0 means 64. The kernel counts them for each thread that submits,
-	// and a thread that has used another ring before keeps the bound of the first.
+	// Workers bounds the kernel's worker threads for operations that cannot be polled, for each of
+	// its two kinds (Linux 5.15); 0 means 64. The kernel counts them for each thread that submits.
+	// A thread that has used another ring before keeps the bound of the first.
 	Workers uint32
 	// Rung starts the set-up ladder at that rung: 0 is the newest. Tests use it to run on the older
 	// ones.
 	Rung int
-	// Without makes the ring look as if its kernel did not have these operations, and Deny has the
-	// kernel refuse these opcodes with EACCES (IORING_REGISTER_RESTRICTIONS, Linux 5.10), as a
-	// filter would; DenyFlags are entries with these flags (IOSQE_*), DenyTables is to register
+	// Without makes the ring look as if its kernel lacked these operations. Deny makes the kernel
+	// refuse these opcodes with EACCES (IORING_REGISTER_RESTRICTIONS, Linux 5.10), as a filter
+	// would. DenyFlags denies entries with these flags (IOSQE_*), and DenyTables denies registering
 	// buffers and files. For tests.
 	Without    []backends.Code
 	Deny       []sys.Opcode
@@ -33,13 +33,13 @@ type Config struct {
 	Hide uint32
 }
 
-// Adjust, if not nil, is applied to the Config of every Open. It is for tests of what stands above
-// this package: it makes the kernel look older or stricter than it is.
+// Adjust, if not nil, is applied to the Config of every [Open]. It is for tests of the packages
+// above: it makes the kernel look older or stricter than it is.
 var Adjust func(*Config)
 
 const (
 	defaultEntries = 256
-	minEntries     = 2 // an operation, and the entry that is kept free for the wake source
+	minEntries     = 2 // one for an operation, and one that is kept free for the wake source
 	maxEntries     = 32768
 	defaultWorkers = 64
 )

@@ -89,11 +89,11 @@ func (b *Backend) encode(e *sys.SQE, c *backends.Completion) {
 	}
 }
 
-// sendFlags are the flags of a send. A packet must not wait in the kernel: it takes the bytes out
-// of the iterator before it knows whether there is room for them, and what it sends when there is
-// room is the rest, an empty packet as a rule. So a send of what may be a packet ends with EAGAIN,
+// sendFlags returns the flags of a send. A packet must not wait in the kernel: the kernel takes the
+// bytes out of the iterator before it knows whether there is room for them, and when there is room
+// it sends the rest, usually an empty packet. So a send of what may be a packet ends with EAGAIN,
 // and the loop waits. With MSG_WAITALL, which means to go on until all of a stream is sent, the
-// loop cannot tell, and the kernel is asked.
+// loop cannot tell and leaves the wait to the kernel.
 func sendFlags(op *backends.Op) uint32 {
 	flags := op.Flags | unix.MSG_NOSIGNAL
 	if op.Off == backends.Stream {
@@ -107,9 +107,9 @@ func sendFlags(op *backends.Op) uint32 {
 	return flags | unix.MSG_DONTWAIT
 }
 
-// lengthy reports whether submitting an operation can take long, because it may be about a file:
-// the kernel copies from the page cache, faults pages in, or builds the request to a device while
-// it takes the entry.
+// lengthy reports whether submitting an operation can take long because it may be about a file:
+// while it takes the entry, the kernel copies from the page cache, faults pages in, or builds the
+// request to a device.
 func lengthy(code backends.Code) bool {
 	switch code {
 	case backends.OpNop, backends.OpRecv, backends.OpSend, backends.OpRecvMsg, backends.OpSendMsg, backends.OpAccept,
@@ -144,8 +144,8 @@ func appendIovecs(iov []unix.Iovec, bufs [][]byte) []unix.Iovec {
 	return iov
 }
 
-// pollMask puts a poll mask into the order the kernel reads it in: a 32-bit value with its halves
-// swapped on big-endian machines (IORING_FEAT_POLL_32BITS).
+// pollMask returns a poll mask in the order in which the kernel reads it: a 32-bit value with its
+// halves swapped on big-endian machines (IORING_FEAT_POLL_32BITS).
 func pollMask(mask uint32) uint32 {
 	if binary.NativeEndian.Uint16([]byte{0, 1}) == 1 {
 		return mask<<16 | mask>>16
@@ -157,8 +157,8 @@ func encodeCancel(e *sys.SQE, target, userData uint64) {
 	e.Opcode, e.Fd, e.Addr, e.UserData = sys.OpAsyncCancel, -1, target, userData
 }
 
-// scratch is what the kernel reads and writes beside the caller's memory: one slot's iovecs and
-// message header.
+// scratch is what the kernel reads and writes beside the caller's memory: the iovecs and the
+// message header of one slot.
 type scratch struct {
 	id  backends.ID
 	op  *backends.Op // of an OpRecvMsg in flight
@@ -167,7 +167,7 @@ type scratch struct {
 	how unix.OpenHow
 
 	zeroCopy bool // of an OpSendZC or OpSendMsgZC in flight
-	notified bool // res is its result, and the kernel has yet to let go of the memory
+	notified bool // res is its result, and the kernel still uses the memory
 	res      int32
 }
 
@@ -202,8 +202,8 @@ func (s *scratch) setMsg(op *backends.Op) {
 	}
 }
 
-// hold keeps the result of a send without a copy until the entry that says that the kernel has let
-// go of the memory. It reports whether id is such a send.
+// hold keeps the result of a zero-copy send until the entry that says that the kernel no longer
+// uses the memory. It reports whether id is such a send.
 func (s *scratch) hold(id backends.ID, res int32) bool {
 	if s.id != id || !s.zeroCopy {
 		return false
@@ -212,8 +212,8 @@ func (s *scratch) hold(id backends.ID, res int32) bool {
 	return true
 }
 
-// writeBack hands the results of a received message to its operation, and lets the caller's memory
-// go. It returns the operation's result.
+// writeBack copies the results of a received message to its operation, and drops the references to
+// the caller's memory. It returns the operation's result.
 func (s *scratch) writeBack(id backends.ID, res int32) int32 {
 	if s.id != id {
 		return res

@@ -10,8 +10,8 @@ import (
 	"github.com/weirgo/weir/internal/sys"
 )
 
-// encodeMore fills in the operations that are less frequent: sockets being set up, names, ranges of
-// files, pipes, children, futexes. e has its user data and descriptor.
+// encodeMore encodes the less frequent operations: setting up sockets, names, ranges of files,
+// pipes, children, futexes. e has its user data and descriptor already.
 func (b *Backend) encodeMore(e *sys.SQE, c *backends.Completion) {
 	op, a := &c.Op, c.Op.Args
 	switch op.Code {
@@ -33,9 +33,9 @@ func (b *Backend) encodeMore(e *sys.SQE, c *backends.Completion) {
 		e.Addr, e.Len = address(&s.msg), 1
 
 	case backends.OpOpen:
-		// The kernel first tries to open with O_NONBLOCK, and takes what comes of that: a FIFO is
-		// open at once, or ENXIO, without its other end. That is not what openat(2) does, so it has
-		// to leave the try out.
+		// The kernel first tries to open with O_NONBLOCK and takes the result: a FIFO without its
+		// other end opens at once, or fails with ENXIO. openat(2) would wait instead, so the kernel
+		// has to skip that attempt.
 		if op.Flags&(unix.O_NONBLOCK|unix.O_PATH|unix.O_DIRECTORY) == 0 {
 			e.Flags = sys.SQEAsync
 		}

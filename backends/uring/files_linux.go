@@ -10,8 +10,8 @@ import (
 	"github.com/weirgo/weir/internal/sys"
 )
 
-// RegisterFile puts f into the ring's table of files, which it makes if there is none yet. The
-// table is smaller than MaxFiles where RLIMIT_NOFILE is.
+// RegisterFile puts f into the ring's table of files, and makes the table if there is none yet. The
+// table is smaller than MaxFiles if RLIMIT_NOFILE is.
 func (b *Backend) RegisterFile(f *backends.File) error {
 	if b.files == nil {
 		n := backends.MaxFiles
@@ -40,19 +40,19 @@ func (b *Backend) RegisterFile(f *backends.File) error {
 	return nil
 }
 
-// UnregisterFile empties the place of f, if it has one. No operation on f may be queued.
+// UnregisterFile clears the table entry of f, if it has one. No operation on f may be queued.
 func (b *Backend) UnregisterFile(f *backends.File) {
 	if f.Index >= len(b.files) || b.files[f.Index] != f {
 		return
 	}
 	b.counters.others.Add(1)
 	b.files[f.Index] = nil
-	// If this fails the file stays open until the place is taken again, or the ring closed. Nobody
-	// uses it.
+	// If this fails the file stays open until the entry is used again or the ring is closed. No
+	// operation uses it.
 	_ = sys.SetFile(b.ring.FD(), f.Index, -1)
 }
 
-// fixFile makes an operation one on a registered file, if this ring knows that.
+// fixFile makes e an operation on a registered file, if this ring knows the file.
 func (b *Backend) fixFile(e *sys.SQE, op *backends.Op) {
 	f := op.Args.File
 	if f == nil || op.Plain || f.Index >= len(b.files) || b.files[f.Index] != f || !op.TakesFile() {

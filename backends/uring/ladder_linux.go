@@ -20,8 +20,8 @@ const (
 	single = sys.SetupSingleIssuer | sys.SetupDeferTaskrun | coop
 )
 
-// ladder has the set-ups, newest flags first. EINVAL means a flag is unknown: the next rung has
-// fewer.
+// ladder lists the set-ups, newest flags first. EINVAL means that a flag is unknown: the next rung
+// has fewer.
 var ladder = []uint32{
 	single | sys.SetupNoSQArray, // 6.6
 	single,                      // 6.1
@@ -29,14 +29,14 @@ var ladder = []uint32{
 	0,                           // 5.13
 }
 
-// setUp makes the best ring of this size that the kernel knows.
+// setUp makes the best ring of this size that the kernel supports.
 func setUp(cfg Config) (*ring, string, error) {
 	return climb(ladder[min(cfg.Rung, len(ladder)-1):], func(flags uint32) (*ring, error) {
 		return newRing(cfg.Entries, cfg.CQEntries, flags)
 	})
 }
 
-// climb goes down the rungs until open works on one.
+// climb goes down the rungs until open succeeds on one.
 func climb(rungs []uint32, open func(flags uint32) (*ring, error)) (*ring, string, error) {
 	err := error(syscall.EINVAL)
 	for _, flags := range rungs {
@@ -90,10 +90,10 @@ func featureNames(bits uint32) []string {
 	return names
 }
 
-// disabledSysctl is kernel.io_uring_disabled (Linux 6.6). Tests put something else in its place.
+// disabledSysctl is kernel.io_uring_disabled (Linux 6.6). Tests replace it.
 var disabledSysctl = "/proc/sys/kernel/io_uring_disabled"
 
-// explain adds to a failure of set-up what usually causes it and how to change that.
+// explain adds to a set-up error its usual cause and the remedy.
 func explain(err error) error {
 	var why string
 	switch {

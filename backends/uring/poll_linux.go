@@ -7,46 +7,48 @@ import (
 	"github.com/weirgo/weir/internal/sys"
 )
 
-// polls is what the backend knows of the OpPolls in flight.
+// polls is the backend's record of the OpPolls in flight.
 //
-// A poll reports what was asked for, POLLERR and POLLHUP. The kernel's POLL_ADD reports POLLRDHUP
-// besides, asked for or not. A peer that half-closes would so end every wait for room, for as long
-// as it pleases: the same poll, submitted again, ends at once again. So the backend puts a
-// multishot poll in its place. That one is edge-triggered, and reports POLLRDHUP only once more.
-// When it reports what was asked for, the backend cancels it. The operation is over when the kernel
-// has let go of it.
+// A poll reports what was asked for, POLLERR and POLLHUP. The kernel's POLL_ADD also reports
+// POLLRDHUP, asked for or not. So a peer that half-closes would end every wait for room, for as
+// long as it pleases: the same poll, submitted again, ends at once again. In that case the backend
+// replaces it by a multishot poll, which is edge-triggered and reports POLLRDHUP only once more.
+// When the multishot poll reports what was asked for, the backend cancels it. The operation is over
+// when the kernel has ended it.
 //
-// The kernel also takes what it reports from what wakes the poll. Each packet wakes with POLLPRI,
-// urgent or not; and that alone does not wake a poll for POLLPRI. So a poll for POLLPRI asks the
-// kernel for POLLIN too, and poll(2) says what there is.
+// The kernel also derives what it reports from what wakes the poll. Each packet wakes with POLLPRI,
+// urgent or not; and that alone does not wake a poll for POLLPRI. So for POLLPRI the backend also
+// asks the kernel for POLLIN, and poll(2) says what there is.
 type polls struct {
 	at []poll // by slot
-	// those whose reports are not the last word, and what they have reported: 0 is nothing yet
+	// polls whose next report is not final, and what they have reported so far: 0 is nothing yet
 	watch  map[backends.ID]int32
 	chores []chore
 }
 
 // poll is the last OpPoll of a slot.
 type poll struct {
-	c         *backends.Completion
-	cancelled backends.ID // the last of the slot that was cancelled: the kernel may have ended it in vain by then
-	multi     bool        // it is in the kernel as a multishot poll that the backend has put in its place
+	c *backends.Completion
+	// the last operation of the slot that was cancelled: the kernel may have ended it without an
+	// event
+	cancelled backends.ID
+	multi     bool // in the kernel it is a multishot poll by which the backend has replaced it
 }
 
-// chore is an entry that the backend queues on its own account: to submit a poll as a multishot
-// one, or to cancel that.
+// chore is an entry that the backend queues by itself: to submit a poll as a multishot one, or to
+// cancel that.
 type chore struct {
 	id     backends.ID
 	cancel bool
 }
 
-// pollAlways is reported whether it was asked for or not.
+// pollAlways are the events that are reported whether asked for or not.
 const pollAlways = unix.POLLERR | unix.POLLHUP
 
-// pollBits is what an OpPoll asks for: flags of epoll_ctl(2) do not get in by way of the mask.
+// pollBits returns what an OpPoll asks for. The mask cannot smuggle in flags of epoll_ctl(2).
 func pollBits(op *backends.Op) uint32 { return op.Flags & 0xffff }
 
-// note remembers an OpPoll that is submitted, and returns the mask that the kernel gets.
+// note records an OpPoll that is submitted, and returns the mask for the kernel.
 func (p *polls) note(c *backends.Completion) uint32 {
 	slot := int(c.ID.Slot())
 	if slot >= len(p.at) {
@@ -78,7 +80,7 @@ func (p *polls) find(id backends.ID) *poll {
 	return nil
 }
 
-// judge decides what a report of the kernel's is to the operation o. news is false if it is
+// judge decides what a report of the kernel means for the operation o. news is false if it means
 // nothing.
 func (p *polls) judge(o *poll, res int32, more bool) (_ int32, _ bool, news bool) {
 	c := o.c
@@ -115,8 +117,7 @@ func (p *polls) judge(o *poll, res int32, more bool) (_ int32, _ bool, news bool
 	return res, false, true
 }
 
-// tend queues what the backend does on its own account, and reports whether there was room for all
-// of it.
+// tend queues the entries of the backend's own. It reports whether there was room for all of them.
 func (b *Backend) tend() bool {
 	p := &b.polls
 	for ; len(p.chores) > 0; p.chores = p.chores[1:] {
@@ -142,8 +143,8 @@ func (b *Backend) tend() bool {
 	return true
 }
 
-// canPoll reports whether the file has a state to wait for. One that has none is always ready to be
-// read and written, and a multishot poll for anything else ends at once.
+// canPoll reports whether the file has a state to wait for. A file without one is always ready for
+// reading and writing, and a multishot poll for anything else ends at once.
 func canPoll(fd int) bool {
 	ep, err := unix.EpollCreate1(unix.EPOLL_CLOEXEC)
 	if err != nil {
@@ -153,7 +154,7 @@ func canPoll(fd int) bool {
 	return unix.EpollCtl(ep, unix.EPOLL_CTL_ADD, fd, &unix.EpollEvent{}) != unix.EPERM
 }
 
-// encodeNever makes e a poll that ends only by being cancelled: an eventfd has no urgent data.
+// encodeNever makes e a poll that only a cancel ends: an eventfd has no urgent data.
 func encodeNever(e *sys.SQE, eventfd int, id uint64) {
 	e.Opcode, e.Fd, e.UserData, e.OpFlags = sys.OpPollAdd, int32(eventfd), id, pollMask(unix.POLLPRI)
 }

@@ -9,7 +9,7 @@ import (
 	"github.com/weirgo/weir/internal/sys"
 )
 
-// Register puts r into the ring's table of buffers, which it makes if there is none yet (Linux
+// Register puts r into the ring's table of buffers, and makes the table if there is none yet (Linux
 // 5.19).
 func (b *Backend) Register(r *backends.Region) error {
 	if r.Index < 0 || r.Index >= backends.MaxRegions {
@@ -33,22 +33,22 @@ func (b *Backend) Register(r *backends.Region) error {
 	return nil
 }
 
-// Unregister empties the place of r, if it has one. No operation on r may be queued.
+// Unregister clears the table entry of r, if it has one. No operation on r may be queued.
 func (b *Backend) Unregister(r *backends.Region) {
 	if b.regions == nil || b.regions[r.Index] != r {
 		return
 	}
 	b.counters.others.Add(1)
 	b.regions[r.Index] = nil
-	// If this fails the pages stay pinned until the place is taken again, or the ring closed.
-	// Nobody uses it.
+	// If this fails the pages stay pinned until the entry is used again or the ring is closed. No
+	// operation uses them.
 	_ = sys.SetBuffer(b.ring.FD(), r.Index, nil)
 }
 
-// fix makes a read or write one of registered memory, if this ring knows that the buffer is.
+// fix makes e a read or write of registered memory, if this ring knows the buffer.
 func (b *Backend) fix(e *sys.SQE, op *backends.Op) {
 	r := op.Args.Region
-	if r == nil || op.Plain || op.Flags&unix.RWF_ATOMIC != 0 || // which the kernel takes of plain memory only
+	if r == nil || op.Plain || op.Flags&unix.RWF_ATOMIC != 0 || // which the kernel supports for plain memory only
 		r.Index >= len(b.regions) || b.regions[r.Index] != r || !r.Holds(op.Buf) {
 		return
 	}

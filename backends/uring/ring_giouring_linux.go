@@ -8,11 +8,11 @@ import (
 	"github.com/weirgo/weir/internal/sys"
 )
 
-// RingImplementation names it.
+// RingImplementation names the implementation of the ring.
 const RingImplementation = "giouring"
 
-// ring is the ring of package internal/giouring, which tests import. This file does not: the go.mod
-// of every program that imports weir would have giouring then.
+// ring is the ring of package internal/giouring, which tests import. This file does not import it,
+// because the go.mod of every program that imports weir would then include giouring.
 type ring struct{ sys.ForeignRing }
 
 func newRing(entries, cqEntries, flags uint32) (*ring, error) {

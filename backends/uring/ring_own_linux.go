@@ -4,11 +4,10 @@ package uring
 
 import "github.com/weirgo/weir/internal/sys"
 
-// ring is what the backend runs on. The build tag giouring puts another implementation in its
-// place.
+// ring is the implementation that the backend uses. The build tag giouring replaces it.
 type ring = sys.Ring
 
-// RingImplementation names it.
+// RingImplementation names the implementation of the ring.
 const RingImplementation = "weir"
 
 func newRing(entries, cqEntries, flags uint32) (*ring, error) {

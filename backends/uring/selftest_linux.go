@@ -12,8 +12,8 @@ import (
 	"github.com/weirgo/weir/internal/sys"
 )
 
-// selfTest does once what no loop can do without, and for which there is no other way on a ring: a
-// NOP, a poll and a cancel. All must come back within a second.
+// selfTest does once what every loop needs and for which a ring has no substitute: a NOP, a poll
+// and a cancel. All must complete within a second.
 func (b *Backend) selfTest() error {
 	essential := []struct {
 		name   string
@@ -29,7 +29,7 @@ func (b *Backend) selfTest() error {
 		}, -int32(unix.ENOENT)},
 	}
 	deadline := b.Now() + int64(time.Second)
-	for i, op := range essential { // one after the other: the queue may have room for one only
+	for i, op := range essential { // one after the other, because the queue may have room for one only
 		id := backends.MakeID(slotProbe, uint32(i))
 		op.encode(b.sqe(), uint64(id))
 		res, err := b.await(id, deadline)
@@ -61,7 +61,7 @@ func (b *Backend) await(id backends.ID, deadline int64) (int32, error) {
 	return 0, errors.New("io_uring: the self-test got no completion within a second")
 }
 
-// deny has the kernel refuse what Config.Deny, DenyFlags and DenyTables say.
+// deny makes the kernel refuse what Config.Deny, DenyFlags and DenyTables say.
 func (b *Backend) deny() error {
 	registers := []uint8{sys.RegisterEnableRings, sys.RegisterIOWQMaxWorkers}
 	if !b.cfg.DenyTables {

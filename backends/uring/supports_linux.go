@@ -5,7 +5,8 @@ import (
 	"github.com/weirgo/weir/internal/sys"
 )
 
-// younger are the operations that a kernel which has all else that weir needs (5.13) may lack.
+// younger lists the operations that a kernel may lack although it has everything else that weir
+// needs (5.13).
 var younger = map[backends.Code][]sys.Opcode{
 	backends.OpMkdir:     {sys.OpMkdirat},                   // 5.15
 	backends.OpSymlink:   {sys.OpSymlinkat},                 // 5.15
@@ -30,7 +31,8 @@ func (b *Backend) Supports(code backends.Code) bool {
 	return int(code) < len(b.lacks) && !b.lacks[code]
 }
 
-// probe asks the kernel which opcodes it has. One that will not say has the oldest set only.
+// probe asks the kernel which opcodes it has. A kernel that does not answer counts as having the
+// oldest set only.
 func (b *Backend) probe() {
 	b.counters.others.Add(1)
 	has, err := sys.Opcodes(b.ring.FD())

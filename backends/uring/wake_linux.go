@@ -10,24 +10,22 @@ import (
 	"github.com/weirgo/weir/internal/sys"
 )
 
-// wake is how other threads end a blocked Poll: an eventfd that a multishot poll in the ring
-// watches.
+// wake lets other threads end a blocked Poll: an eventfd that a multishot poll in the ring watches.
 //
-// The state keeps the system call away when nobody sleeps, and no wake-up gets lost: Poll announces
-// that it goes to sleep by idle -> asleep, Wake leaves called behind whatever was there. If Wake
-// comes first, the announcement fails and Poll does not block; if it comes second, it finds asleep
-// and writes.
+// The state saves the system call when no thread sleeps, and loses no wake-up. Poll announces that
+// it goes to sleep by idle -> asleep; Wake swaps in called. If Wake comes first, the announcement
+// fails and Poll does not block. If it comes second, it finds asleep and writes.
 //
-// The eventfd is never read: with EPOLLET each write is news. Arming the poll again on an eventfd
-// that was written reports at once, so a write that falls into the gap between the end of one
-// multishot and the start of the next is seen.
+// The eventfd is never read: with EPOLLET each write is an edge. Arming the poll again on an
+// eventfd that was written reports at once, so a write between the end of one multishot and the
+// start of the next is seen.
 type wake struct {
 	state     atomic.Uint32
-	armed     bool // a multishot poll is in the ring; the owner of the ring only
+	armed     bool // a multishot poll is in the ring; only the owner of the ring uses this
 	everArmed bool
 	writes    atomic.Uint64
 
-	mu sync.Mutex // held for a write, so that close cannot pull the descriptor away under it
+	mu sync.Mutex // held for a write, so that close cannot close the descriptor meanwhile
 	fd int        // -1: closed
 }
 
@@ -44,12 +42,12 @@ func (w *wake) open() (err error) {
 	return nil
 }
 
-// sleep announces that Poll is about to block; false means that it must not.
+// sleep announces that Poll is about to block. It returns false if Poll must not block.
 func (w *wake) sleep() bool { return w.state.CompareAndSwap(idle, asleep) }
 
-// awake ends what sleep began, or takes note of a call that came before it. What the caller of Wake
-// did before it is visible after awake: also if the call comes between the two lines, which is what
-// the Swap is for.
+// awake ends what sleep began, or consumes a call of Wake that came before it. What the caller of
+// Wake did before is visible after awake. The Swap makes that true also for a call between the two
+// lines.
 func (w *wake) awake() {
 	if w.state.Load() != idle {
 		w.state.Swap(idle)
@@ -79,9 +77,9 @@ func (w *wake) close() error {
 // Wake makes the blocked or the next blocking Poll return.
 func (b *Backend) Wake() { b.wake.call() }
 
-// armWake puts the multishot poll into the ring, if it is not there, and reports whether it is now.
-// sqe keeps an entry free for it; that is missing only if the poll ends while the queue is full of
-// what the kernel did not take.
+// armWake puts the multishot poll into the ring if it is not there. It reports whether it is there
+// now. sqe keeps an entry free for it; that entry is missing only if the poll ends while the queue
+// is full of entries that the kernel did not take.
 func (b *Backend) armWake() bool {
 	if b.wake.armed {
 		return true

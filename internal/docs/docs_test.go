@@ -77,8 +77,8 @@ func anchors(text string) []string {
 	return list
 }
 
-// TestLinks: every link of a document to another file of the repository leads to a file, and to a heading
-// of it that is there.
+// TestLinks: every link of a document to another file of the repository leads to a file, and to a
+// heading of it that is there.
 func TestLinks(t *testing.T) {
 	for _, name := range documents(t) {
 		text := read(t, name)
@@ -103,13 +103,15 @@ func TestLinks(t *testing.T) {
 // code is what a document names as code: `like this`.
 var code = regexp.MustCompile("`([^`\n]+)`")
 
-// sourcePath is a path of this repository, as documents name it: below one of the directories at its root.
+// sourcePath is a path of this repository, as documents name it: below one of the directories at
+// its root.
 var sourcePath = regexp.MustCompile(`^(aio|api|backends|cmd|compat|coro|docs|examples|internal|runtime|sched|stress|\.ci|\.github)/[\w./-]*\w$`)
 
 // notOurs are names that look like paths: a package of Go's, a pattern, a release to come.
 var notOurs = []string{"runtime/trace", "backends/NAME", "api/v0.1.0"}
 
-// TestPaths: every path that a document names is there. The changelog and the decisions are history.
+// TestPaths: every path that a document names is there. The changelog and the decisions are
+// history.
 func TestPaths(t *testing.T) {
 	found := 0
 	for _, name := range documents(t) {
@@ -135,11 +137,13 @@ func TestPaths(t *testing.T) {
 func TestArchitecture(t *testing.T) {
 	const most = 2500
 	if n := len(strings.Fields(read(t, "docs/architecture.md"))); n >= most {
-		t.Errorf("docs/architecture.md has %d words; the limit is %d. Move why something is so to docs/decisions.", n, most)
+		t.Errorf("docs/architecture.md has %d words; the limit is %d. Move why something is so to docs/decisions.",
+			n, most)
 	}
 }
 
-// TestGlossary: each word of the glossary in docs/architecture.md has a declaration in the code, or a file.
+// TestGlossary: each word of the glossary in docs/architecture.md has a declaration in the code, or
+// a file.
 func TestGlossary(t *testing.T) {
 	_, section, ok := strings.Cut(read(t, "docs/architecture.md"), "## Glossary")
 	if !ok {
@@ -160,7 +164,8 @@ func TestGlossary(t *testing.T) {
 		}
 		for _, m := range names {
 			if _, err := os.Stat(filepath.Join(root, m[1])); err != nil && !declared[m[1]] {
-				t.Errorf("%s: nothing in the code is called %s. Put the word that the code uses now into the glossary.", word, m[1])
+				t.Errorf("%s: nothing in the code is called %s. Put the word that the code uses now into the glossary.",
+					word, m[1])
 			}
 		}
 	}
@@ -169,8 +174,8 @@ func TestGlossary(t *testing.T) {
 	}
 }
 
-// declarations are the names of all functions, methods, types, constants, variables and fields in the
-// module's code, tests aside.
+// declarations are the names of all functions, methods, types, constants, variables and fields in
+// the module's code, tests aside.
 func declarations(t *testing.T) map[string]bool {
 	t.Helper()
 	names := make(map[string]bool)

@@ -11,7 +11,7 @@ import (
 	"github.com/weirgo/weir/internal/sys"
 )
 
-// essential is what a ring cannot do without.
+// essential lists the operations that a ring cannot do without.
 var essential = map[sys.Opcode]bool{
 	sys.OpNop: true, sys.OpPollAdd: true, sys.OpPollRemove: true, sys.OpAsyncCancel: true,
 }
