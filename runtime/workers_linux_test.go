@@ -56,6 +56,11 @@ func TestKernelWorkers(t *testing.T) {
 				if err != nil {
 					t.Skip("the backend cannot start here: ", err)
 				}
+				file, err := unix.MemfdCreate("file", unix.MFD_CLOEXEC)
+				if err != nil {
+					t.Fatal(err)
+				}
+				defer unix.Close(file)
 				var wg sync.WaitGroup
 				var fifos []string
 				defer func() {
@@ -76,11 +81,6 @@ func TestKernelWorkers(t *testing.T) {
 						t.Fatal(err)
 					}
 				}
-				file, err := unix.MemfdCreate("file", unix.MFD_CLOEXEC)
-				if err != nil {
-					t.Fatal(err)
-				}
-
 				// An open of a FIFO blocks its worker until there is another end. The gate would let in half as many as there
 				// are workers.
 				rings, pools := 0, 0
