@@ -9,7 +9,7 @@ import (
 	"github.com/weirgo/weir/internal/sys"
 )
 
-const cloexec = syscall.O_CLOEXEC // and SOCK_CLOEXEC, which is the same
+const cloexec = syscall.O_CLOEXEC // the same number as SOCK_CLOEXEC
 
 // encode writes addr into sa.
 func encode(sa *backends.Sockaddr, addr net.Addr) error {
@@ -43,7 +43,7 @@ func encode(sa *backends.Sockaddr, addr net.Addr) error {
 	return sys.PutInet(sa, syscall.AF_INET6, ap)
 }
 
-// decode reads what accept(2) has written into sa.
+// decode returns the address that accept(2) has written into sa.
 func decode(sa *backends.Sockaddr) net.Addr {
 	if ap, ok := sys.Inet(sa); ok {
 		return net.TCPAddrFromAddrPort(ap)

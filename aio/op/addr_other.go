@@ -11,7 +11,7 @@ import (
 
 const cloexec = 0
 
-// encode: what uses addresses does not exist here.
+// encode fails: operations with addresses do not exist on these systems.
 func encode(*backends.Sockaddr, net.Addr) error { return errors.ErrUnsupported }
 
 func decode(*backends.Sockaddr) net.Addr { return nil }

@@ -9,29 +9,29 @@ import (
 	aiort "github.com/weirgo/weir/runtime"
 )
 
-// Buffer is memory that was lent by aio.Buffers, which aio.RegisterBuffers makes.
+// Buffer is a buffer borrowed from aio.Buffers, which aio.RegisterBuffers makes.
 type Buffer = aiort.Buffer
 
-// Errors of Buffers.
+// Errors of a [Buffer].
 var (
 	// ErrReleased: an operation was submitted on a Buffer that has been released. Nothing was
 	// submitted.
 	ErrReleased = aiort.ErrReleased
 
-	// ErrInUse: a Buffer cannot be released while an operation is in flight on it, nor its pool be
-	// closed before all have been.
+	// ErrInUse: a Buffer cannot be released while an operation is in flight on it, and its pool
+	// cannot be closed before all Buffers have been released.
 	ErrInUse = aiort.ErrInUse
 )
 
-// ReadFixed is Read into the whole of b: the kernel, where it knows b, need not look up and pin its
-// pages for this read. That pays for reads that bypass the page cache (O_DIRECT). While the
-// operation is in flight b cannot be released. It is a plain Read on an IO that b was not made by,
-// in coroutines, and wherever the buffers could not be registered. Errors: those of Read, and
-// ErrReleased for a b that has been released. io_uring READ_FIXED, Linux 5.1, registered with 5.19.
+// ReadFixed is [Read] into the whole of b. A kernel that knows b need not look up and pin its pages
+// for this read, which pays for reads that bypass the page cache (O_DIRECT). While the operation is
+// in flight b cannot be released. It is a plain Read on an IO that did not make b, in coroutines,
+// and if the buffers could not be registered. Errors: those of Read, and [ErrReleased] if b has
+// been released. io_uring READ_FIXED, Linux 5.1, registered with 5.19.
 func ReadFixed(fd int, b Buffer, off int64) *Op { return onBuffer(backends.OpRead, fd, b, off) }
 
-// WriteFixed is Write of the whole of b, or of a part with SetRange, in the way of ReadFixed.
-// Errors: those of Write, and ErrReleased. io_uring WRITE_FIXED, Linux 5.1, registered with 5.19.
+// WriteFixed is [Write] of the whole of b, or of a part with [Op.SetRange]; see [ReadFixed].
+// Errors: those of Write, and [ErrReleased]. io_uring WRITE_FIXED, Linux 5.1, registered with 5.19.
 func WriteFixed(fd int, b Buffer, off int64) *Op { return onBuffer(backends.OpWrite, fd, b, off) }
 
 func onBuffer(code backends.Code, fd int, b Buffer, off int64) *Op {
@@ -40,7 +40,7 @@ func onBuffer(code backends.Code, fd int, b Buffer, off int64) *Op {
 	return o.SetBuffer(b)
 }
 
-// SetBuffer changes the Buffer of a ReadFixed or WriteFixed, of which it is to use the whole again.
+// SetBuffer changes the Buffer of a [ReadFixed] or [WriteFixed], which then uses the whole of it.
 // It returns o.
 func (o *Op) SetBuffer(b Buffer) *Op {
 	o.mayChange()
@@ -51,8 +51,8 @@ func (o *Op) SetBuffer(b Buffer) *Op {
 	return o
 }
 
-// SetRange makes a ReadFixed or WriteFixed use the bytes from up to to, without that, of its
-// Buffer. It panics if there are none such. It returns o.
+// SetRange makes a [ReadFixed] or [WriteFixed] use the bytes [from, to) of its Buffer. It panics if
+// the Buffer has no such bytes. It returns o.
 func (o *Op) SetRange(from, to int) *Op {
 	o.mayChange()
 	o.onlyFixed("SetRange")
@@ -72,15 +72,15 @@ func (o *Op) onlyFixed(what string) {
 	}
 }
 
-// hold keeps the Buffer of an operation from being released, and its FixedFile open, between its
-// submission and the end of its list. Of operations on the same file that follow one another in a
-// list only the first keeps it open.
+// hold keeps the Buffer of an operation from being released, and its FixedFile open, from
+// submission to the end of its list. If operations on the same file follow one another in a list,
+// only the first keeps it open.
 type hold struct {
 	lent  bool // it is on a Buffer
 	b     Buffer
 	file  *FixedFile // nil: it is on a descriptor
 	on    atomic.Bool
-	keeps bool // the file: while on
+	keeps bool // it keeps the file open, while on
 	conn  *conn
 }
 
@@ -89,7 +89,7 @@ func (h *hold) take(l *aiort.Loop, o *Op, held *FixedFile) (err error) {
 		return nil
 	}
 	if h.on.Swap(true) {
-		return nil // it is twice in the list, which is found out
+		return nil // it is twice in the list; the caller detects that
 	}
 	if h.keeps = h.file != held && h.file != nil; h.keeps {
 		err = fixed.HoldFile(h.file)
@@ -110,8 +110,8 @@ func (h *hold) take(l *aiort.Loop, o *Op, held *FixedFile) (err error) {
 	return err
 }
 
-// drop lets go of all. Its error is why the operation has been cancelled, if that was for the Close
-// of what it is On.
+// drop releases what hold keeps. Its error says why the operation has been cancelled, if the Close
+// of what it is On did that.
 func (h *hold) drop() (why error) {
 	if !h.on.Load() || !h.on.Swap(false) {
 		return nil

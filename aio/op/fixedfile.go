@@ -9,15 +9,16 @@ import (
 // FixedFile is an open file that aio.RegisterFile has registered.
 type FixedFile = aiort.FixedFile
 
-// SetFile makes o work on f, in place of the descriptor that it was made for: the kernel, where it
-// knows f, need not look that up. While the operation is in flight f stays open; it is
-// net.ErrClosed if f is closed, before or meanwhile, and it was not done. It uses f's own
-// descriptor on an IO that f was not made by, in coroutines, and wherever the file could not be
-// registered. SetFD and From undo it. It is for Read, Write, Readv, Writev, ReadFixed, WriteFixed,
-// Recv, Send, RecvMsg, SendMsg, SendZC, SendMsgZC, Accept, Connect, Bind, Listen, Shutdown, Poll,
-// Fsync, Fdatasync, SyncFileRange, Fallocate, Fadvise, Ftruncate, Fgetxattr and Fsetxattr, and for
-// the far end of Splice and Tee; for others it panics. It returns o. io_uring IOSQE_FIXED_FILE,
-// Linux 5.1, registered with 5.13.
+// SetFile makes o work on f instead of the descriptor that it was made for; a kernel that knows f
+// need not look it up. f stays open while the operation is in flight. If f is closed before that or
+// meanwhile, the operation ends with net.ErrClosed, unless it was done. On an IO that did not make
+// f, in coroutines, and if the file could not be registered, the operation uses f's own descriptor.
+// [Op.SetFD] and [Op.From] undo SetFile. It returns o.
+//
+// It is for Read, Write, Readv, Writev, ReadFixed, WriteFixed, Recv, Send, RecvMsg, SendMsg,
+// SendZC, SendMsgZC, Accept, Connect, Bind, Listen, Shutdown, Poll, Fsync, Fdatasync,
+// SyncFileRange, Fallocate, Fadvise, Ftruncate, Fgetxattr and Fsetxattr, and for the far end of
+// Splice and Tee; for others it panics. io_uring IOSQE_FIXED_FILE, Linux 5.1, registered with 5.13.
 func (o *Op) SetFile(f *FixedFile) *Op {
 	if !o.c.Op.TakesFile() {
 		panic("op: SetFile of an operation that cannot be on a registered file: " + o.c.Op.Code.String())

@@ -10,17 +10,18 @@ import (
 	aiort "github.com/weirgo/weir/runtime"
 )
 
-// On makes o work on f, an open file, connection or listener of package aio, in place of a
-// descriptor, whose number may be another file's by the time that o is submitted:
+// On makes o work on f, an open file, connection or listener of package aio, instead of a
+// descriptor, whose number may belong to another file by the time that o is submitted:
 //
 //	op.Write(0, p, off).On(f)
 //
-// f stays open while o is in flight. Its Close ends o, which then has os.ErrClosed or
-// net.ErrClosed, as f's own methods, if it was not done; so has o that is submitted after Close.
-// f's deadlines, and its turns of readers and writers, are not o's. SetFD, SetFile and From undo
-// it. It panics if o has no descriptor to replace, or closes it. What is not of package aio is
-// errors.ErrUnsupported when o is submitted, and so is everything on systems other than Linux. It
-// returns o.
+// f stays open while o is in flight. Close of f ends o: if it was not done it has os.ErrClosed or
+// net.ErrClosed, as f's own methods do; so has an o that is submitted after Close. f's deadlines,
+// and the locks that serialize its reads and writes, do not apply to o. [Op.SetFD], [Op.SetFile]
+// and [Op.From] undo On. It returns o.
+//
+// On panics if o has no descriptor to replace, or closes it. If f is not of package aio, and on
+// systems other than Linux, o is errors.ErrUnsupported when it is submitted.
 func (o *Op) On(f syscall.Conn) *Op {
 	o.mayChange()
 	if !o.c.Op.TakesFile() {
@@ -46,28 +47,28 @@ func (o *Op) On(f syscall.Conn) *Op {
 	return o
 }
 
-// keeper is what files and connections of package aio have their operations kept open by.
+// keeper is implemented by the files and connections of package aio.
 type keeper interface {
-	// Hold keeps the descriptor open until release. When it is being closed end is called, again
-	// and again until then.
+	// Hold keeps the descriptor open until release is called. While it is being closed end is
+	// called again and again, until then.
 	Hold(end func()) (fd int, release func(), err error)
 
-	// Closed is what calls on it return once it is closed.
+	// Closed returns the error of calls after Close.
 	Closed() error
 
-	// Name is its name, for errors.
+	// Name returns the name of the file, for errors.
 	Name() string
 }
 
-// conn is what an operation is On.
+// conn is the file or connection that an operation is On.
 type conn struct {
 	keeper
-	why     error // it cannot be
+	why     error // why it cannot be
 	release func()
 
 	mu     sync.Mutex
 	on     bool // the operation is in flight
-	closed bool // and was ended because of a Close
+	closed bool // a Close has ended the operation
 }
 
 // take holds the file for o, which is about to be submitted to l.
@@ -84,7 +85,7 @@ func (n *conn) take(l *aiort.Loop, o *Op) error {
 			l.CancelWhile(&o.c)
 		}
 		n.mu.Unlock()
-		l.Look(&o.c) // which may run a tick, and in that what takes the lock
+		l.Look(&o.c) // Look may run a tick, which takes the lock
 	})
 	if err != nil {
 		return err
@@ -94,7 +95,7 @@ func (n *conn) take(l *aiort.Loop, o *Op) error {
 	return nil
 }
 
-// drop lets go of the file. It reports whether a Close has ended the operation meanwhile.
+// drop releases the file. It reports whether a Close has ended the operation meanwhile.
 func (n *conn) drop() (closed bool) {
 	n.mu.Lock()
 	release := n.release

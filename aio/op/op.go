@@ -9,30 +9,30 @@ import (
 	aiort "github.com/weirgo/weir/runtime"
 )
 
-// Op is one operation and, when it is over, its result. The constructors of this package make them.
-// An Op is in flight from the call that submits it (aio.Do, aio.Start) until that reports that all
-// it was given is over: until then N and Err mean nothing, what the Op refers to belongs to weir,
-// and the setters panic. After that it may be changed and submitted again, as often as one likes,
-// without allocating anything; submitting it earlier is ErrInFlight. An Op must not be copied.
+// Op is one operation and, when it is over, its result. The constructors of this package make Ops.
+// An Op is in flight from the call that submits it (aio.Do, aio.Start) until that reports that its
+// whole list is over. Until then N and Err mean nothing, weir owns what the Op refers to, and the
+// setters panic. After that it may be changed and submitted again, any number of times, without an
+// allocation; submitting it earlier is [ErrInFlight]. An Op must not be copied.
 type Op struct {
-	// N is the number of bytes moved, the new descriptor, the ready mask: see the constructor. 0 if
-	// Err is set.
+	// N is the number of bytes moved, the new descriptor or the ready mask: see the constructor. It
+	// is 0 if Err is set.
 	N int
 
-	// Err is nil if the operation was done. It is then done even if a cancellation was on its way:
-	// what was done is never taken back. Otherwise it is one of ErrCanceled, os.ErrDeadlineExceeded
-	// (a LinkTimeout), ErrSkipped, ErrShort, net.ErrClosed (the descriptor, the Event or the IO was
-	// closed) or the syscall.Errno.
+	// Err is nil if the operation was done, even if a cancellation was on its way: what was done is
+	// never taken back. Otherwise it is [ErrCanceled], os.ErrDeadlineExceeded (a [LinkTimeout]),
+	// [ErrSkipped], [ErrShort], net.ErrClosed (the descriptor, the [Event] or the IO was closed) or
+	// the syscall.Errno.
 	Err error
 
 	c       aiort.Completion
-	invalid error // it cannot be submitted at all
+	invalid error // why it can never be submitted
 	source  *Op   // see From
 	ran     bool  // it has a result
-	hold    *hold // what it must not lose while it is in flight
+	hold    *hold // what must stay alive while it is in flight
 }
 
-// Errors of operations besides errnos.
+// Errors of operations other than errnos.
 var (
 	// ErrCanceled: the operation was cancelled before it did anything. errors.Is(err,
 	// context.Canceled) holds.
@@ -42,7 +42,7 @@ var (
 	ErrSkipped = aiort.ErrSkipped
 
 	// ErrShort: the operation was not started, because the one it is linked to moved less than it
-	// was asked to. errors.Is(err, ErrSkipped) holds too.
+	// was asked to. errors.Is(err, [ErrSkipped]) holds too.
 	ErrShort = aiort.ErrShort
 
 	// ErrInFlight: an Op was submitted that is in flight, or that is twice in the list. Nothing was
@@ -50,11 +50,11 @@ var (
 	ErrInFlight = aiort.ErrInFlight
 )
 
-// Stream is the offset of operations on what has a position of its own, or none: pipes, sockets,
-// terminals.
+// Stream is the offset of operations on a descriptor that has a position of its own, or none:
+// pipes, sockets, terminals.
 const Stream = backends.Stream
 
-// CWD in the place of a directory's descriptor means the working directory.
+// CWD as the descriptor of a directory means the working directory.
 const CWD = backends.AtCWD
 
 func of(op backends.Op) *Op {
@@ -63,8 +63,8 @@ func of(op backends.Op) *Op {
 	return o
 }
 
-// of32 is of for an operation whose flags, or what else the kernel has 32 bits for, come from the
-// caller: it cannot be submitted if they do not fit.
+// of32 is of for an operation whose flags, or other 32-bit parameters of the kernel, come from the
+// caller. The operation cannot be submitted if they do not fit.
 func of32(op backends.Op, flags int) *Op {
 	op.Flags |= uint32(flags)
 	o := of(op)
@@ -74,19 +74,20 @@ func of32(op backends.Op, flags int) *Op {
 	return o
 }
 
-// Link makes the next operation in the list wait for this one and start only if it succeeds;
-// otherwise that and all that is linked to it ends with ErrSkipped. A transfer that moves less than
-// it was asked to ends the chain too, with ErrShort; see the package comment. It returns o.
+// Link makes the next operation in the list wait for this one and start only if this one succeeds.
+// Otherwise the next one, and the rest of the chain, ends with [ErrSkipped]. A transfer that moves
+// less than it was asked to also ends the chain, with [ErrShort]; see the package comment. It
+// returns o.
 func (o *Op) Link() *Op { return o.link(aiort.LinkSoft) }
 
-// HardLink makes the next operation in the list wait for this one and start however it ends. It
+// HardLink makes the next operation in the list wait for this one and start whatever its result. It
 // returns o.
 func (o *Op) HardLink() *Op { return o.link(aiort.LinkHard) }
 
-// Unlink undoes Link and HardLink. It returns o.
+// Unlink undoes [Op.Link] and [Op.HardLink]. It returns o.
 func (o *Op) Unlink() *Op { return o.link(aiort.LinkNone) }
 
-// Linked says how the next operation depends on o.
+// Linked returns how the next operation depends on o.
 func (o *Op) Linked() aiort.Link { return o.c.Link }
 
 func (o *Op) link(l aiort.Link) *Op {
@@ -95,10 +96,10 @@ func (o *Op) link(l aiort.Link) *Op {
 	return o
 }
 
-// From makes o work on the descriptor that source results in, in place of its own: an Open, Accept
-// or Socket that stands earlier in the same chain, or that is over. If source fails, o fails with
-// EBADF. Nil undoes it. It panics if o has no descriptor to replace, or source makes none. It
-// returns o.
+// From makes o work on the descriptor that source results in, instead of its own. source is an
+// Open, Accept or Socket that is earlier in the same chain, or that is over. If source fails, o
+// fails with EBADF. From(nil) undoes it. It panics if o has no descriptor to replace, or if source
+// makes none. It returns o.
 func (o *Op) From(source *Op) *Op {
 	o.mayChange()
 	if !o.c.Op.TakesFD() {
@@ -116,7 +117,7 @@ func (o *Op) From(source *Op) *Op {
 	return o
 }
 
-// SetFD changes the descriptor, and undoes SetFile. It returns o.
+// SetFD changes the descriptor, and undoes [Op.SetFile]. It returns o.
 func (o *Op) SetFD(fd int) *Op {
 	o.mayChange()
 	o.leaveFile()
@@ -124,7 +125,7 @@ func (o *Op) SetFD(fd int) *Op {
 	return o
 }
 
-// SetBuf changes the buffer, but not to or from a Buffer. It returns o.
+// SetBuf changes the buffer. It cannot change to or from a [Buffer]. It returns o.
 func (o *Op) SetBuf(p []byte) *Op {
 	o.mayChange()
 	if o.hold != nil && o.hold.lent {
@@ -141,7 +142,7 @@ func (o *Op) SetOffset(off int64) *Op {
 	return o
 }
 
-// SetDuration changes the time of a Timeout or LinkTimeout. It returns o.
+// SetDuration changes the time of a [Timeout] or [LinkTimeout]. It returns o.
 func (o *Op) SetDuration(d time.Duration) *Op {
 	if o.c.Op.Code != backends.OpTimeout && o.c.Op.Code != backends.OpLinkTimeout {
 		panic("op: SetDuration of " + o.c.Op.Code.String())
@@ -158,10 +159,10 @@ func (o *Op) mayChange() {
 // InFlight reports whether o has been submitted and is not over. Any goroutine may call it.
 func (o *Op) InFlight() bool { return o.c.InFlight() }
 
-// String names the operation, for messages.
+// String returns the name of the operation, for messages.
 func (o *Op) String() string { return o.c.Op.Code.String() }
 
-// describe is String and what the operation is on, while it is not in flight.
+// describe returns the name and, while o is not in flight, what the operation is on.
 func (o *Op) describe() string {
 	op := &o.c.Op
 	switch {
@@ -193,13 +194,13 @@ func named(op backends.Op, flags int, a *backends.Args, names ...string) *Op {
 	return o
 }
 
-// Error says which operation of a list failed, or is not fit to be submitted.
+// Error says which operation of a list failed, or cannot be submitted.
 type Error struct {
-	Index int    // in the list
-	Op    string // its name
+	Index int    // index in the list
+	Op    string // name of the operation
 	Err   error
 
-	on string // its name, and what it is on
+	on string // the name, and what it is on
 }
 
 func (e *Error) Error() string {
@@ -213,7 +214,7 @@ func (e *Error) Error() string {
 	return fmt.Sprintf("op: operation %d (%s): %v", e.Index, on, e.Err)
 }
 
-// failed is the Error of the i-th operation of a list, which is not in flight.
+// failed returns the Error of the i-th operation of a list, which is not in flight.
 func failed(i int, o *Op, err error) *Error {
 	return &Error{Index: i, Op: o.String(), Err: err, on: o.describe()}
 }

@@ -21,19 +21,20 @@ var (
 	errFromBehind = errors.New("takes its descriptor From an operation that is neither over nor earlier in its chain")
 )
 
-// Do submits ops to l, all of them or none, in their order, and blocks until all are over. Chains,
-// which Link makes, run beside each other. When ctx ends first all that is not done is cancelled;
-// Do returns when the kernel has let go of it. Any goroutine may call it, except callbacks of l.
+// Do submits ops to l, all of them or none, in order, and blocks until all are over. Chains, which
+// [Op.Link] makes, run concurrently. If ctx ends first Do cancels everything that is not done, and
+// returns when the kernel has completed it. Any goroutine may call it, except callbacks of l.
 //
-// The error is nil if all succeeded, even if they were asked to stop. Otherwise it is an *Error
-// with the first in the list that did not: its Err is that of the Op, or the context's cause where
-// the Op has ErrCanceled and the context has ended. All results are in the ops then, and an Op that
-// made a descriptor and has no error has one that is to be closed. If nothing was submitted the
-// error is ErrInFlight, net.ErrClosed, the cause of a context that was over before, an *Error for a
-// list that makes no sense, or aiort.ErrBusy for one longer than Options.MaxInFlight; and it is the
-// Err of all ops that are not in flight elsewhere.
+// The error is nil if all operations succeeded, even if they were asked to stop. Otherwise it is an
+// [*Error] for the first in the list that failed. Its Err is that of the Op, or the context's cause
+// if the Op has [ErrCanceled] and the context has ended. The ops hold all results. An Op that made
+// a descriptor and has no error has one that must be closed.
+//
+// If nothing was submitted the error is [ErrInFlight], net.ErrClosed, the cause of a context that
+// was over before, an *Error for an invalid list, or aiort.ErrBusy for a list longer than
+// Options.MaxInFlight. In that case it is also the Err of all ops that are not in flight elsewhere.
 func Do(ctx context.Context, l *aiort.Loop, ops ...*Op) error {
-	mustContext(ctx) // before anything is held
+	mustContext(ctx) // before hold keeps anything
 	b := l.BorrowBatch()
 	err := enlist(l, b, ops)
 	if err == nil {
@@ -57,8 +58,8 @@ func mustContext(ctx context.Context) {
 	}
 }
 
-// Refuse says of ops that they were not submitted, because of err, which it returns: that is the
-// Err of those that are not in flight elsewhere. For those who submit operations for others.
+// Refuse records that ops were not submitted, because of err, which it returns. err becomes the Err
+// of those that are not in flight elsewhere. It is for packages that submit operations for others.
 func Refuse(err error, ops ...*Op) error {
 	if m, ok := err.(*aiort.MemberError); ok {
 		err = failed(m.Index, ops[m.Index], m.Err)
@@ -74,8 +75,8 @@ func Refuse(err error, ops ...*Op) error {
 	return err
 }
 
-// Spread is a number that is the same for lists that begin with operations on the same descriptor.
-// It chooses among loops.
+// Spread returns a number that is equal for lists that begin with operations on the same
+// descriptor. It serves to choose among loops.
 func Spread(ops []*Op) uint32 {
 	for _, o := range ops {
 		if o != nil && !o.c.InFlight() && o.c.Op.FD > 0 {
@@ -87,8 +88,8 @@ func Spread(ops []*Op) uint32 {
 
 // enlist checks ops and fills b with them.
 func enlist(l *aiort.Loop, b *aiort.Batch, ops []*Op) error {
-	chain, link := 0, aiort.LinkNone // where it begins; of the one before
-	var held *FixedFile              // by one before, for all that follow and are on it too
+	chain, link := 0, aiort.LinkNone // the index where the chain begins; the link of the operation before
+	var held *FixedFile              // the file that an operation before holds for all that follow and are on it too
 	for i, o := range ops {
 		if o == nil {
 			return &Error{Index: i, Err: errNil}
@@ -101,13 +102,13 @@ func enlist(l *aiort.Loop, b *aiort.Batch, ops []*Op) error {
 			b.Add(&o.c)
 			continue
 		}
-		if o.c.InFlight() { // the batch would find that, but what is in flight must not be changed
+		if o.c.InFlight() { // the batch would detect it, but an operation in flight must not be changed
 			return ErrInFlight
 		}
 		if err := o.check(ops[chain:i], linked); err != nil {
 			return failed(i, o, err)
 		}
-		if o.hold != nil { // last: what has not been taken cannot be forgotten
+		if o.hold != nil { // last, because what has not been taken cannot be dropped
 			if err := o.hold.take(l, o, held); err != nil {
 				return failed(i, o, err)
 			}
@@ -121,15 +122,15 @@ func enlist(l *aiort.Loop, b *aiort.Batch, ops []*Op) error {
 	return nil
 }
 
-// plain reports whether there is nothing to check and to make ready.
+// plain reports whether there is nothing to check and to prepare.
 func (o *Op) plain() bool {
 	return !sys.RaceEnabled && (!sys.Tested || o.c.Op.Args == nil) && o.invalid == nil && o.source == nil &&
 		o.hold == nil &&
 		o.c.Op.Code != backends.OpAccept && o.c.Op.Code != backends.OpLinkTimeout
 }
 
-// check reports why o cannot be submitted behind before, the beginning of its chain, and makes it
-// ready.
+// check reports why o cannot be submitted, and prepares it. before is the part of its chain that
+// precedes it.
 func (o *Op) check(before []*Op, linked bool) error {
 	if o.invalid != nil {
 		return o.invalid
@@ -161,7 +162,7 @@ func precedes(source *Op, before []*Op) bool {
 	return !source.c.InFlight() && source.ran
 }
 
-// collect stores the results of ops, which are over. Its error is an *Error with the first that
+// collect stores the results of ops, which are over. It returns an *Error for the first that
 // failed, or nil.
 func collect(ops []*Op) (first error) {
 	for i, o := range ops {
@@ -192,25 +193,25 @@ func collect(ops []*Op) (first error) {
 	return first
 }
 
-// Batch is a list of operations that Start has submitted. Any goroutine may call its methods.
+// Batch is a list of operations that [Start] has submitted. Any goroutine may call its methods.
 type Batch struct {
 	b    *aiort.Batch
 	ops  []*Op
 	done chan struct{}
-	err  error // after done
+	err  error // valid after done
 	over atomic.Bool
 }
 
-// Start is Do that does not wait. It never blocks: in place of waiting for room it fails with
-// aiort.ErrBusy. If nothing could be submitted the Batch is over at once and Wait says why. The
-// slice ops may be used again when Start has returned.
+// Start is [Do] that does not block. Instead of waiting for room it fails with aiort.ErrBusy. If
+// nothing could be submitted the Batch is over at once, and [Batch.Wait] returns the error. The
+// caller may reuse the slice ops when Start has returned.
 func Start(l *aiort.Loop, ops ...*Op) *Batch {
 	// the slice stays the caller's
 	b := &Batch{b: aiort.NewBatch(), ops: slices.Clone(ops), done: bubble.MakeChan[struct{}](0)}
 	err := enlist(l, b.b, ops)
 	if err == nil && len(ops) > 0 {
 		if err = l.SubmitBatch(b.b, b.end); err == nil {
-			return b // and end may have run
+			return b // end may have run already
 		}
 	}
 	b.b.Reset()
@@ -220,7 +221,7 @@ func Start(l *aiort.Loop, ops ...*Op) *Batch {
 	return b
 }
 
-// Failed is the Batch of ops that could not be submitted because of err.
+// Failed returns the Batch of ops that could not be submitted because of err.
 func Failed(err error, ops ...*Op) *Batch {
 	b := &Batch{b: aiort.NewBatch(), err: Refuse(err, ops...), done: bubble.MakeChan[struct{}](0)}
 	b.over.Store(true)
@@ -235,12 +236,12 @@ func (b *Batch) end(*aiort.Batch) {
 	close(b.done)
 }
 
-// Done is closed when all operations are over, or none was submitted. From then on their results
-// are there, and they may be used again.
+// Done returns a channel that is closed when all operations are over, or none was submitted. From
+// then on their results are valid, and the operations may be used again.
 func (b *Batch) Done() <-chan struct{} { return b.done }
 
-// Wait blocks until all operations are over and returns the error that Do would, or until ctx ends,
-// whose cause it returns then: the operations go on, and Cancel is what ends them.
+// Wait blocks until all operations are over and returns the error that [Do] would. If ctx ends
+// first Wait returns its cause, and the operations go on; [Batch.Cancel] ends them.
 func (b *Batch) Wait(ctx context.Context) error {
 	mustContext(ctx)
 	select {
@@ -256,8 +257,9 @@ func (b *Batch) Wait(ctx context.Context) error {
 	}
 }
 
-// Cancel asks for the end of all that is not over. It does not wait: Done says when they are, and
-// each Op then whether it was cancelled or done anyway. After the end it does nothing.
+// Cancel asks for the end of all operations that are not over. It does not wait: [Batch.Done] says
+// when they are over, and each Op then whether it was cancelled or done anyway. After the end
+// Cancel does nothing.
 func (b *Batch) Cancel() {
 	if !b.over.Load() {
 		b.b.Cancel()
@@ -265,7 +267,7 @@ func (b *Batch) Cancel() {
 }
 
 // A Runner submits lists of operations, one at a time, from the thread of the loop that they run
-// on: from callbacks, or between turns. It allocates nothing for each list. The zero value is
+// on: from callbacks, or between ticks. It allocates nothing for each list. The zero value is
 // ready.
 type Runner struct {
 	b    *aiort.Batch
@@ -274,10 +276,10 @@ type Runner struct {
 	end  func(*aiort.Batch)
 }
 
-// Start submits ops to l as Do does, without waiting: over is called on the loop's thread when all
-// are over, with the error that Do would return. The Runner, like the ops, is free again then. An
-// error that Start returns means that nothing was submitted: over is not called. A Runner stays
-// with the loop it was first used with.
+// Start submits ops to l as [Do] does, without waiting. When all are over the loop's thread calls
+// over with the error that Do would return. The Runner and the ops are free again then. If Start
+// returns an error nothing was submitted, and over is not called. A Runner stays with the loop it
+// was first used with.
 func (r *Runner) Start(l *aiort.Loop, over func(error), ops ...*Op) error {
 	if r.b == nil {
 		r.b = aiort.NewBatch()
@@ -310,8 +312,8 @@ func (r *Runner) Start(l *aiort.Loop, over func(error), ops ...*Op) error {
 	return Refuse(err, ops...)
 }
 
-// Cancel asks for the end of what Start has submitted and is not over. Any goroutine may call it
-// after a Start; before one it does nothing.
+// Cancel asks for the end of the operations that [Runner.Start] has submitted and that are not
+// over. Any goroutine may call it after a Start; before one it does nothing.
 func (r *Runner) Cancel() {
 	if r.b != nil {
 		r.b.Cancel()

@@ -9,7 +9,7 @@ import (
 	"github.com/weirgo/weir/internal/sys"
 )
 
-// tell tells go test of the file that o, which is about to be submitted, opens or looks at.
+// tell tells go test which file o, which is about to be submitted, opens or looks at.
 func (o *Op) tell() {
 	switch {
 	case !sys.Tested:
@@ -20,8 +20,8 @@ func (o *Op) tell() {
 	}
 }
 
-// path is the name that an Open or Statx works on, and before it that of its directory, if it has
-// one.
+// path returns the name that an Open or Statx works on, preceded by that of its directory, if it
+// has one.
 func (o *Op) path() string {
 	op, dir := &o.c.Op, ""
 	name := op.Args.Path.String()
