@@ -7,11 +7,11 @@ import (
 	aiort "github.com/weirgo/weir/runtime"
 )
 
-// Blocking calls f on the pool for blocking calls (its size is a limit of the IO) while the
-// coroutine waits and its thread runs others. If the task is cancelled before f has begun, f is not
-// called and the error is the cause; once it has begun its context ends, and it is waited for all
-// the same: what it returns is the result. A panic of f is raised again in the coroutine, as a
-// *PanicError. f is not part of the coroutine: it must not use the Task or its views, and its
+// Blocking calls f on the pool for blocking calls (whose size is a limit of the IO). Meanwhile the
+// coroutine waits, and its thread runs others. If the task is cancelled before f has begun, f is
+// not called and the error is the cause. If it is cancelled later, f's context ends, and Blocking
+// still waits for f and returns its result. A panic of f is raised again in the coroutine, as a
+// [*PanicError]. f is not part of the coroutine: it must not use the [Task] or its views, and its
 // context is one for goroutines.
 func Blocking[T any](t *Task, f func(ctx context.Context) (T, error)) (T, error) {
 	mustFunction(f == nil)
@@ -23,7 +23,7 @@ func Blocking[T any](t *Task, f func(ctx context.Context) (T, error)) (T, error)
 	return v, err
 }
 
-// Blocking calls f on the pool for blocking calls: see the function of the same name.
+// Blocking calls f on the pool for blocking calls: see the function [Blocking].
 func (t *Task) Blocking(f func()) error {
 	mustFunction(f == nil)
 	return t.blocking(func(context.Context) { f() })
@@ -68,7 +68,7 @@ func (t *Task) blocking(f func(ctx context.Context)) error {
 	return err
 }
 
-// run is what the pool's goroutine does.
+// run is called by the pool's goroutine.
 func (b *blockingWait) run(t *Task, ctx context.Context, f func(context.Context)) {
 	returned := false
 	defer func() {
@@ -85,6 +85,6 @@ func (b *blockingWait) run(t *Task, ctx context.Context, f func(context.Context)
 	returned = true
 }
 
-// outside is the context of a task as a function outside of its coroutine gets it: without the
-// task.
+// outside is the context that a function outside of the coroutine gets: the task's context without
+// the task.
 type outside struct{ context.Context }

@@ -7,12 +7,12 @@ import (
 	"github.com/weirgo/weir/internal/sys"
 )
 
-// Which code is calling: that of a task, of a scheduler's loop, or a goroutine that has nothing to
-// do with any. It is told by the goroutine, since those that run tasks run nothing else: by the
+// This file tells which code is calling: a task, a scheduler's loop, or an unrelated goroutine. The
+// goroutine tells, because goroutines that run tasks run nothing else. It is identified by the
 // runtime's record of it (amd64, arm64), or else by its number, which takes some microseconds to
-// get. On Linux the thread tells as well and takes less.
+// get. On Linux the thread identifies it as well, and takes less time.
 
-// callerID returns a number that the goroutines of a scheduler have, and nothing else that lives.
+// callerID returns a number that only the goroutines of one scheduler have.
 func callerID() uint64 {
 	if id := prefetch.Self(); id != 0 {
 		return id
@@ -23,7 +23,7 @@ func callerID() uint64 {
 	return uint64(goroutineID())
 }
 
-// callers are the schedulers by what callerID returns on their goroutines.
+// callers maps what callerID returns on the goroutines of schedulers to those schedulers.
 var callers sync.Map
 
 // schedulerOfCaller returns the scheduler on whose thread the caller is, or nil.
@@ -33,16 +33,16 @@ func schedulerOfCaller() *Scheduler {
 	return of
 }
 
-// arrive notes that the calling goroutine is the worker's, until it leaves.
+// arrive registers the calling goroutine as the worker's, until leave.
 func (w *worker) arrive() {
 	id := callerID()
 	w.id.Store(id)
-	if id != w.s.id { // else it is the thread that tells
+	if id != w.s.id { // otherwise the thread identifies it
 		callers.Store(id, w.s)
 	}
 }
 
-// leave is for the end of the worker's goroutine, whose number another one may have next.
+// leave unregisters the worker's goroutine at its end. Its number may be reused.
 func (w *worker) leave() {
 	if id := w.id.Load(); id != w.s.id {
 		callers.Delete(id)

@@ -2,5 +2,5 @@
 
 package coro
 
-// threadsKnown: sys.ThreadID tells threads apart.
+// threadsKnown says that sys.ThreadID distinguishes threads.
 const threadsKnown = true

@@ -2,5 +2,5 @@
 
 package coro
 
-// threadsKnown: what sys.ThreadID returns tells nothing.
+// threadsKnown says that sys.ThreadID does not distinguish threads.
 const threadsKnown = false

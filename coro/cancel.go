@@ -6,16 +6,16 @@ import (
 	aiort "github.com/weirgo/weir/runtime"
 )
 
-// scope is a part of a task's run that can be cancelled by itself: the whole, or what a Timeout
-// bounds. A shield is one that cancellations of those around it do not reach, neither what waits in
-// it nor the children spawned there, until it is over. Scopes belong to the loop's thread.
+// scope is a part of a task's run that can be cancelled by itself: the whole run, or what a Timeout
+// bounds. A shield is a scope that cancellations of the scopes around it do not reach until it is
+// over: neither the waits in it nor the children spawned in it. Scopes belong to the loop's thread.
 type scope struct {
 	up     *scope
 	cause  error // not nil: cancelled
 	shield bool
 }
 
-// within reports whether sc is of, or lies in it with no shield between them.
+// within reports whether sc is of, or is nested in it with no shield between them.
 func (sc *scope) within(of *scope) bool {
 	for sc != of && sc != nil && !sc.shield {
 		sc = sc.up
@@ -37,7 +37,7 @@ func (t *Task) cancelled() error {
 }
 
 // cancelScope cancels what runs in a scope of t: the children that were spawned in it, newest
-// first, and then what t itself waits for. What has been cancelled stays so.
+// first, and then what t itself waits for. A cancelled scope stays cancelled.
 func (t *Task) cancelScope(sc *scope, cause error) {
 	if sc.cause != nil || t.state == stateDone {
 		return
@@ -58,17 +58,17 @@ func (t *Task) cancelBorn(sc *scope, cause error) {
 	}
 }
 
-// cancel cancels all of t. A child that does not look for it learns from its next wait.
+// cancel cancels all of t. A child that does not wait learns of it from its next wait.
 func (t *Task) cancel(cause error) {
 	if cause == ErrTimeout {
-		cause = ErrCanceled // the time was its parent's
+		cause = ErrCanceled // it was the parent's time limit
 	}
 	t.endContext()
 	t.cancelScope(&t.own, cause)
 }
 
-// deliver ends the wait that t is in, if it has been cancelled. An operation that the kernel holds
-// is asked to stop and waited for; nothing can cut that short.
+// deliver ends the wait of t if t has been cancelled. If t waits for an operation that the kernel
+// has begun, deliver asks for its end, and t waits until the kernel has ended it.
 func (t *Task) deliver() {
 	if t.state != stateWaiting || t.waiting == nil || t.cancelled() == nil {
 		return
@@ -78,10 +78,10 @@ func (t *Task) deliver() {
 	w.abort(t)
 }
 
-// Mask calls f, whose waits no cancellation from outside ends, nor that of children that f spawns:
-// for what must be done to the end, like saying goodbye to a peer. Children that are not over when
-// f has returned are cancelled then, if the task was meanwhile. The task as a context may be done
-// all the same; pass on context.WithoutCancel of it where that matters.
+// Mask calls f and shields its waits, and the children that f spawns, from cancellation. It is for
+// work that must be completed, such as a protocol's closing message. If the task was cancelled
+// meanwhile, children that are not over when f returns are cancelled then. The task as a context
+// may be done all the same; if that matters, pass on context.WithoutCancel of it.
 func (t *Task) Mask(f func()) {
 	mustFunction(f == nil)
 	t.mineSurely()
@@ -96,9 +96,9 @@ func (t *Task) Mask(f func()) {
 	f()
 }
 
-// Timeout calls f and cancels its waits, and the children it spawns, when it is not over after d.
-// If the time is over before f has returned, and f fails, the error is ErrTimeout, whatever f says;
-// if f succeeds all the same, it is nil. With d <= 0 every wait in f fails.
+// Timeout calls f and, if f is not over after d, cancels its waits and the children it spawned. If
+// the time is over before f has returned, and f fails, the error is [ErrTimeout], whatever error f
+// returned; if f succeeds all the same it is nil. With d <= 0 every wait in f fails.
 func (t *Task) Timeout(d time.Duration, f func() error) (err error) {
 	mustFunction(f == nil)
 	t.mineSurely()
@@ -111,7 +111,7 @@ func (t *Task) Timeout(d time.Duration, f func() error) (err error) {
 	}
 	defer func() {
 		sc.timer.Stop()
-		t.scope = sc.up // of which the children are that were spawned in it and go on
+		t.scope = sc.up // children spawned in sc that go on are within sc.up
 		if err != nil && sc.cause == ErrTimeout && t.cancelled() == nil {
 			err = ErrTimeout
 		}

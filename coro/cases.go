@@ -9,7 +9,7 @@ import (
 	aiort "github.com/weirgo/weir/runtime"
 )
 
-// never is the case of nothing: of a nil Queue, Event, Handle or context.
+// never is the case of a nil Queue, Event, Handle or context.
 type never struct{}
 
 func (never) try(*Task) bool                    { return false }
@@ -17,12 +17,12 @@ func (never) enter(*Task, *waiter) (again bool) { return false }
 func (never) leave(*Task, *waiter)              {}
 func (never) end(*Task)                         {}
 
-// place is where a case that keeps something while it stands in line notes its waiter. A Select
-// that lists such a case twice has it stand there once: the second could not happen first.
+// place is where a case that has state while it waits records its waiter. If a Select lists such a
+// case twice, it is queued once: the second could not happen first.
 type place struct{ w *waiter }
 
-// free panics if another Select waits with the case: no case stands in line while its own Select
-// tries.
+// free panics if another Select waits with the case. A case is not queued while its own Select
+// tries it.
 func (p *place) free() {
 	if p.w != nil {
 		panic("coro: a Select with a Case that another one waits with")
@@ -37,8 +37,8 @@ func (p *place) take(w *waiter) bool {
 	return true
 }
 
-// RecvFrom is the case of a Recv from q into *v, which is dropped if v is nil. *ok tells whether
-// there was a value: false when q has been closed and is empty; ok may be nil.
+// RecvFrom is the case of a Recv from q into *v. If v is nil the value is dropped. *ok says whether
+// there was a value: it is false if q is closed and empty. ok may be nil.
 func RecvFrom[T any](q *Queue[T], v *T, ok *bool) Case {
 	if q == nil {
 		return never{}
@@ -105,8 +105,8 @@ func (c *recvCase[T]) say(ok bool) {
 	}
 }
 
-// SendTo is the case of a Send of v to q. *ok tells whether it was sent: false when q has been
-// closed; ok may be nil.
+// SendTo is the case of a Send of v to q. *ok says whether v was sent: it is false if q is closed.
+// ok may be nil.
 func SendTo[T any](q *Queue[T], v T, ok *bool) Case {
 	if q == nil {
 		return never{}
@@ -166,7 +166,7 @@ func (c *sendCase[T]) say(ok bool) {
 	}
 }
 
-// IsSet is the case of an event that is set.
+// IsSet is the case that an event is set.
 func IsSet(e *Event) Case {
 	if e == nil {
 		return never{}
@@ -174,7 +174,7 @@ func IsSet(e *Event) Case {
 	return eventCase{e}
 }
 
-// Ended is the case of a task that is over: its Wait does not wait then.
+// Ended is the case that a task is over, so that its Wait does not wait.
 func Ended[T any](h *Handle[T]) Case {
 	if h == nil {
 		return never{}
@@ -206,9 +206,9 @@ func After(d time.Duration) Case { return &afterCase{d: d} }
 type afterCase struct {
 	place
 	d     time.Duration
-	until time.Time   // of the first time that it was entered
-	timer aiort.Timer // of a coroutine
-	std   *time.Timer // of a goroutine
+	until time.Time   // set when the case was first entered
+	timer aiort.Timer // used by a coroutine
+	std   *time.Timer // used by a goroutine
 }
 
 func (c *afterCase) try(*Task) bool {
@@ -242,7 +242,7 @@ func (c *afterCase) enter(t *Task, w *waiter) (again bool) {
 }
 
 func (c *afterCase) end(*Task) {
-	if c.w == nil { // else it is another Select's
+	if c.w == nil { // otherwise it belongs to another Select
 		c.until = time.Time{}
 	}
 }
@@ -294,17 +294,17 @@ func (c *contextCase) leave(*Task, *waiter) {
 	c.stop()
 }
 
-// Done is the case that operations are over: see Task.Do, whose error goes to *err; err may be nil.
-// If another case happens they are cancelled and Select waits for their end; they may have been
-// done all the same, as they and *err tell. It is for coroutines: a goroutine's Select panics. The
-// list is copied.
+// Done is the case that operations are over: see [Task.Do], whose error goes to *err; err may be
+// nil. If another case happens, Select cancels the operations and waits for their end. They may
+// have been done all the same: they and *err say so. It is for coroutines: the Select of a
+// goroutine panics. Done copies the list.
 func Done(err *error, ops ...*op.Op) Case { return &opCase{err: err, ops: slices.Clone(ops)} }
 
 type opCase struct {
 	place
 	err *error
 	ops []*op.Op
-	h   *Handle[struct{}] // of the task that waits for them
+	h   *Handle[struct{}] // handle of the task that waits for them
 }
 
 func (c *opCase) try(t *Task) bool {
@@ -332,7 +332,7 @@ func (c *opCase) leave(_ *Task, w *waiter) {
 
 func (c *opCase) end(t *Task) {
 	h := c.h
-	if h == nil || c.w != nil { // the latter: it is another Select's
+	if h == nil || c.w != nil { // c.w set: it belongs to another Select
 		return
 	}
 	c.h = nil

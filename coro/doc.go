@@ -1,5 +1,5 @@
 // Package coro runs coroutines on a loop's own thread: plain blocking code whose waits cost neither
-// a switch of goroutines through Go's scheduler nor one of threads.
+// a goroutine switch in Go's scheduler nor a thread switch.
 //
 //	s, err := coro.New(coro.Options{})
 //	...
@@ -12,42 +12,43 @@
 //	})
 //	n, err := h.Wait(ctx)
 //
-// A [Scheduler] is a loop on a locked thread, and tasks on it take turns: a [Task] runs until it
-// waits, and nothing else of the scheduler runs meanwhile. So tasks of one scheduler need no locks
-// among themselves for what they do between two waits; and a task that computes for long, or blocks
-// in something that parks goroutines (channels, sync.Mutex, package net), stops all others. The
-// watchdog reports such: see [Hog]. What blocks goes to the pool: [Task.Blocking].
+// A [Scheduler] is a loop on a locked thread that runs tasks one at a time. A [Task] runs until it
+// waits, and meanwhile no other task of the scheduler runs. So tasks of one scheduler need no locks
+// among themselves for what they do between two waits. On the other hand a task that computes for
+// long, or blocks in something that parks goroutines (channels, sync.Mutex, package net), stops all
+// others. The watchdog reports such a task: see [Hog]. Calls that block belong on the pool:
+// [Task.Blocking].
 //
 // # What may wait, and how
 //
 //   - Connections, listeners and files of package aio, through a view: [Task.Conn],
 //     [Task.Listener], [Task.File]. A view is an ordinary net.Conn, so bufio, crypto/tls and
-//     io.Copy work on it as they are.
+//     io.Copy work on it unchanged.
 //   - Operations of package aio/op: [Task.Do].
 //   - [Queue], [Mutex], [RWMutex], [Semaphore], [Event], [WaitGroup], [Once] and [Select]:
-//     coroutines of any scheduler and goroutines alike, each in its own way. Whoever waits says who
-//     he is with the context: a coroutine gives its Task, or a context derived from it.
+//     coroutines of any scheduler and goroutines may wait for them. The context says which of these
+//     the caller is: a coroutine passes its Task, or a context derived from it.
 //   - Other tasks: [Handle.Wait], [Group], [Race]; time: [Task.Sleep], [Task.Timeout].
 //
 // # Structure
 //
 // A task is spawned by a parent, the scheduler or another task, and its parent does not end before
-// it: when a task's function returns it waits for the children, and cancels them first if it
-// failed. A task's result is waited for or the task is detached. Panics surface where the task is
-// waited for; Goexit, as in t.FailNow, ends that task alone.
+// it. When a task's function returns the task waits for its children, and cancels them first if the
+// function failed. The program waits for a task's result, or detaches the task. A panic is raised
+// again where the program waits for the task. Goexit, as in t.FailNow, ends only that task.
 //
-// Cancelling reaches children first, newest first, and then what the task itself waits for. What
-// the kernel has begun is asked to stop and waited for, and that nothing cuts short; then the wait
-// fails, and so does every later one: a cancellation is not forgotten. What must be done all the
-// same is done under [Task.Mask]. [Task.Timeout] is a cancellation of a part.
+// A cancellation reaches children first, newest first, and then what the task itself waits for. If
+// the kernel has begun an operation, the task asks for its end and waits until the kernel has ended
+// it. Then the wait fails, and so does every later one: a cancellation is not forgotten. Work that
+// must be completed all the same runs under [Task.Mask]. [Task.Timeout] cancels a part of a task.
 //
 // # Threads
 //
 // A task stays with its scheduler. A program that wants more than one thread makes several
-// schedulers; connections can be accepted by one and served by another, since a plain connection
-// belongs to nobody, or each can have a listener of its own on the same port (SO_REUSEPORT).
-// runtime.LockOSThread in a coroutine must be undone before the coroutine waits: otherwise Go's
-// runtime ends the program ("coro: OS thread locking must match locking at coroutine creation")
-// with the stack that waits. No code of the runtime that is not public is used for the switch: it
-// is iter.Pull.
+// schedulers. One may accept connections that another serves, because a plain connection belongs to
+// no scheduler; or each has a listener of its own on the same port (SO_REUSEPORT).
+//
+// A coroutine that calls runtime.LockOSThread must undo it before it waits. Otherwise Go's runtime
+// ends the program ("coro: OS thread locking must match locking at coroutine creation") with the
+// stack that waits. The switch uses iter.Pull, and no private code of the runtime.
 package coro

@@ -8,25 +8,25 @@ import (
 	"os"
 )
 
-// Errors of tasks and of what they wait for.
+// Errors of tasks, and of what they wait for.
 var (
-	// ErrCanceled: the task was cancelled, by its Handle, its parent, its Group or a Race that
-	// another won. errors.Is(err, context.Canceled) holds.
+	// ErrCanceled: the task was cancelled, by its [Handle], its parent, its [Group], or a [Race]
+	// that another task won. errors.Is(err, context.Canceled) holds.
 	ErrCanceled error = &reason{"coro: task canceled", []error{context.Canceled}}
 
-	// ErrTimeout: the time of a Timeout was over. errors.Is(err, context.DeadlineExceeded) and
-	// errors.Is(err, os.ErrDeadlineExceeded) hold, and it is a net.Error whose Timeout is true.
+	// ErrTimeout: the time of a [Task.Timeout] was over. errors.Is(err, context.DeadlineExceeded)
+	// and errors.Is(err, os.ErrDeadlineExceeded) hold, and it is a net.Error whose Timeout is true.
 	ErrTimeout error = &timeout{reason{"coro: timeout", []error{context.DeadlineExceeded, os.ErrDeadlineExceeded}}}
 
-	// ErrClosed: the Scheduler, or the Queue or Event, has been closed. errors.Is(err,
-	// net.ErrClosed) holds.
+	// ErrClosed: the [Scheduler], [Queue] or [Event] has been closed. errors.Is(err, net.ErrClosed)
+	// holds.
 	ErrClosed error = &reason{"coro: closed", []error{net.ErrClosed, os.ErrClosed}}
 
-	// ErrGoexit: the task's function ended by runtime.Goexit: t.FailNow of a test calls it.
+	// ErrGoexit: the task's function ended by runtime.Goexit, which t.FailNow of a test calls.
 	ErrGoexit = errors.New("coro: task ended by runtime.Goexit")
 )
 
-// reason is an error that is also others.
+// reason is an error that matches other errors too.
 type reason struct {
 	text string
 	is   []error
@@ -50,12 +50,13 @@ func (*timeout) Temporary() bool { return true }
 
 var _ net.Error = (*timeout)(nil)
 
-// PanicError is a panic of a task: what Wait, Run and a parent that nobody told otherwise panic
-// with. errors.Is and errors.As see through it if the value was an error.
+// PanicError is a panic of a task. [Handle.Wait], [Scheduler.Run] and a parent panic with it,
+// unless another caller has seen the panic. errors.Is and errors.As see through it if the value is
+// an error.
 type PanicError struct {
 	Task  string // name of the task
-	Value any    // what panic was called with
-	Stack []byte // of the task, when it panicked
+	Value any    // argument of panic
+	Stack []byte // stack of the task when it panicked
 }
 
 func (e *PanicError) Error() string {

@@ -6,7 +6,8 @@ import (
 )
 
 // Event is a flag to wait for. The zero value is ready and not set. Any goroutine and any coroutine
-// may call its methods; those that wait take a context as everywhere in this package: see Task.
+// may call its methods. The context of a method that waits follows the rule of this package: see
+// [Task].
 type Event struct {
 	mu   sync.Mutex
 	on   bool
@@ -25,7 +26,7 @@ func (e *Event) setHere(by *Scheduler) {
 	all.wake(by)
 }
 
-// Reset takes the flag back: who comes now waits.
+// Reset clears the flag: later calls of Wait wait.
 func (e *Event) Reset() {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -39,8 +40,8 @@ func (e *Event) IsSet() bool {
 	return e.on
 }
 
-// Wait waits until the flag is set, or was at some time since the call. If ctx or the task ends
-// first the error is the cause; it is nil if the flag is set already.
+// Wait waits until the flag is set; a Reset after that does not matter. If ctx or the task ends
+// first the error is the cause. It is nil if the flag is set already.
 func (e *Event) Wait(ctx context.Context) error { return e.wait(ctx, taskOf(ctx)) }
 
 func (e *Event) wait(ctx context.Context, t *Task) error {

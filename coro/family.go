@@ -2,21 +2,21 @@ package coro
 
 import "slices"
 
-// family is the live children of a task, or the tasks of a scheduler that have no parent, in the
-// order in which they were spawned. It belongs to the loop's thread.
+// family is the set of live children of a task, or of tasks of a scheduler that have no parent, in
+// the order in which they were spawned. It belongs to the loop's thread.
 type family struct {
 	youngest *Task
 	children int
-	joining  bool   // the parent waits until there are none
-	panics   panics // of children
+	joining  bool   // the parent waits until there are no children
+	panics   panics // panics of children
 }
 
-// kin is a task's place in a family.
+// kin is a task's position in a family.
 type kin struct {
 	of           *family
 	parent       *Task // nil: none
 	older, newer *Task
-	born         *scope // of the parent, in which it was spawned
+	born         *scope // the parent's scope in which it was spawned
 }
 
 // add makes t the youngest.
@@ -43,8 +43,8 @@ func (f *family) remove(t *Task) {
 	f.children--
 }
 
-// finish ends a task whose function is over: it waits for the children, which are cancelled first
-// unless all went well, and leaves the task done. It runs on the task's coroutine.
+// finish ends a task whose function is over. It waits for the children, which it cancels first
+// unless the function succeeded, and leaves the task done. It runs on the task's coroutine.
 func (t *Task) finish() {
 	t.scope = &t.own
 	if t.failed != nil || t.panicked != nil {
@@ -69,11 +69,10 @@ func (t *Task) finish() {
 	t.become(stateDone)
 }
 
-// abort: cancelling a task that waits for its children has cancelled them, and that is all there is
-// to do.
+// abort does nothing: cancelling a task that waits for its children has cancelled them already.
 func (f *family) abort(*Task) {}
 
-// childEnded takes t, which is done, out of its family.
+// childEnded removes t, which is done, from its family.
 func (f *family) childEnded(t *Task) {
 	f.remove(t)
 	p := t.parent
@@ -88,11 +87,11 @@ func (f *family) childEnded(t *Task) {
 	}
 }
 
-// panics are tasks that ended so and whose panic may not have been seen, in the order in which they
-// ended.
+// panics are the tasks that ended with a panic that may not have been seen, in the order in which
+// they ended.
 type panics struct {
 	tasks []*Task
-	full  int // is when those that have been seen are thrown out: each is looked at a few times at most
+	full  int // length at which seen ones are removed, so that each is looked at a few times at most
 }
 
 func (p *panics) add(t *Task) {
@@ -103,7 +102,7 @@ func (p *panics) add(t *Task) {
 	p.tasks = append(p.tasks, t)
 }
 
-// seePanic returns the task's panic, if it had one, which the caller passes on.
+// seePanic returns the task's panic, if it had one, and marks it as seen. The caller passes it on.
 func (t *Task) seePanic() *PanicError {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -117,7 +116,7 @@ func (t *Task) panicSeen() bool {
 	return t.observed
 }
 
-// unseenPanic is seePanic of one that nobody has seen.
+// unseenPanic is seePanic for a panic that has not been seen.
 func (t *Task) unseenPanic() *PanicError {
 	t.mu.Lock()
 	defer t.mu.Unlock()

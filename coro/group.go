@@ -2,17 +2,17 @@ package coro
 
 import "context"
 
-// Group is a number of children of one task that belong together: the first that fails has the
-// others cancelled. Its methods are for the coroutine of the task it was made for.
+// Group is a set of children of one task that belong together: the first that fails cancels the
+// others. Its methods are for the coroutine of the task that it was made for.
 type Group struct {
 	t     *Task
-	limit int   // of those that run at one time; 0: none
-	n     int   // that are not over
-	err   error // of the first that failed
+	limit int   // how many may run at a time; 0: any number
+	n     int   // number of tasks that are not over
+	err   error // error of the first that failed
 	bad   *Task // the first that panicked
 
 	waiting bool // in Go for room, or in Wait
-	room    int  // is enough when n is below it
+	room    int  // the wait ends when n is below it
 }
 
 // NewGroup returns a group of children of t.
@@ -21,16 +21,16 @@ func NewGroup(t *Task) *Group {
 	return &Group{t: t}
 }
 
-// SetLimit bounds how many tasks of the group run at one time: Go waits until there is room. 0 or
-// less: no bound.
+// SetLimit bounds how many tasks of the group run at a time: [Group.Go] waits until there is room.
+// 0 or less: no bound.
 func (g *Group) SetLimit(n int) {
 	g.t.mineSurely()
 	g.limit = max(n, 0)
 }
 
-// Go starts f as a task of the group, waiting for room if the group has a limit. If the task that
-// the group belongs to is cancelled meanwhile, f is not called and the error is the cause. After
-// one has failed further ones are cancelled from the start.
+// Go starts f as a task of the group, and waits for room if the group has a limit. If the task that
+// the group belongs to is cancelled meanwhile, f is not called and the error is the cause. After a
+// task of the group has failed, further ones are cancelled from the start.
 func (g *Group) Go(f func(t *Task) error, options ...Option) error {
 	mustFunction(f == nil)
 	t := g.t
@@ -58,10 +58,10 @@ func (g *Group) Go(f func(t *Task) error, options ...Option) error {
 }
 
 // Wait waits until all tasks of the group are over. It returns the error of the first that failed,
-// or panics with the panic of the first that did. Cancelling the task that the group belongs to
-// cancels those of the group; Wait waits for their end, and returns the cause if none of them has
-// another error. The end of a Timeout cancels those that were spawned in it: if there are others,
-// which go on, Wait returns at once, with the cause, and may be called again.
+// or panics with the panic of the first that panicked. Cancelling the task that the group belongs
+// to cancels the group's tasks. Wait then waits for their end, and returns the cause if none of
+// them has another error. The end of a Timeout cancels the tasks that were spawned in it. If others
+// go on, Wait returns the cause at once and may be called again.
 func (g *Group) Wait() error {
 	t := g.t
 	t.mineSurely()
@@ -89,7 +89,7 @@ func (g *Group) await(room int) {
 	g.waiting = false
 }
 
-// spared reports whether a task of the group goes on that has not been cancelled.
+// spared reports whether a task of the group that has not been cancelled goes on.
 func (g *Group) spared() bool {
 	for t := g.t.youngest; t != nil; t = t.older {
 		if t.group == g && t.own.cause == nil {
@@ -99,7 +99,7 @@ func (g *Group) spared() bool {
 	return false
 }
 
-// abort has the caller of await look whether it is to go on.
+// abort makes await check whether it must go on.
 func (g *Group) abort(t *Task) {
 	g.waiting = false
 	t.s.makeReady(t)
@@ -107,7 +107,7 @@ func (g *Group) abort(t *Task) {
 
 func (g *Group) failed() bool { return g.err != nil || g.bad != nil }
 
-// ended takes note of a task of the group that is over. It runs on the loop.
+// ended records that a task of the group is over. It runs on the loop.
 func (g *Group) ended(t *Task) {
 	g.n--
 	first := !g.failed()
@@ -143,9 +143,9 @@ func (g *Group) Cancel() {
 	g.cancel()
 }
 
-// Race calls each of fs in a task of its own and returns what the first one that is over returns.
-// The others are cancelled, and Race waits until they are over, too. A panic of any is raised
-// again, as a *PanicError. With no function it waits until t is cancelled.
+// Race calls each of fs in a task of its own and returns the result of the first that is over. It
+// cancels the others, and waits until they are over too. If any of them panics, Race panics with a
+// [*PanicError]. With no function it waits until t is cancelled.
 func Race[T any](t *Task, fs ...func(t *Task) (T, error)) (T, error) {
 	t.mineSurely()
 	for _, f := range fs {

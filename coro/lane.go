@@ -12,7 +12,7 @@ import (
 	aiort "github.com/weirgo/weir/runtime"
 )
 
-// taskLane is how the calls of a task's views wait.
+// taskLane makes the calls of a task's views wait.
 type taskLane struct{ t *Task }
 
 var _ lane.Lane = (*taskLane)(nil)
@@ -24,13 +24,13 @@ func (l *taskLane) Enter() error {
 	return l.t.cancelled()
 }
 
-// maxDirect is how many system calls a coroutine makes for its views before the loop and others get
-// their turn.
+// maxDirect is how many system calls a coroutine makes for its views before the loop and other
+// tasks run.
 const maxDirect = 16
 
-// Direct allows sends, which nearly always succeed: that costs less than to wait for them. It
-// allows receives to the only coroutine that is ready: in company a try that finds nothing costs
-// more than an entry in the system call that all share.
+// Direct allows sends, which nearly always succeed: sending at once costs less than waiting. It
+// allows a receive only if no other coroutine is ready. If others are, a try that finds nothing
+// costs more than an entry in the system call that all share.
 func (l *taskLane) Direct(send bool) bool {
 	t := l.t
 	if t.direct == maxDirect || !send && !t.s.ready.empty() {
@@ -40,7 +40,7 @@ func (l *taskLane) Direct(send bool) bool {
 	return true
 }
 
-// Yield is Task.Yield for a view that has found nothing to do: it is not worth while if nobody else
+// Yield is [Task.Yield] for a view that has found nothing to do. It reports false if no other task
 // is ready.
 func (l *taskLane) Yield() bool {
 	if l.t.s.ready.empty() {
@@ -52,7 +52,7 @@ func (l *taskLane) Yield() bool {
 
 // retry is a system call that a task has left to the scheduler.
 type retry struct {
-	call lane.Try // nil: there is none to make
+	call lane.Try // nil: there is no call to make
 	fd   int
 	p    []byte
 	then [3]prefetch.Addr
@@ -93,7 +93,7 @@ func (l *taskLane) Wait(ctx context.Context, arm func(wake func()), disarm func(
 	return nil
 }
 
-// laneWait is a wait of package aio's.
+// laneWait is a wait of package aio.
 type laneWait struct {
 	disarm  func() bool
 	aborted bool
@@ -107,10 +107,10 @@ func (w *laneWait) abort(t *Task) {
 }
 
 // Conn returns a view of c, a connection of package aio: the same connection, but its calls park
-// this coroutine and let the thread run others. They end when the task is cancelled, with the cause
-// in their *net.OpError. Deadlines and Close are those of the connection, whoever sets them. The
-// view is of the same type as c, is for this task alone, and of no more use when the task is over;
-// the connection stays open. Conn panics if c is not a connection of package aio.
+// this coroutine and let the thread run others. When the task is cancelled they end, with the cause
+// in their *net.OpError. Deadlines and Close are those of the connection, and may be set from
+// anywhere. The view has the same type as c. Only this task may use it, until the task is over; the
+// connection stays open. Conn panics if c is not a connection of package aio.
 func (t *Task) Conn(c net.Conn) net.Conn {
 	t.mineSurely()
 	if v, ok := t.view(c).(net.Conn); ok {
@@ -119,8 +119,8 @@ func (t *Task) Conn(c net.Conn) net.Conn {
 	panic(fmt.Sprintf("coro: Conn of a %T: it takes connections of package aio", c))
 }
 
-// Listener is Conn for listeners. The connections that it accepts are plain ones: whoever serves
-// one, in this task or another, in this scheduler or another, makes a view of it.
+// Listener is [Task.Conn] for listeners. The connections that it accepts are plain ones. The task
+// that serves one, on this scheduler or another, makes a view of it.
 func (t *Task) Listener(l net.Listener) net.Listener {
 	t.mineSurely()
 	if v, ok := t.view(l).(net.Listener); ok {
@@ -129,8 +129,8 @@ func (t *Task) Listener(l net.Listener) net.Listener {
 	panic(fmt.Sprintf("coro: Listener of a %T: it takes listeners of package aio", l))
 }
 
-// File is Conn for files. Reads of what the page cache holds are done at once; all other reads, and
-// all writes but those to a file system in memory, go through the loop.
+// File is [Task.Conn] for files. Reads of what the page cache holds are done at once. All other
+// reads go through the loop, and so do all writes except those to a file system in memory.
 func (t *Task) File(f *aio.File) *aio.File {
 	t.mineSurely()
 	if v, ok := t.view(f).(*aio.File); ok {
@@ -147,10 +147,11 @@ func (t *Task) view(x any) any {
 	return v
 }
 
-// views are those of a task that are to be detached when it is over. They keep none of them.
+// views are those of a task that must be detached when it is over. The list does not keep them
+// alive.
 type views struct {
 	list []lane.View
-	full int // is when those that have gone are thrown out: each is looked at a few times at most
+	full int // length at which collected ones are removed, so that each is looked at a few times at most
 }
 
 func (v *views) add(of lane.View) {
@@ -169,7 +170,7 @@ func (v *views) detach() {
 }
 
 // Dial connects to address as aio.IO.DialContext does, on the pool for blocking calls, and returns
-// a view of the connection: see Conn.
+// a view of the connection: see [Task.Conn].
 func (t *Task) Dial(network, address string) (net.Conn, error) {
 	c, err := Blocking(t, func(ctx context.Context) (net.Conn, error) {
 		return t.s.io.DialContext(ctx, network,

@@ -5,17 +5,18 @@ import (
 	"sync"
 )
 
-// Mutex is a lock that parks coroutines, not threads, and goroutines too. It is handed over in the
-// order in which they came. The zero value is ready and unlocked. Any goroutine and any coroutine
-// may call its methods.
+// Mutex is a lock that parks coroutines and goroutines, and never blocks a thread. Waiters get it
+// in order of arrival. The zero value is ready and unlocked. Any goroutine and any coroutine may
+// call its methods.
 type Mutex struct {
 	mu     sync.Mutex
 	locked bool
 	line   line
 }
 
-// Lock takes the lock, waiting for it. The error is nil if and only if the caller has it; otherwise
-// ctx or the task ended first, and it is the cause. ctx is as everywhere in this package: see Task.
+// Lock takes the lock, and waits for it. The error is nil if and only if the caller has the lock.
+// Otherwise ctx or the task ended first, and the error is the cause. ctx follows the rule of this
+// package: see [Task].
 func (m *Mutex) Lock(ctx context.Context) error {
 	t := taskOf(ctx)
 	if err := cause(ctx, t); err != nil {
@@ -37,7 +38,7 @@ func (m *Mutex) Lock(ctx context.Context) error {
 	return w.await(ctx, m)
 }
 
-// TryLock takes the lock if it is free, and reports whether it has.
+// TryLock takes the lock if it is free, and reports whether it did.
 func (m *Mutex) TryLock() bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -48,8 +49,8 @@ func (m *Mutex) TryLock() bool {
 	return true
 }
 
-// Unlock hands the lock to who has waited longest, or frees it. It panics if it is not locked.
-// Whoever holds the lock may call it, on any thread.
+// Unlock hands the lock to the waiter that has waited longest, or frees it. It panics if the lock
+// is not locked. It may be called on any thread.
 func (m *Mutex) Unlock() {
 	m.mu.Lock()
 	if !m.locked {
@@ -72,8 +73,8 @@ func (m *Mutex) withdraw(w *waiter) bool {
 	return m.line.remove(w)
 }
 
-// RWMutex is a lock for one writer or many readers: see Mutex. They get it in the order in which
-// they came; readers that stand behind a writer wait for it.
+// RWMutex is a lock for one writer or many readers: see [Mutex]. Waiters get it in order of
+// arrival, so readers that come after a waiting writer wait for it.
 type RWMutex struct {
 	mu      sync.Mutex
 	readers int
@@ -81,10 +82,10 @@ type RWMutex struct {
 	line    line // n of a reader is 0, of a writer 1
 }
 
-// RLock takes the lock for reading: see Mutex.Lock.
+// RLock takes the lock for reading: see [Mutex.Lock].
 func (m *RWMutex) RLock(ctx context.Context) error { return m.lock(ctx, 0) }
 
-// Lock takes the lock for writing: see Mutex.Lock.
+// Lock takes the lock for writing: see [Mutex.Lock].
 func (m *RWMutex) Lock(ctx context.Context) error { return m.lock(ctx, 1) }
 
 func (m *RWMutex) lock(ctx context.Context, writer int64) error {
@@ -108,10 +109,10 @@ func (m *RWMutex) lock(ctx context.Context, writer int64) error {
 	return w.await(ctx, m)
 }
 
-// TryRLock takes the lock for reading if that needs no waiting, and reports whether it has.
+// TryRLock takes the lock for reading if it need not wait, and reports whether it did.
 func (m *RWMutex) TryRLock() bool { return m.try(0) }
 
-// TryLock takes the lock for writing if that needs no waiting, and reports whether it has.
+// TryLock takes the lock for writing if it need not wait, and reports whether it did.
 func (m *RWMutex) TryLock() bool { return m.try(1) }
 
 func (m *RWMutex) try(writer int64) bool {
@@ -120,7 +121,7 @@ func (m *RWMutex) try(writer int64) bool {
 	return m.line.first == nil && m.admit(writer)
 }
 
-// admit gives the lock to a writer or a reader, if it can be had.
+// admit gives the lock to a writer or a reader if it is available, and reports whether it did.
 func (m *RWMutex) admit(writer int64) bool {
 	switch {
 	case m.writing || writer != 0 && m.readers > 0:
@@ -133,7 +134,7 @@ func (m *RWMutex) admit(writer int64) bool {
 	return true
 }
 
-// RUnlock gives a reader's lock back. It panics if there is none.
+// RUnlock releases the lock of a reader. It panics if there is none.
 func (m *RWMutex) RUnlock() {
 	m.mu.Lock()
 	if m.readers == 0 {
@@ -144,7 +145,7 @@ func (m *RWMutex) RUnlock() {
 	m.pass()
 }
 
-// Unlock gives the writer's lock back. It panics if there is none.
+// Unlock releases the lock of the writer. It panics if there is none.
 func (m *RWMutex) Unlock() {
 	m.mu.Lock()
 	if !m.writing {
@@ -155,7 +156,7 @@ func (m *RWMutex) Unlock() {
 	m.pass()
 }
 
-// pass admits those at the head of the line, and unlocks m.mu.
+// pass gives the lock to the waiters at the head of the line, and unlocks m.mu.
 func (m *RWMutex) pass() {
 	var all chain
 	last := &all.first
@@ -174,6 +175,6 @@ func (m *RWMutex) withdraw(w *waiter) bool {
 		m.mu.Unlock()
 		return false
 	}
-	m.pass() // readers behind a writer that has gone
+	m.pass() // readers behind a writer that has stopped waiting
 	return true
 }

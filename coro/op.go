@@ -10,16 +10,16 @@ import (
 
 // opWait is a task's wait for one operation or a list of them.
 type opWait struct {
-	c      *aiort.Completion // or
+	c      *aiort.Completion // or a list of operations
 	ops    []*op.Op
-	flying bool  // it has been
-	err    error // why it was not; of a list, the error of the list
+	flying bool  // it has been submitted
+	err    error // why it was not submitted; for a list, its error
 }
 
 // Do submits operations, all of them or none, and waits until all are over: see aio.Do. They leave
-// in one system call with whatever else the tasks of this turn have submitted. If the task is
-// cancelled before, so is what is not done, and the error has the cause where an Op has
-// op.ErrCanceled. Nothing is allocated, if ops are reused.
+// in one system call with the operations that other tasks have submitted in this turn. If the task
+// is cancelled first, Do cancels the operations that are not done, and the error has the cause for
+// an Op with op.ErrCanceled. Do allocates nothing if the ops are reused.
 func (t *Task) Do(ops ...*op.Op) error {
 	t.mine()
 	if err := t.cancelled(); err != nil || len(ops) == 0 {
@@ -62,8 +62,8 @@ func (t *Task) do(ctx context.Context, c *aiort.Completion) error {
 	return err
 }
 
-// operate parks t until what t.op says is over. The loop's goroutine submits it, so that the stacks
-// of coroutines need no room for that.
+// operate parks t until the operations of t.op are over. The loop's goroutine submits them, so that
+// the stacks of coroutines need no room for that.
 func (t *Task) operate(a aborter) error {
 	t.op.err = nil
 	t.s.fresh.push(t)
@@ -71,8 +71,8 @@ func (t *Task) operate(a aborter) error {
 	return t.op.err
 }
 
-// submit hands over the operations of a task that has parked for them. Where there is no room they
-// wait for it in the loop's line.
+// submit submits the operations of a task that has parked for them. If there is no room they wait
+// in the loop's line.
 func (s *Scheduler) submit(t *Task) {
 	w, o := t.worker, &t.op
 	var err error
@@ -90,20 +90,20 @@ func (s *Scheduler) submit(t *Task) {
 	}
 }
 
-// operationOver is the callback of the operation of the task that w runs.
+// operationOver is the callback of the operation of w's task.
 func (w *worker) operationOver(*aiort.Completion) aiort.Action {
 	w.operationsOver(nil)
 	return aiort.Disarm
 }
 
-// operationsOver is the callback of a list of them.
+// operationsOver is the callback of a list of operations of w's task.
 func (w *worker) operationsOver(err error) {
 	t := w.task
 	t.op.flying, t.op.err = false, err
 	w.s.makeReady(t)
 }
 
-// abort has the operations end; what was not submitted never is.
+// abort asks for the end of the operations. Those that were not submitted never will be.
 func (o *opWait) abort(t *Task) {
 	switch {
 	case !o.flying:

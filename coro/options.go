@@ -10,57 +10,58 @@ import (
 	"github.com/weirgo/weir/aio"
 )
 
-// Options configure a Scheduler. The zero value is good.
+// Options configure a [Scheduler]. The zero value is ready to use.
 type Options struct {
-	// IO is where connections and files come from, and whose backend, limits and pool for blocking
-	// calls the scheduler's loop has. Nil: aio.Default(). It must stay open as long as the
-	// scheduler.
+	// IO is where connections and files come from. The scheduler's loop has its backend, limits and
+	// pool for blocking calls. Nil: aio.Default(). It must stay open as long as the scheduler.
 	IO *aio.IO
 
-	// Name is what reports and stack dumps call the scheduler. Empty: "coro".
+	// Name is the name of the scheduler in reports and stack dumps. Empty: "coro".
 	Name string
 
-	// Context is where Task.Value looks values up. Nil: context.Background(). That it ends means
-	// nothing.
+	// Context is where [Task.Value] looks values up. Nil: context.Background(). Its end has no
+	// effect.
 	Context context.Context
 
-	// Budget is the number of times that tasks are resumed before the loop looks for completions
-	// again. 0: 32. At least 1.
+	// Budget is how many times tasks are resumed before the loop looks for completions again. 0:
+	// 32. At least 1.
 	Budget int
 
-	// IdleWorkers is the number of coroutines of the Go runtime, each with its stack, that are kept
-	// for tasks to come. 0: 1,024. Negative: none.
+	// IdleWorkers is the number of idle coroutines of the Go runtime, each with its stack, that are
+	// kept for later tasks. 0: 1,024. Negative: none.
 	IdleWorkers int
 
-	// Spin is how long a thread that has no task to run looks for news before it sleeps, with its
-	// processor (P) kept, while that has paid of late: 20 to 50 us where peers answer at once. It
-	// is for programs whose work is all in schedulers; goroutines get the P later. 0: not at all.
-	// At most 1 ms. Backend: io_uring.
+	// Spin is how long a thread that has no task to run looks for events before it sleeps. It keeps
+	// its processor (P) meanwhile, and does so only while that has paid of late. 20 to 50 us suit
+	// peers that answer at once. It is for programs that do all their work in schedulers; other
+	// goroutines get the P later. 0: not at all. At most 1 ms. Backend: io_uring.
 	Spin time.Duration
 
-	// HogLimit is how long a task may run without waiting before it is reported, once, as a Hog. 0:
-	// 100 ms, and negative: never. The precision is about a quarter of it. There is one report a
-	// second at most: what is found in between is reported then if it still runs, and counted in
-	// any case.
+	// HogLimit is how long a task may run without waiting before it is reported, once, as a [Hog].
+	// 0: 100 ms; negative: never. The precision is about a quarter of it. There is at most one
+	// report a second. A hog found in between is counted, and reported afterwards if it still runs.
 	HogLimit time.Duration
 
 	// OnHog gets the reports, on a goroutine of its own. Nil: they go to Logger.
 	OnHog func(Hog)
 
-	// OnPanic gets panics of tasks that were detached, on the loop's thread. Nil: they end the
-	// program, as they do in a goroutine.
+	// OnPanic gets panics of detached tasks, on the loop's thread. Nil: they end the program, as
+	// panics of goroutines do.
 	OnPanic func(*PanicError)
 
 	// Logger gets reports of hogs. Nil: slog.Default().
 	Logger *slog.Logger
 
-	// Check makes sure, also where that takes a system call or more each time, that a Task and its
-	// views are used by its coroutine alone. On amd64 and arm64 that is exact without it, and
-	// everywhere for what spawns, sleeps or makes views. For the rest a goroutine that uses them is
-	// found out elsewhere as long as the task is not running; if it is, at the same moment, Go's
-	// runtime ends the program when the goroutine tries to switch ("coro: got thread ..."), unless
-	// that panics before, over what both of them change; and a Send or Recv with the Task as
-	// context that does not have to wait goes unnoticed. Always on under the race detector.
+	// Check makes every call verify that a [Task] and its views are used by its coroutine alone,
+	// although that may take one or more system calls each time. It is always on under the race
+	// detector.
+	//
+	// Without Check the verification is exact on amd64 and arm64, and on every system for calls
+	// that spawn, sleep or make views. Elsewhere a goroutine that misuses them is detected as long
+	// as the task is not running. If the task runs at the same moment, Go's runtime ends the
+	// program when the goroutine tries to switch ("coro: got thread ..."), unless the program
+	// panics before, over data that both change. A Send or Recv that has the Task as context and
+	// need not wait goes undetected.
 	Check bool
 }
 

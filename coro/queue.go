@@ -5,14 +5,14 @@ import (
 	"sync"
 )
 
-// Queue is a bounded queue: what a channel is to goroutines, for coroutines and goroutines alike,
-// in any number at either end. Values come out in the order in which they went in; who waits
-// longest is served first. Any goroutine and any coroutine may call its methods; those that wait
-// take a context as everywhere in this package: see Task.
+// Queue is a bounded first-in first-out queue, like a channel, for any number of coroutines and
+// goroutines at either end. The waiter that has waited longest is served first. Any goroutine and
+// any coroutine may call its methods. The context of a method that waits follows the rule of this
+// package: see [Task].
 type Queue[T any] struct {
 	mu        sync.Mutex
-	buf       []T // a ring of len(buf) places
-	first, n  int // of those in use
+	buf       []T // a ring of len(buf) entries
+	first, n  int // index of the first entry in use, and their number
 	closed    bool
 	senders   line
 	receivers line
@@ -27,8 +27,8 @@ type item[T any] struct {
 	next *item[T]
 }
 
-// NewQueue returns a queue for capacity values. With 0 a Send waits until the value has been
-// received.
+// NewQueue returns a queue for capacity values. With capacity 0 a Send waits until its value has
+// been received.
 func NewQueue[T any](capacity int) *Queue[T] {
 	if capacity < 0 {
 		panic("coro: NewQueue with a negative capacity")
@@ -36,8 +36,9 @@ func NewQueue[T any](capacity int) *Queue[T] {
 	return &Queue[T]{buf: make([]T, capacity)}
 }
 
-// Send puts v in, waiting for room. The error is ErrClosed, also if the queue is closed while Send
-// waits, or the cause if ctx or the task ends first: then v has not been and will not be received.
+// Send puts v in, and waits for room. The error is [ErrClosed] if the queue is closed, before or
+// while Send waits. If ctx or the task ends first it is the cause. With an error v has not been and
+// will not be received.
 func (q *Queue[T]) Send(ctx context.Context, v T) error {
 	t := taskOf(ctx)
 	if err := cause(ctx, t); err != nil {
@@ -66,7 +67,7 @@ func (q *Queue[T]) Send(ctx context.Context, v T) error {
 	return err
 }
 
-// TrySend puts v in if that needs no waiting, and reports whether it has.
+// TrySend puts v in if it need not wait, and reports whether it did.
 func (q *Queue[T]) TrySend(v T) bool {
 	q.mu.Lock()
 	done, err := q.trySend(v, nil)
@@ -76,7 +77,7 @@ func (q *Queue[T]) TrySend(v T) bool {
 	return done && err == nil
 }
 
-// trySend sends v or finds the queue closed; then it is done and has unlocked the queue.
+// trySend sends v or finds the queue closed. In both cases done is true and the queue is unlocked.
 func (q *Queue[T]) trySend(v T, by *Scheduler) (done bool, err error) {
 	if q.closed {
 		q.mu.Unlock()
@@ -106,9 +107,9 @@ func (q *Queue[T]) put(v T) {
 	q.n++
 }
 
-// Recv takes the oldest value out, waiting until there is one. The error is ErrClosed when the
-// queue has been closed and is empty, or the cause if ctx or the task ends first: then nothing has
-// been taken out.
+// Recv takes the oldest value out, and waits until there is one. The error is [ErrClosed] if the
+// queue is closed and empty. If ctx or the task ends first it is the cause. With an error nothing
+// has been taken out.
 func (q *Queue[T]) Recv(ctx context.Context) (T, error) {
 	var v T
 	t := taskOf(ctx)
@@ -147,7 +148,8 @@ func (q *Queue[T]) TryRecv() (v T, ok bool) {
 	return v, done && err == nil
 }
 
-// tryRecv receives or finds the queue closed and empty; then it is done and has unlocked the queue.
+// tryRecv receives, or finds the queue closed and empty. In both cases done is true and the queue
+// is unlocked.
 func (q *Queue[T]) tryRecv(v *T, by *Scheduler) (done bool, err error) {
 	got := q.n > 0
 	if got {
@@ -162,7 +164,7 @@ func (q *Queue[T]) tryRecv(v *T, by *Scheduler) (done bool, err error) {
 	if w != nil {
 		it := w.owner.(*item[T])
 		it.ok = true
-		if got { // the sender's value has its place behind the others
+		if got { // the sender's value goes behind the others
 			q.put(it.v)
 		} else {
 			got, *v = true, it.v
@@ -182,8 +184,8 @@ func (q *Queue[T]) tryRecv(v *T, by *Scheduler) (done bool, err error) {
 	return true, err
 }
 
-// Close has every Send from now on fail, those that wait included. What is in the queue can still
-// be received; then Recv fails, too. A second Close has no effect.
+// Close makes every Send fail from now on, including those that wait. Recv still returns the values
+// in the queue; then it fails too. A second Close has no effect.
 func (q *Queue[T]) Close() {
 	q.mu.Lock()
 	q.closed = true
@@ -193,14 +195,14 @@ func (q *Queue[T]) Close() {
 	receivers.wake(nil)
 }
 
-// Len is the number of values in the queue, without those of a Send that waits.
+// Len returns the number of values in the queue, not counting those of a Send that waits.
 func (q *Queue[T]) Len() int {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	return q.n
 }
 
-// Cap is the number of values that the queue has room for.
+// Cap returns the number of values that the queue has room for.
 func (q *Queue[T]) Cap() int { return len(q.buf) }
 
 // item returns an item for t, or for the calling goroutine. The queue is locked.

@@ -19,49 +19,50 @@ import (
 )
 
 // Scheduler runs tasks on one loop: all of them on the loop's thread, one at a time. Any goroutine
-// may call its methods, except where they say otherwise.
+// may call its methods, unless they say otherwise.
 type Scheduler struct {
 	io      *aio.IO
 	loop    *aiort.Loop
 	o       Options
 	check   bool
 	watched bool
-	answers time.Duration // how long a Shutdown that has run out of time waits for the names of tasks
-	id      uint64        // of the loop's goroutine: see callerID
+	answers time.Duration // how long a Shutdown whose context ended waits for the names of tasks
+	id      uint64        // callerID of the loop's goroutine
 
-	// What follows is of the loop's thread.
+	// The fields below belong to the loop's thread.
 	ready    readyQueue
-	budget   int       // for how many tasks more there is time before the loop's turn
-	share    int       // of the next in ready, for so many retry has done what there is to do
-	fresh    taskQueue // parked for operations that have not been submitted
+	budget   int       // how many more tasks may run before the loop does
+	share    int       // for how many tasks at the head of ready retry has made the calls
+	fresh    taskQueue // tasks that have parked for operations that have not been submitted
 	family             // tasks without a parent
-	finished *Task     // is done, and has not been retired
-	sitter             // of the loop's goroutine
-	back     bool      // who goes on is to hand the thread to the loop's goroutine at once
+	finished *Task     // the task that is done and has not been retired
+	sitter             // where the loop's goroutine is parked
+	back     bool      // the goroutine that goes on hands the thread to the loop's goroutine at once
 	idle     []*worker
 	corpse   *worker // see worker.die
 
-	current atomic.Pointer[Task] // the task that runs, or ran last
-	looked  atomic.Bool          // by the watchdog, since a task was resumed
+	current atomic.Pointer[Task] // the task that runs, or the last one that did
+	looked  atomic.Bool          // the watchdog has looked since a task was resumed
 	inbox   sched.Intake[Task]
-	asleep  atomic.Bool // somebody who fills the inbox must wake the loop
+	asleep  atomic.Bool // a goroutine that fills the inbox must wake the loop
 	resumed uint64
 	count   counters
 
-	closed    atomic.Bool             // no tasks without a parent are taken any more; set with mu held
-	cancelIt  atomic.Bool             // everything is to be cancelled
-	listings  atomic.Pointer[listing] // that Shutdowns wait for
+	closed    atomic.Bool             // no more tasks without a parent are taken; set with mu held
+	cancelIt  atomic.Bool             // all tasks must be cancelled
+	listings  atomic.Pointer[listing] // requests of Shutdowns for the names of tasks
 	idled     Event                   // live is 0
-	mu        sync.Mutex              // guards what follows
-	live      int                     // tasks without a parent, also those that are still in the inbox
-	panickers panics                  // of those tasks
+	mu        sync.Mutex              // guards the fields below
+	live      int                     // number of tasks without a parent, including those still in the inbox
+	panickers panics                  // panics of those tasks
 
 	watcher sync.WaitGroup
-	ended   chan struct{} // the thread is over
-	err     error         // of closing the loop; after ended
+	ended   chan struct{} // closed when the thread has ended
+	err     error         // the error of closing the loop; valid after ended
 }
 
-// New starts a scheduler: a loop on a thread of its own. It owns both until Close.
+// New starts a scheduler: a loop on a thread of its own. The scheduler owns both until
+// [Scheduler.Close].
 func New(o Options) (*Scheduler, error) {
 	if err := o.complete(); err != nil {
 		return nil, err
@@ -97,20 +98,20 @@ func start(loop *aiort.Loop, o Options) (*Scheduler, error) {
 	return s, nil
 }
 
-// IO returns the facade that the scheduler was made with.
+// IO returns the aio.IO that the scheduler was made with.
 func (s *Scheduler) IO() *aio.IO {
 	s.mustBeMade()
 	return s.io
 }
 
-// mustBeMade refuses a Scheduler that New has not made.
+// mustBeMade panics for a Scheduler that New did not make.
 func (s *Scheduler) mustBeMade() {
 	if s == nil || s.loop == nil {
 		panic("coro: use of a Scheduler that is nil or zero: New makes one")
 	}
 }
 
-// serve is the loop's thread.
+// serve is the goroutine of the loop's thread.
 func (s *Scheduler) serve(ready chan<- error) {
 	defer close(s.ended)
 	defer func() { s.err = s.loop.Close() }()
@@ -133,7 +134,7 @@ func (s *Scheduler) serve(ready chan<- error) {
 	}
 }
 
-// over reports whether the scheduler has been closed and nothing is left to run.
+// over reports whether the scheduler has been closed and has nothing left to run.
 func (s *Scheduler) over() bool {
 	if !s.closed.Load() {
 		return false
@@ -143,8 +144,7 @@ func (s *Scheduler) over() bool {
 	return s.live == 0
 }
 
-// turn runs tasks that are ready, until none is or they have had their share, and then the loop
-// once.
+// turn runs ready tasks until none is left or the budget is spent, and then the loop once.
 func (s *Scheduler) turn() {
 	for s.budget = s.o.Budget; ; {
 		s.takeInbox()
@@ -179,14 +179,13 @@ func (s *Scheduler) turn() {
 	}
 }
 
-// maxRetries is for how many tasks the system calls they have left to the scheduler are made one
-// after the other. The same call many times runs out of the processor's caches, and so do then the
-// calls of these tasks that come next, to send.
+// maxRetries bounds how many tasks' system calls are made one after the other. With more, the calls
+// and the data of these tasks leave the processor's caches before the tasks run.
 const maxRetries = 32
 
-// retry makes the calls of the tasks that are to be resumed next, and returns how many tasks those
-// are: at most limit, and not more than a quarter of those that are ready, since what comes later
-// finds more.
+// retry makes the calls of the tasks that are resumed next. It returns the number of those tasks:
+// at most limit, and at most a quarter of the ready ones, since a call that is made later finds
+// more.
 func (s *Scheduler) retry(limit int) int {
 	n := min(limit, maxRetries, max(s.ready.len()/4, 1))
 	if n == maxRetries {
@@ -201,8 +200,8 @@ func (s *Scheduler) retry(limit int) int {
 	return n
 }
 
-// prefetch has the processor fetch what the next n tasks need. In a small company that is still in
-// its caches.
+// prefetch makes the processor fetch what the next n tasks need. With few tasks all of it is still
+// in the caches.
 func (s *Scheduler) prefetch(n int) {
 	for i := range n {
 		prefetch.Of(s.ready.at(i)).Fetch()
@@ -226,7 +225,7 @@ func (s *Scheduler) prefetch(n int) {
 	}
 }
 
-// settle does what those who ran have left to the loop's goroutine.
+// settle does what tasks have left to the loop's goroutine.
 func (s *Scheduler) settle() {
 	for t := s.fresh.pop(); t != nil; t = s.fresh.pop() {
 		s.submit(t)
@@ -237,7 +236,7 @@ func (s *Scheduler) settle() {
 	}
 }
 
-// run makes t, which has been taken out of the ready queue, the one that runs. The caller hands it
+// run makes t, which has been taken out of the ready queue, the running task. The caller hands it
 // the thread.
 func (s *Scheduler) run(t *Task) {
 	t.become(stateRunning)
@@ -251,9 +250,9 @@ func (s *Scheduler) run(t *Task) {
 	s.current.Store(t)
 }
 
-// successor makes the next task that is ready the one that runs, unless there is something for the
-// loop's goroutine to do first, or it is of itself, which is about to park. It returns the seat
-// that of has to take.
+// successor makes the next ready task the running one, and returns the seat that the caller must
+// switch to. It returns the seat of the loop's goroutine if that has work to do first, or if the
+// next task is of, which is about to park.
 func (s *Scheduler) successor(of *Task) *seat {
 	of.place.Here()
 	if s.budget == 0 || s.ready.empty() {
@@ -270,7 +269,7 @@ func (s *Scheduler) successor(of *Task) *seat {
 	return t.at
 }
 
-// makeReady puts a task that waits, or gives way, into the ready queue.
+// makeReady puts a task that waited, or that yields, into the ready queue.
 func (s *Scheduler) makeReady(t *Task) {
 	t.become(stateReady)
 	s.ready.push(t)
@@ -290,9 +289,9 @@ func (s *Scheduler) employ(t *Task) {
 	t.employer.Store(t.worker)
 }
 
-// retire takes leave of a task that is done.
+// retire handles a task that is done.
 func (s *Scheduler) retire(t *Task) {
-	if w := t.worker; w != nil { // nil: it died
+	if w := t.worker; w != nil { // nil: its goroutine died
 		t.worker, w.task = nil, nil
 		t.employer.Store(nil)
 		if len(s.idle) < s.o.IdleWorkers {
@@ -314,7 +313,7 @@ func (s *Scheduler) retire(t *Task) {
 	}
 }
 
-// left notes that a task without a parent is over.
+// left records that a task without a parent is over.
 func (s *Scheduler) left(t *Task) {
 	s.raise(t)
 	s.mu.Lock()
@@ -327,7 +326,7 @@ func (s *Scheduler) left(t *Task) {
 	}
 }
 
-// raise passes on the panic of a task that nobody is going to wait for.
+// raise passes on the panic of a task whose result will not be waited for.
 func (s *Scheduler) raise(t *Task) {
 	if !t.detached.Load() {
 		return
@@ -340,16 +339,16 @@ func (s *Scheduler) raise(t *Task) {
 	}
 }
 
-// Asks of other threads.
+// Requests of other threads.
 const (
 	askSpawn   uint32 = 1 << iota // start the task
-	askWake                       // what it waits for has been given to it
+	askWake                       // it has got what it waits for
 	askCancel                     // cancel it
 	askContext                    // the context of one of its waits has ended
 	askDetach                     // take it out of its family
 )
 
-// ask has the loop's thread do something for t. Any goroutine may call it.
+// ask makes the loop's thread do something for t. Any goroutine may call it.
 func (s *Scheduler) ask(t *Task, what uint32) {
 	t.asks.Or(what)
 	if s.inbox.Push(&t.node) && s.asleep.Load() {
@@ -357,7 +356,7 @@ func (s *Scheduler) ask(t *Task, what uint32) {
 	}
 }
 
-// takeInbox does what other threads asked for.
+// takeInbox serves the requests of other threads.
 func (s *Scheduler) takeInbox() {
 	for n := s.inbox.Take(); n != nil; {
 		next := n.Next()
@@ -411,7 +410,7 @@ func (s *Scheduler) begin(t *Task, of *family) {
 	s.count.spawned.Add(1)
 }
 
-// detach makes a task one of the scheduler's own.
+// detach moves a task from its parent to the scheduler.
 func (s *Scheduler) detach(t *Task) {
 	if t.state == stateDone {
 		s.raise(t)
@@ -433,8 +432,8 @@ func (s *Scheduler) detach(t *Task) {
 	s.idled.Reset()
 }
 
-// enlist counts a task without a parent that is about to begin; false: the scheduler has been
-// closed.
+// enlist counts a task without a parent that is about to begin. It returns false if the scheduler
+// has been closed.
 func (s *Scheduler) enlist() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -446,9 +445,9 @@ func (s *Scheduler) enlist() bool {
 	return true
 }
 
-// Run waits until no task is left, detached ones included. If ctx ends first it cancels all of
-// them, and still waits until they are over; then the error is the cause. A panic that nobody has
-// seen it raises again, as a *PanicError. Coroutines must not call it.
+// Run waits until no task is left, including detached ones. If ctx ends first Run cancels all of
+// them and waits until they are over; then the error is the cause. Run panics with a [*PanicError]
+// if a task's panic has not been seen. Coroutines must not call it.
 func (s *Scheduler) Run(ctx context.Context) error {
 	s.mustBeMade()
 	err := s.idled.Wait(ctx)
@@ -485,14 +484,15 @@ func (s *Scheduler) askCancel() {
 	s.loop.Wake()
 }
 
-// Close is Shutdown without a limit of time.
+// Close is [Scheduler.Shutdown] without a time limit.
 func (s *Scheduler) Close() error { return s.Shutdown(context.Background()) }
 
 // Shutdown ends the scheduler: it takes no more tasks, cancels those it has, newest first, waits
-// until they are over and gives the thread and the loop back. Waits of tasks end with ErrClosed. If
-// ctx ends first the error is a *StuckError that names the tasks that are not over; the shutdown
-// goes on, and another call waits for it. A panic that nobody has seen is part of the error, as a
-// *PanicError. A call after everything has ended is ErrClosed. Coroutines must not call it.
+// until they are over, and frees the thread and the loop. Waits of tasks end with [ErrClosed]. If
+// ctx ends first the error is a [*StuckError] that names the tasks that are not over; the shutdown
+// goes on, and another call waits for it. If a task's panic has not been seen, the error includes
+// it as a [*PanicError]. A call after everything has ended returns ErrClosed. Coroutines must not
+// call it.
 func (s *Scheduler) Shutdown(ctx context.Context) error {
 	s.mustBeMade()
 	mustContext(ctx)
@@ -523,7 +523,7 @@ func (s *Scheduler) Shutdown(ctx context.Context) error {
 	return errs
 }
 
-// StuckError says which tasks were not over when a Shutdown ran out of time.
+// StuckError lists the tasks that were not over when the context of a [Scheduler.Shutdown] ended.
 type StuckError struct {
 	Tasks []string // names
 	Cause error    // the context's
@@ -536,14 +536,14 @@ func (e *StuckError) Error() string {
 // Unwrap returns the context's error.
 func (e *StuckError) Unwrap() error { return e.Cause }
 
-// listing is a question which tasks are left.
+// listing is a request for the names of the tasks that are left.
 type listing struct {
 	names chan []string
 	next  *listing
 }
 
-// stuck asks the loop's thread which tasks are left. If that does not answer, because a task keeps
-// it, the task is named. It returns nil if the scheduler has ended meanwhile.
+// stuck asks the loop's thread which tasks are left. If the thread does not answer, because a task
+// keeps it, stuck names that task. It returns nil if the scheduler has ended meanwhile.
 func (s *Scheduler) stuck(cause error) error {
 	e := &StuckError{Cause: cause}
 	l := &listing{names: bubble.MakeChan[[]string](1)}
@@ -562,7 +562,7 @@ func (s *Scheduler) stuck(cause error) error {
 	return e
 }
 
-// answer tells Shutdowns that have run out of time which tasks are left.
+// answer sends the names of the tasks that are left to Shutdowns whose context ended.
 func (s *Scheduler) answer(l *listing) {
 	var list []string
 	var walk func(f *family)
@@ -578,7 +578,7 @@ func (s *Scheduler) answer(l *listing) {
 	}
 }
 
-// readyQueue is a queue of tasks, first in, first out, in a ring.
+// readyQueue is a first-in first-out queue of tasks, in a ring.
 type readyQueue struct {
 	ring    []*Task // its length is a power of two
 	head, n int
@@ -588,7 +588,7 @@ func (q *readyQueue) empty() bool { return q.n == 0 }
 
 func (q *readyQueue) len() int { return q.n }
 
-// at returns the task that is taken out after i others.
+// at returns the task that i others precede.
 func (q *readyQueue) at(i int) *Task { return q.ring[(q.head+i)&(len(q.ring)-1)] }
 
 func (q *readyQueue) push(t *Task) {
@@ -615,7 +615,7 @@ func (q *readyQueue) pop() *Task {
 	return t
 }
 
-// taskQueue is a queue of tasks, first in, first out, linked by Task.next and Task.before.
+// taskQueue is a first-in first-out queue of tasks, linked by Task.next and Task.before.
 type taskQueue struct{ first, last *Task }
 
 func (q *taskQueue) empty() bool { return q.first == nil }

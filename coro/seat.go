@@ -6,27 +6,27 @@ import (
 	"github.com/weirgo/weir/internal/prefetch"
 )
 
-// How the goroutines of a scheduler, that of the loop and those of the workers, hand the thread to
-// each other.
+// This file says how the goroutines of a scheduler, that of the loop and those of the workers, hand
+// the thread to each other.
 //
-// What Go's runtime calls a coroutine is a seat: a goroutine sits in it, parked, until another one
-// takes it and is parked there itself ("a special channel that always has a goroutine blocked on
-// it", says runtime/coro.go). iter.Pull makes a seat, with the goroutine in it that is to run a
-// worker, and two functions that take it, by turns: next, and the one that the sequence is given.
-// It does not matter which goroutine calls them. So there is one seat for each goroutine but the
-// one that runs, and a task that waits hands the thread to the next one that is ready with one
-// switch: to go by way of the loop would take two.
+// A seat is what Go's runtime calls a coroutine ("a special channel that always has a goroutine
+// blocked on it", says runtime/coro.go). One goroutine is parked in it, until another goroutine
+// switches to it and is parked there itself. iter.Pull makes a seat that holds the goroutine of a
+// worker, and two functions that switch to it, to be called alternately: next, and the one that the
+// sequence gets. Any goroutine may call them. So there is one seat for each goroutine except the
+// running one, and a task that waits hands the thread to the next ready one with one switch. By way
+// of the loop it would take two.
 
 // seat is a coroutine of Go's runtime.
 type seat struct {
 	next  func() (struct{}, bool)
 	yield func(struct{}) bool
 	end   func()
-	odd   bool // next was called last: it is the turn of yield
+	odd   bool // next was called last, so yield is due
 }
 
-// init makes a seat in which a goroutine waits that runs f. When f returns the seat is no more, and
-// the goroutine that sits in it then goes on.
+// init makes a seat that holds a goroutine which runs f. When f returns the seat is gone, and the
+// goroutine that is parked in it then goes on.
 func (c *seat) init(f func()) {
 	c.next, c.end = iter.Pull(func(yield func(struct{}) bool) {
 		c.yield = yield
@@ -34,16 +34,16 @@ func (c *seat) init(f func()) {
 	})
 }
 
-// sitter is where a goroutine sits while it is parked.
+// sitter records where a goroutine is parked.
 type sitter struct {
 	at   *seat
-	over prefetch.Addr // what the function closes over that is called to set it going
+	over prefetch.Addr // the closure of the function that resumes it
 }
 
-// change parks the caller, p, in c, and sets the goroutine going that sits there. It returns when
-// another one has done so with p. What calls it, and calls that in turn, had better be few: when a
-// goroutine goes on the processor mispredicts each return, since it has another goroutine's in
-// mind, and that costs 10 ns.
+// change parks the caller, p, in c, and resumes the goroutine that is parked there. It returns when
+// another goroutine has resumed p in the same way. Its callers should be few deep: after a switch
+// the processor mispredicts each return, because it predicts the other goroutine's, and each
+// misprediction costs 10 ns.
 func (s *Scheduler) change(p *sitter, c *seat) {
 	for {
 		p.at = c

@@ -2,30 +2,29 @@ package coro
 
 import "context"
 
-// Case is one of the things that a Select waits for. It may be used again when that is over. A nil
-// Case, and one of a nil Queue, Event, Handle or context, never happens, as a nil channel in Go's
-// select.
+// Case is one of the things that a [Select] waits for. It may be used again when the Select is
+// over. A nil Case, or one of a nil Queue, Event, Handle or context, never happens, like a nil
+// channel in Go's select.
 type Case interface {
 	// try makes the case happen if it can without waiting, and reports whether it has.
 	try(t *Task) bool
 
-	// enter has w stand in the case's line. again says that the case can happen by now, which it
-	// may not while w stands in other lines: leave all and try again.
+	// enter queues w. again says that the case can happen by now, which it may not do while w is
+	// queued elsewhere: Select then leaves all cases and tries again.
 	enter(t *Task, w *waiter) (again bool)
 
-	// leave takes w out of its line again and, if the case has happened while it stood there, hands
-	// over the result.
+	// leave takes w out of the queue. If the case has happened meanwhile, leave stores its result.
 	leave(t *Task, w *waiter)
 
 	// end is called when the Select is over.
 	end(t *Task)
 }
 
-// Select waits until one of the cases has happened and returns its index; no other has happened
-// then. Of several that can happen at once the one listed first does. If ctx or the task ends first
-// the index is -1 and the error the cause. Cases of one Select do not meet each other: RecvFrom and
-// SendTo of the same unbuffered Queue wait for others. ctx is as everywhere in this package: see
-// Task. With no case it waits until ctx or the task ends.
+// Select waits until one of the cases has happened and returns its index; no other case has
+// happened then. If several can happen at once, the one listed first does. If ctx or the task ends
+// first the index is -1 and the error is the cause. Cases of one Select do not meet each other:
+// RecvFrom and SendTo of the same unbuffered Queue wait for other callers. With no case Select
+// waits until ctx or the task ends. ctx follows the rule of this package: see [Task].
 func Select(ctx context.Context, cases ...Case) (int, error) {
 	t := taskOf(ctx)
 	defer func() {
@@ -48,20 +47,20 @@ func Select(ctx context.Context, cases ...Case) (int, error) {
 		if i, err, again := selectOnce(ctx, t, cases); !again {
 			return i, err
 		}
-		if t != nil { // others may go on changing what it meets, and a cancellation needs the loop's turn
+		if t != nil { // others may keep changing what it waits for, and a cancellation needs the loop to run
 			t.giveWay()
 		}
 	}
 }
 
-// selecting is one try of a Select to wait. Its waiters are never used again: a timer or a context
-// that comes late does not meet another one.
+// selecting is one try of a Select to wait. Its waiters are never used again, so a late timer or
+// context cannot meet another try.
 type selecting struct {
 	selection
-	ws []waiter // of the cases, and one more for who waits
+	ws []waiter // one for each case, and one for the caller
 }
 
-// aborted is what selection.won says when no case has been in time.
+// aborted is the value of selection.won if no case has happened in time.
 const aborted = -1
 
 func selectOnce(ctx context.Context, t *Task, cases []Case) (won int, err error, again bool) {
@@ -77,7 +76,7 @@ func selectOnce(ctx context.Context, t *Task, cases []Case) (won int, err error,
 		w := &s.ws[i]
 		w.task, w.parker, w.sel, w.index = t, own.parker, &s.selection, i
 		again := c.enter(t, w)
-		if again { // if it is too late to give up one of those before has happened, and its wake-up is on its way
+		if again { // a case may have happened before it could be withdrawn; its wake-up is then on its way
 			wait = !s.won.CompareAndSwap(0, aborted)
 			break
 		}

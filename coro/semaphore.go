@@ -6,8 +6,9 @@ import (
 	"sync"
 )
 
-// Semaphore is a number of tokens to take and give back. Who waits longest is served first, also if
-// others want fewer. Any goroutine and any coroutine may call its methods.
+// Semaphore is a number of tokens to take and give back. The waiter that has waited longest is
+// served first, even if others want fewer tokens. Any goroutine and any coroutine may call its
+// methods.
 type Semaphore struct {
 	mu   sync.Mutex
 	free int64
@@ -23,9 +24,9 @@ func NewSemaphore(n int64) *Semaphore {
 	return &Semaphore{free: n, size: n}
 }
 
-// Acquire takes n tokens, waiting for them. The error is nil if and only if the caller has them;
-// otherwise ctx or the task ended first, and it is the cause. To want more than there are is an
-// error at once. ctx is as everywhere in this package: see Task.
+// Acquire takes n tokens, and waits for them. The error is nil if and only if the caller has them.
+// Otherwise ctx or the task ended first, and the error is the cause. To ask for more tokens than
+// exist is an error at once. ctx follows the rule of this package: see [Task].
 func (s *Semaphore) Acquire(ctx context.Context, n int64) error {
 	t := taskOf(ctx)
 	if err := cause(ctx, t); err != nil {
@@ -51,7 +52,7 @@ func (s *Semaphore) Acquire(ctx context.Context, n int64) error {
 	return w.await(ctx, s)
 }
 
-// TryAcquire takes n tokens if that needs no waiting, and reports whether it has.
+// TryAcquire takes n tokens if it need not wait, and reports whether it did.
 func (s *Semaphore) TryAcquire(n int64) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -62,7 +63,7 @@ func (s *Semaphore) TryAcquire(n int64) bool {
 	return true
 }
 
-// Release gives n tokens back. It panics if more are given back than were taken.
+// Release gives n tokens back. It panics if that is more than were taken.
 func (s *Semaphore) Release(n int64) {
 	s.mu.Lock()
 	if n < 0 || n > s.size-s.free {
@@ -73,7 +74,7 @@ func (s *Semaphore) Release(n int64) {
 	s.pass()
 }
 
-// pass gives tokens to those at the head of the line, and unlocks s.mu.
+// pass gives tokens to the waiters at the head of the line, and unlocks s.mu.
 func (s *Semaphore) pass() {
 	var all chain
 	last := &all.first
@@ -93,6 +94,6 @@ func (s *Semaphore) withdraw(w *waiter) bool {
 		s.mu.Unlock()
 		return false
 	}
-	s.pass() // those behind it may want less
+	s.pass() // waiters behind it may want fewer
 	return true
 }

@@ -5,13 +5,14 @@ import (
 	"fmt"
 )
 
-// Parent is where tasks are spawned: a *Scheduler, which any goroutine may give to Spawn, or a
-// *Task, which its own coroutine may. A child's parent waits for it before it is over itself.
+// Parent is where tasks are spawned: a [*Scheduler], which any goroutine may pass to [Spawn], or a
+// [*Task], which only its own coroutine may pass. A parent waits for its children before it is over
+// itself.
 type Parent interface {
 	spawn(t *Task, b body)
 }
 
-// Option is for Spawn.
+// Option is an option of [Spawn].
 type Option interface{ apply(t *Task) }
 
 // Name gives a task its name in reports, panics and StuckError.
@@ -19,19 +20,19 @@ type Name string
 
 func (n Name) apply(t *Task) { t.name = string(n) }
 
-// Handle is what Spawn returns: it waits for the result of a task, or does without. Any goroutine
-// may call its methods.
+// Handle is what [Spawn] returns. It waits for the result of a task, or detaches the task. Any
+// goroutine may call its methods.
 type Handle[T any] struct {
 	task Task
 	f    func(*Task) (T, error)
 	v    T
 }
 
-// Spawn starts f as a task of p. It does not wait: f begins when the tasks that are ready have had
-// their turn. Every task is waited for, cancelled or detached: a Task as parent waits for its
-// children when its function is over, and cancels them if that failed; Run and Close do so for
-// those of a Scheduler. On a scheduler that has been closed the task is over at once, with
-// ErrClosed.
+// Spawn starts f as a task of p. It does not wait: f begins after the tasks that are ready. Every
+// task is waited for, cancelled or detached. A Task as parent waits for its children when its
+// function is over, and cancels them first if that failed. For tasks of a Scheduler,
+// [Scheduler.Run] and [Scheduler.Close] do so. On a scheduler that has been closed the task is over
+// at once, with [ErrClosed].
 func Spawn[T any](p Parent, f func(t *Task) (T, error), options ...Option) *Handle[T] {
 	mustFunction(f == nil)
 	if p == nil {
@@ -45,8 +46,8 @@ func Spawn[T any](p Parent, f func(t *Task) (T, error), options ...Option) *Hand
 	return h
 }
 
-// mustFunction refuses a function that is nil: called later it would end another goroutine, or the
-// loop.
+// mustFunction panics for a nil function, which would otherwise end another goroutine, or the loop,
+// when it is called later.
 func mustFunction(none bool) {
 	if none {
 		panic("coro: nil function")
@@ -89,10 +90,10 @@ func (t *Task) setUp(s *Scheduler, b body) {
 	t.lane.t, t.node.Value = t, t
 }
 
-// Wait waits until the task is over, or ctx ends: then the error is its cause, and the task goes
-// on. Otherwise it returns what the task's function did. If that panicked, Wait panics with a
-// *PanicError that has the task's stack; if it ended by runtime.Goexit, the error is ErrGoexit. A
-// coroutine gives its Task as ctx, or a context derived from it, and must be neither the task
+// Wait waits until the task is over and returns the result of its function. If ctx ends first the
+// error is its cause, and the task goes on. If the function panicked, Wait panics with a
+// [*PanicError] that has the task's stack. If it ended by runtime.Goexit the error is [ErrGoexit].
+// A coroutine passes its Task as ctx, or a context derived from it. It must be neither the task
 // itself nor one of its children.
 func (h *Handle[T]) Wait(ctx context.Context) (T, error) {
 	h.mustBeMade()
@@ -112,32 +113,32 @@ func (h *Handle[T]) Wait(ctx context.Context) (T, error) {
 	return h.v, h.task.failed
 }
 
-// Cancel asks for the end of the task. What it waits for ends with ErrCanceled, operations that the
-// kernel has begun when the kernel lets go of them; so does every later wait; and so it is with its
-// children, newest first. It does not wait for any of that, and nothing but the task's own function
-// ends it.
+// Cancel asks for the end of the task and of its children, newest first. What the task waits for
+// ends with [ErrCanceled], and so does every later wait. An operation that the kernel has begun
+// ends when the kernel has ended it. Cancel does not wait for any of that. A task that does not
+// wait is not interrupted.
 func (h *Handle[T]) Cancel() {
 	h.mustBeMade()
 	h.task.s.ask(&h.task, askCancel)
 }
 
-// mustBeMade refuses a Handle that Spawn has not returned.
+// mustBeMade panics for a Handle that Spawn did not return.
 func (h *Handle[T]) mustBeMade() {
 	if h == nil || h.task.s == nil {
 		panic("coro: use of a Handle that is nil or zero: Spawn makes them")
 	}
 }
 
-// Detach has the task go on without anybody to wait for it: it has no parent any more, its result
-// is dropped, and a panic goes to Options.OnPanic.
+// Detach lets the task go on without a parent. Its result is dropped, and a panic goes to
+// [Options].OnPanic.
 func (h *Handle[T]) Detach() {
 	h.mustBeMade()
 	h.task.detached.Store(true)
 	h.task.s.ask(&h.task, askDetach)
 }
 
-// Over reports whether the task is over, so that Wait would not wait.
+// Over reports whether the task is over, so that [Handle.Wait] would not wait.
 func (h *Handle[T]) Over() bool { return h.task.ended.IsSet() }
 
-// Task returns the task as a context and for its name.
+// Task returns the task, for use as a context and for its name.
 func (h *Handle[T]) Task() *Task { return &h.task }

@@ -2,7 +2,7 @@ package coro
 
 import "fmt"
 
-// state is where a task stands.
+// state is the state of a task.
 //
 //	         spawn
 //	           |
@@ -11,8 +11,8 @@ import "fmt"
 //	                     |    `-> ready        (Yield)
 //	                     `-> done
 //
-// Only the loop's thread changes it. A task is in the ready queue if and only if it is ready; its
-// code runs if and only if it is running, and then it is the scheduler's current one.
+// Only the loop's thread changes it. A task is in the ready queue if and only if it is ready. Its
+// code runs if and only if it is running, and then it is the scheduler's current task.
 type state uint8
 
 const (
@@ -41,8 +41,8 @@ var legal = [numStates]uint8{
 	stateWaiting: 1 << stateReady,
 }
 
-// become moves t to another state. A move that is not legal is an error of this package and a
-// panic, before anything else is done: a task that was resumed twice would run on two stacks.
+// become moves t to another state. A move that is not legal is a fault of this package and panics
+// before anything else is done: a task that was resumed twice would run on two stacks.
 func (t *Task) become(to state) {
 	if legal[t.state]>>to&1 == 0 {
 		panic(fmt.Sprintf("coro: task %s goes from %v to %v", t.Name(), t.state, to))

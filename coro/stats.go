@@ -6,14 +6,14 @@ import (
 	aiort "github.com/weirgo/weir/runtime"
 )
 
-// Stats are counters since the start, and Tasks, a level.
+// Stats are counters since the start, except Tasks, which is a level.
 type Stats struct {
 	Tasks   int64       // tasks that are not over
 	Spawned uint64      // tasks that were started
-	Workers uint64      // coroutines of the Go runtime that were made for them: few, if tasks follow each other
-	Resumed uint64      // times a task was resumed
-	Hogs    uint64      // tasks reported for keeping the thread: see Hog
-	Loop    aiort.Stats // of the loop: SQEs per enter and so on
+	Workers uint64      // coroutines of the Go runtime that were made for tasks: few, if tasks follow each other
+	Resumed uint64      // how often a task was resumed
+	Hogs    uint64      // tasks that were found to keep the thread: see Hog
+	Loop    aiort.Stats // counters of the loop
 }
 
 type counters struct{ spawned, ended, workers, hogs, resumed atomic.Uint64 }

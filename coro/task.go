@@ -13,37 +13,37 @@ import (
 	"github.com/weirgo/weir/sched"
 )
 
-// Task is a coroutine, and the handle by which its own code waits: the function given to Spawn gets
-// it. Its methods are for that function, on its own stack, and panic when others call them, as far
-// as that can be told (see Options.Check); those that say so are for everybody.
+// Task is a coroutine, and the handle by which its own code waits: the function given to [Spawn]
+// gets it. Its methods are for that function, on its own stack. When other code calls them they
+// panic, as far as they can tell (see [Options].Check). Methods that any goroutine may call say so.
 //
-// A Task is a context.Context: it is done when the task is cancelled or over. Functions of this
-// package that take a context must be given the Task, or a context derived from it, when a
-// coroutine calls them: this is how they know that they must not block the thread. As a context a
-// Task is for every goroutine.
+// A Task is a context.Context: it is done when the task is cancelled or over. A coroutine that
+// calls a function of this package that takes a context must pass the Task, or a context derived
+// from it: that tells the function not to block the thread. Any goroutine may use a Task as a
+// context.
 type Task struct {
 	s *Scheduler
 
-	// What follows is of the loop's thread. What each call of a view needs comes first and
-	// together: with many tasks none of it is in the processor's caches any more when a task's turn
-	// comes.
+	// The fields below belong to the loop's thread. Those that each call of a view needs come first
+	// and together: with many tasks none of them is in the processor's caches any more when a task
+	// runs again.
 	state  state
-	direct uint8 // system calls made for the views since it was resumed
-	sitter       // while it has a worker
+	direct uint8 // number of system calls made for the views since it was resumed
+	sitter       // where its goroutine is parked while it has a worker
 	lane   taskLane
 	scope  *scope
-	own    scope              // the outermost one
+	own    scope              // the outermost scope
 	place  prefetch.Goroutine // where it has parked
-	self   prefetch.Goroutine // of its worker
+	self   prefetch.Goroutine // the worker's goroutine
 	retry  retry
 
 	worker   *worker
-	next     *Task // in the line of tasks that are to submit
-	before   *Task // there
+	next     *Task // in the queue of tasks that are about to submit
+	before   *Task // in the same queue
 	waiting  aborter
 	family          // its children
-	kin             // its place among those of its parent
-	waits    uint64 // counts those with a context
+	kin             // its position among the parent's children
+	waits    uint64 // number of waits with a context
 	op       opWait
 	sync     syncWait
 	w        waiter
@@ -53,31 +53,31 @@ type Task struct {
 	failed   error
 	panicked *PanicError
 
-	// What follows never changes.
+	// The fields below never change.
 	name   string
 	body   body
 	values context.Context
 
-	// What follows is of all threads.
+	// The fields below belong to all threads.
 	node     sched.Node[Task]
 	asks     atomic.Uint32
-	employer atomic.Pointer[worker] // as the watchdog sees it
-	reported atomic.Bool            // as a hog
-	detached atomic.Bool            // nobody is going to wait for it
-	watch    atomic.Uint64          // the wait whose context has ended
+	employer atomic.Pointer[worker] // the worker, as the watchdog sees it
+	reported atomic.Bool            // it has been reported as a hog
+	detached atomic.Bool            // its result will not be waited for
+	watch    atomic.Uint64          // number of the wait whose context has ended
 	ended    Event
 
-	mu       sync.Mutex // guards what follows
-	err      error      // as a context: set once
+	mu       sync.Mutex // guards the fields below
+	err      error      // error of the context: set once
 	done     chan struct{}
 	after    map[*func()]struct{}
-	observed bool // somebody has seen the panic
+	observed bool // the panic has been seen
 }
 
 // body is what a task runs: a Handle, which keeps the result.
 type body interface{ run(t *Task) error }
 
-// Name returns the task's name: see Name. Any goroutine may call it.
+// Name returns the task's name: see the option [Name]. Any goroutine may call it.
 func (t *Task) Name() string {
 	if t.name == "" {
 		return fmt.Sprintf("%p", t)
@@ -95,8 +95,8 @@ func (t *Task) mine() {
 	}
 }
 
-// mineSurely is mine where the caller is about to change what belongs to the loop's thread, without
-// a switch by which Go's runtime would find that out.
+// mineSurely is mine for a caller that is about to change what belongs to the loop's thread without
+// a switch, in which Go's runtime would detect a misuse.
 func (t *Task) mineSurely() {
 	if t.mine(); !t.s.check && !t.isCaller() {
 		t.notMine()
@@ -110,22 +110,22 @@ func (t *Task) notMine() {
 	panic(fmt.Sprintf("coro: task %s, or a view that belongs to it, used from outside its coroutine", t.Name()))
 }
 
-// Yield lets the other tasks that are ready run first. It returns nil, or why the task must not go
-// on waiting: see Handle.Cancel.
+// Yield lets the other ready tasks run first. It returns nil, or the reason why the task must not
+// go on waiting: see [Handle.Cancel].
 func (t *Task) Yield() error {
 	t.mine()
 	t.giveWay()
 	return t.cancelled()
 }
 
-// giveWay parks t behind those that are ready.
+// giveWay parks t behind the ready tasks.
 func (t *Task) giveWay() {
 	t.s.makeReady(t)
 	t.s.change(&t.sitter, t.s.successor(t))
 }
 
-// Sleep waits for d, or until the task is cancelled: then it returns the cause. With d <= 0 it is a
-// Yield.
+// Sleep waits for d. If the task is cancelled first it returns the cause. With d <= 0 it is a
+// [Task.Yield].
 func (t *Task) Sleep(d time.Duration) error {
 	t.mineSurely()
 	if d <= 0 {
@@ -143,7 +143,7 @@ func (t *Task) Sleep(d time.Duration) error {
 	return t.cancelled()
 }
 
-// sleep is the wait of Sleep.
+// sleep is the wait of a Sleep.
 type sleep struct {
 	timer aiort.Timer
 	over  bool
@@ -155,13 +155,13 @@ func (s *sleep) abort(t *Task) {
 	}
 }
 
-// The Task as a context.
+// The methods of Task as a context.
 
 // taskKey is the key under which a context knows its task.
 type taskKey struct{}
 
-// Deadline is part of context.Context: a task has none. The time of a Timeout is not a deadline of
-// the task.
+// Deadline is part of context.Context: a task has no deadline. The limit of a [Task.Timeout] is not
+// a deadline of the task.
 func (t *Task) Deadline() (deadline time.Time, ok bool) { return time.Time{}, false }
 
 // Done is part of context.Context: the channel is closed when the task is cancelled, or over.
@@ -184,20 +184,20 @@ func (t *Task) Err() error {
 	return t.err
 }
 
-// Value is part of context.Context: values are those of Options.Context.
+// Value is part of context.Context: values are those of [Options].Context.
 func (t *Task) Value(key any) any {
 	if _, ok := key.(taskKey); ok {
 		return t
 	}
-	if t.values == nil { // Spawn has not made it
+	if t.values == nil { // Spawn did not make it
 		return nil
 	}
 	return t.values.Value(key)
 }
 
-// AfterFunc calls f on a goroutine of its own when the context is done: context.AfterFunc and what
-// derives from a Task use it. Any goroutine may call it. The function returned takes f back and
-// reports whether it could.
+// AfterFunc calls f on a goroutine of its own when the context is done. context.AfterFunc and
+// contexts derived from a Task use it. Any goroutine may call it. stop withdraws f and reports
+// whether it could.
 func (t *Task) AfterFunc(f func()) (stop func() bool) {
 	mustFunction(f == nil)
 	t.mu.Lock()

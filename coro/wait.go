@@ -9,19 +9,18 @@ import (
 	"github.com/weirgo/weir/sched"
 )
 
-// How tasks wait, and goroutines beside them.
+// This file says how tasks and goroutines wait.
 //
-// A task that waits is in state waiting; its scheduler makes it ready when what it waits for is
-// there. Whoever knows that is on the loop's thread does so at once, others by way of the inbox.
-// For each wait there is exactly one who makes the task ready: the one who took its waiter out of
-// the line it stood in. So a cancellation that finds the waiter gone does nothing: what the task
-// waited for is on its way.
+// A task that waits is in state waiting. Its scheduler makes it ready when what it waits for is
+// there. Code on the loop's thread does so at once; other threads use the inbox. For each wait
+// exactly one caller makes the task ready: the one that took its waiter out of the queue. So a
+// cancellation that finds the waiter gone does nothing: what the task waited for is on its way.
 
-// aborter is what a task waits for, as a cancellation sees it: abort makes sure that the wait ends
+// aborter is what a task waits for, as seen by a cancellation: abort makes sure that the wait ends
 // soon.
 type aborter interface{ abort(t *Task) }
 
-// wait parks t until it is made ready. The caller has made sure that somebody is going to.
+// wait parks t until it is made ready. The caller has made sure that it will be.
 func (t *Task) wait(a aborter) {
 	t.become(stateWaiting)
 	t.waiting = a
@@ -29,32 +28,32 @@ func (t *Task) wait(a aborter) {
 	t.waiting = nil
 }
 
-// waiter is one who stands in the line of a Mutex, a Queue and so on: a task or a goroutine, or one
-// of the cases of a Select that one of them is in. It is guarded by the mutex of what it waits for.
+// waiter is an entry in the queue of a Mutex, a Queue and so on. It belongs to a task or a
+// goroutine, or to one case of its Select. The mutex of what it waits for guards it.
 type waiter struct {
 	next, prev *waiter
 	in         *line
 	handed     bool // it has got what it waited for
 
-	task   *Task         // nil: a goroutine
-	parker *sched.Parker // of a goroutine
-	sel    *selection    // nil: it waits for this alone
-	index  int           // of the case in sel
-	owner  any           // what w is part of, if its line wants to know
+	task   *Task         // nil: it belongs to a goroutine
+	parker *sched.Parker // parker of a goroutine
+	sel    *selection    // nil: it waits for this only
+	index  int           // index of the case in sel
+	owner  any           // what w is part of, for queues that need it
 	n      int64         // how much of it w wants, if that can differ
 }
 
 // selection is what the cases of one Select share.
 type selection struct{ won atomic.Int32 } // 0: none yet; otherwise index of the case, plus 1
 
-// claim reports whether w may be given what it waits for: of the cases of a Select only the first
-// one may. The caller has taken w out of its line.
+// claim reports whether w may be given what it waits for: only the first case of a Select may. The
+// caller has taken w out of its queue.
 func (w *waiter) claim() bool {
 	return w.sel == nil || w.sel.won.CompareAndSwap(0, int32(w.index)+1)
 }
 
 // wake ends the wait of w, which has been claimed. here is the scheduler on whose thread the caller
-// is, nil if he does not know. After it w is its owner's again.
+// runs, nil if that is unknown. After wake w belongs to its owner again.
 func (w *waiter) wake(here *Scheduler) {
 	switch {
 	case w.task == nil:
@@ -66,7 +65,7 @@ func (w *waiter) wake(here *Scheduler) {
 	}
 }
 
-// line is a queue of waiters, first in, first out.
+// line is a first-in first-out queue of waiters.
 type line struct{ first, last *waiter }
 
 func (l *line) push(w *waiter) {
@@ -98,8 +97,8 @@ func (l *line) remove(w *waiter) bool {
 	return true
 }
 
-// hasOther reports whether a waiter stands in l that is not of the selection of: the cases of one
-// Select do not meet each other.
+// hasOther reports whether l has a waiter that does not belong to the selection of: the cases of
+// one Select do not meet each other.
 func (l *line) hasOther(of *selection) bool {
 	for w := l.first; w != nil; w = w.next {
 		if w.sel != of {
@@ -109,8 +108,8 @@ func (l *line) hasOther(of *selection) bool {
 	return false
 }
 
-// pop takes out the first waiter that can be claimed and marks that it has got what it waited for;
-// nil: there is none.
+// pop takes out the first waiter that can be claimed, and marks it as having what it waited for. It
+// returns nil if there is none.
 func (l *line) pop() *waiter {
 	for w := l.first; w != nil; w = l.first {
 		l.remove(w)
@@ -122,7 +121,7 @@ func (l *line) pop() *waiter {
 	return nil
 }
 
-// waitable is what has lines of waiters: withdraw takes w out of the one it is in and reports
+// waitable is a thing that has queues of waiters. withdraw takes w out of its queue and reports
 // whether it was in one.
 type waitable interface{ withdraw(w *waiter) bool }
 
@@ -147,8 +146,8 @@ func here(t *Task) *Scheduler {
 }
 
 // taskOf returns the task that waits when a function of this package is called with ctx, or nil for
-// a goroutine. With the Task itself the caller says that he is its coroutine. A context derived
-// from it may have reached a goroutine that the coroutine started, so it takes a look at that.
+// a goroutine. If ctx is the Task itself, the caller says that it is its coroutine. A context
+// derived from it may have reached a goroutine that the coroutine started, so taskOf checks that.
 func taskOf(ctx context.Context) *Task {
 	if t, ok := ctx.(*Task); ok {
 		t.mine()
@@ -161,7 +160,7 @@ func taskOf(ctx context.Context) *Task {
 	return nil
 }
 
-// mustContext refuses a nil context.
+// mustContext panics for a nil context.
 func mustContext(ctx context.Context) {
 	if ctx == nil {
 		panic("coro: nil context")
@@ -181,23 +180,22 @@ func cause(ctx context.Context, t *Task) error {
 	return nil
 }
 
-// init makes w ready for t to wait with, or for the calling goroutine; release undoes it.
+// init prepares w for a wait of t, or of the calling goroutine if t is nil; release undoes it.
 func (w *waiter) init(t *Task) {
 	if w.task = t; t == nil {
 		w.parker = sched.GetParker()
 	}
 }
 
-// mayWait panics if the caller, who waits as t or, if that is nil, as a goroutine, is on a loop's
-// thread without saying so: he would stop the thread.
+// mayWait panics if t is nil, so that the caller waits as a goroutine, and the caller is on a
+// loop's thread, which it would stop.
 func mayWait(t *Task) {
 	if t != nil {
 		return
 	}
 	if s := schedulerOfCaller(); s != nil {
 		panic(fmt.Sprintf("coro: a task of scheduler %s waits with a context that is not its own: give the function "+
-			"the Task, "+
-			"or a context derived from it", s.o.Name))
+			"the Task, or a context derived from it", s.o.Name))
 	}
 }
 
@@ -210,7 +208,8 @@ func (w *waiter) release() {
 
 var waiters = sync.Pool{New: func() any { return new(waiter) }}
 
-// newWaiter returns a waiter for t, or for the calling goroutine, which is given back with free.
+// newWaiter returns a waiter for t, or for the calling goroutine if t is nil. The caller gives it
+// back with free.
 func newWaiter(t *Task) *waiter {
 	mayWait(t)
 	w := (*waiter)(nil)
@@ -231,8 +230,8 @@ func (w *waiter) free() {
 	}
 }
 
-// await waits until w, which stands in a line of on, has been woken, or ctx or the task is
-// cancelled. The error is the cause; nil means that w has got what it waited for.
+// await waits until w, which is in a queue of on, has been woken, or ctx or the task is cancelled.
+// The error is the cause; nil means that w has got what it waited for.
 func (w *waiter) await(ctx context.Context, on waitable) error {
 	if t := w.task; t != nil {
 		stop := t.follow(ctx)
@@ -260,7 +259,8 @@ func (w *waiter) await(ctx context.Context, on waitable) error {
 	return nil
 }
 
-// follow has the wait that t is about to begin end when ctx does. It is over with unfollow.
+// follow makes the wait that t is about to begin end when ctx does. The caller ends that with
+// unfollow.
 func (t *Task) follow(ctx context.Context) (stop func() bool) {
 	if ctx == context.Context(t) || ctx.Done() == nil {
 		return nil
@@ -281,7 +281,7 @@ func (t *Task) follow(ctx context.Context) (stop func() bool) {
 func (t *Task) unfollow(stop func() bool) {
 	if stop != nil {
 		stop()
-		t.waits++ // what comes too late is of no wait
+		t.waits++ // a later notice belongs to no wait
 	}
 }
 
@@ -295,7 +295,7 @@ func (t *Task) contextEnded() {
 	w.abort(t)
 }
 
-// popAll takes out all waiters that can be claimed, as a list of their own.
+// popAll takes out all waiters that can be claimed, as a list.
 func (l *line) popAll() (all chain) {
 	last := &all.first
 	for w := l.pop(); w != nil; w = l.pop() {
@@ -305,10 +305,10 @@ func (l *line) popAll() (all chain) {
 	return all
 }
 
-// chain is a list of waiters that have been claimed and are to be woken.
+// chain is a list of waiters that have been claimed and must be woken.
 type chain struct{ first *waiter }
 
-// wake wakes all of them, after the mutex of their line has been let go.
+// wake wakes all of them, after the mutex of their queue has been unlocked.
 func (c chain) wake(here *Scheduler) {
 	for w := c.first; w != nil; {
 		next := w.next

@@ -5,15 +5,15 @@ import (
 	"sync"
 )
 
-// WaitGroup counts what is under way, and lets others wait until it is over: see sync.WaitGroup.
-// The zero value is ready. Any goroutine and any coroutine may call its methods.
+// WaitGroup counts work in progress, and lets others wait until it is done: see sync.WaitGroup. The
+// zero value is ready. Any goroutine and any coroutine may call its methods.
 type WaitGroup struct {
 	mu   sync.Mutex
 	n    int
 	line line
 }
 
-// Add adds delta to the count. When that becomes 0 every Wait ends; below 0 it panics.
+// Add adds delta to the count. When the count becomes 0 every Wait ends; below 0 Add panics.
 func (g *WaitGroup) Add(delta int) {
 	g.mu.Lock()
 	if g.n += delta; g.n < 0 {
@@ -29,11 +29,11 @@ func (g *WaitGroup) Add(delta int) {
 	all.wake(nil)
 }
 
-// Done takes one off the count.
+// Done subtracts one from the count.
 func (g *WaitGroup) Done() { g.Add(-1) }
 
-// Wait waits until the count is 0. If ctx or the task ends first the error is the cause. ctx is as
-// everywhere in this package: see Task.
+// Wait waits until the count is 0. If ctx or the task ends first the error is the cause. ctx
+// follows the rule of this package: see [Task].
 func (g *WaitGroup) Wait(ctx context.Context) error {
 	t := taskOf(ctx)
 	if err := cause(ctx, t); err != nil {
@@ -64,9 +64,9 @@ type Once struct {
 	over Event
 }
 
-// Do calls f if nobody has before, or else waits until that call is over; a call that panicked is
-// over, too. If ctx or the task ends first the error is the cause. ctx is as everywhere in this
-// package: see Task.
+// Do calls f if no earlier call did. Otherwise it waits until that call is over; a call that
+// panicked is over too. If ctx or the task ends first the error is the cause. ctx follows the rule
+// of this package: see [Task].
 func (o *Once) Do(ctx context.Context, f func()) error {
 	mustFunction(f == nil)
 	if o.over.IsSet() {

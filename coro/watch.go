@@ -8,28 +8,26 @@ import (
 	"time"
 )
 
-// Hog is the report of a task that keeps its scheduler's thread: it computes, or it blocks in
-// something that parks goroutines (a channel, a sync.Mutex, package net), while all the others
-// wait.
+// Hog is the report of a task that keeps its scheduler's thread while all others wait: it computes,
+// or it blocks in something that parks goroutines (a channel, a sync.Mutex, package net).
 type Hog struct {
 	Scheduler string        // Options.Name
 	Task      string        // name of the task
-	Running   time.Duration // how long it had run when it was found, at least
-	Stack     []byte        // of the task at that time; empty if it had just ended
-	Omitted   int           // hogs that were found since the report before, of which there is none
+	Running   time.Duration // how long it had run, at least, when it was found
+	Stack     []byte        // stack of the task at that time; empty if it had just ended
+	Omitted   int           // hogs found since the last report and not reported
 }
 
-// hogPause is how long after a report of a hog there is no other: each stops the world to get the
-// stack.
+// hogPause is the shortest time between two reports: each stops the world to get the stack.
 const hogPause = time.Second
 
 // watchdog looks for hogs of a scheduler.
 type watchdog struct {
 	s      *Scheduler
 	since  time.Time // no task has been resumed since the look at this time
-	quiet  time.Time // until when there is no report
+	quiet  time.Time // no report before this time
 	found  int       // hogs since the last report
-	untold *Task     // the newest of those, if it has come in a pause
+	untold *Task     // the newest of those that were found in a pause
 }
 
 // watch looks for hogs until the scheduler is over.
@@ -46,8 +44,8 @@ func (s *Scheduler) watch() {
 	}
 }
 
-// look looks once. If no task has been resumed between two looks, the one that was running at the
-// first has run for as long as lies between them.
+// look looks once. If no task has been resumed between two looks, the task that was running at the
+// first has run at least for the time between them.
 func (w *watchdog) look(now time.Time) {
 	s := w.s
 	t := s.current.Load()
@@ -70,14 +68,14 @@ func (w *watchdog) look(now time.Time) {
 	}
 }
 
-// report tells of a task that hogs the thread, and of how many there is no report.
+// report reports a task that keeps the thread, and how many were not reported.
 func (s *Scheduler) report(t *Task, running time.Duration, omitted int) {
 	h := Hog{Scheduler: s.o.Name, Task: t.Name(), Running: running, Omitted: omitted}
 	if w := t.employer.Load(); w != nil {
 		h.Stack = stackOf(w.goid.Load())
 	}
 	if !s.looked.Load() || s.current.Load() != t {
-		h.Stack = nil // it is another's, or that of the task at another time
+		h.Stack = nil // it is the stack of another task, or of the task at another time
 	}
 	if s.o.OnHog != nil {
 		go s.o.OnHog(h)
@@ -88,7 +86,7 @@ func (s *Scheduler) report(t *Task, running time.Duration, omitted int) {
 		slog.Duration("running", h.Running), slog.Int("omitted", h.Omitted), slog.String("stack", string(h.Stack)))
 }
 
-// maxDump bounds the dump in which a stack is looked for.
+// maxDump bounds the dump in which a stack is searched.
 const maxDump = 64 << 20
 
 // stackOf returns the stack of a goroutine, or nil. It stops the world for as long as a dump of all

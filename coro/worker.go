@@ -13,21 +13,21 @@ import (
 // worker is a goroutine on which tasks run, one after the other. It runs on the loop's thread,
 // whose lock Go's runtime hands over with the thread.
 type worker struct {
-	seat   seat // in which its goroutine begins, and which ends with it
-	sitter      // while it has no task
-	quit   bool // it is to end when it is set going
+	seat   seat // the seat that its goroutine begins in, and that ends with it
+	sitter      // where its goroutine is parked while it has no task
+	quit   bool // it must end when it is resumed
 
 	s    *Scheduler
 	task *Task // nil: idle
 	self prefetch.Goroutine
-	id   atomic.Uint64 // of its goroutine: see callerID
-	goid atomic.Int64  // the same as stack dumps have it, for the watchdog; 0: not asked for
+	id   atomic.Uint64 // callerID of its goroutine
+	goid atomic.Int64  // number of its goroutine in stack dumps, for the watchdog; 0: not asked for
 
-	runner op.Runner // of the task's lists of operations
+	runner op.Runner // runs the task's lists of operations
 
-	opDone  func(*aiort.Completion) aiort.Action // operationOver, made once
-	opsDone func(error)                          // operationsOver, made once
-	slept   func(*aiort.Timer) aiort.Action      // sleepOver, made once
+	opDone  func(*aiort.Completion) aiort.Action // operationOver as a value, made once
+	opsDone func(error)                          // operationsOver as a value, made once
+	slept   func(*aiort.Timer) aiort.Action      // sleepOver as a value, made once
 }
 
 func newWorker(s *Scheduler) *worker {
@@ -54,14 +54,14 @@ func (w *worker) main() {
 	}
 }
 
-// end is the end of the worker's goroutine. Who sits in its seat goes on then.
+// end ends the worker's goroutine. The goroutine that is parked in its seat then goes on.
 func (w *worker) end() {
-	if v := recover(); v != nil { // not a task's: an error of this package
+	if v := recover(); v != nil { // not a task's panic: a fault of this package
 		p := &PanicError{Value: v, Stack: debug.Stack()}
 		if w.task != nil {
 			p.Task = w.task.Name()
 		}
-		go panic(p) // ends the program, where one of the goroutine's own would be handed to whoever goes on
+		go panic(p) // ends the program; a panic on this goroutine would be passed to the one that goes on
 		select {}
 	}
 	w.leave()
@@ -69,17 +69,17 @@ func (w *worker) end() {
 		w.die()
 		return
 	}
-	w.s.back = w.at != &w.seat // then it is not the loop's goroutine that goes on
+	w.s.back = w.at != &w.seat // in that case another goroutine than the loop's goes on
 }
 
-// dismiss ends a worker that has no task. It is for the loop's goroutine.
+// dismiss ends a worker that has no task. The loop's goroutine calls it.
 func (s *Scheduler) dismiss(w *worker) {
 	w.quit = true
 	s.change(&s.sitter, w.at)
 }
 
-// run runs w.task to its end. A panic is kept for whoever waits. After Goexit, which a panic in a
-// deferred function does not undo, the worker is no more than a corpse.
+// run runs w.task to its end. It keeps a panic for the caller that waits. After Goexit, which a
+// panic in a deferred function does not undo, the worker cannot run another task.
 func (w *worker) run() {
 	t := w.task
 	t.self = w.self
@@ -100,17 +100,17 @@ func (w *worker) run() {
 	t.finish()
 }
 
-// sleepOver is the callback of the timer of the task that w runs.
+// sleepOver is the callback of the timer of w's task.
 func (w *worker) sleepOver(*aiort.Timer) aiort.Action {
 	w.task.sleep.over = true
 	w.s.makeReady(w.task)
 	return aiort.Disarm
 }
 
-// die ends a worker whose goroutine is in Goexit. That cannot be stopped, and iter.Pull hands it on
-// to whoever goes on then, or has him go on for no reason. So the goroutine stays where it is, in a
-// deferred function, until another one that is dying too takes it along; the last one is taken
-// along by the loop's goroutine at its own end.
+// die ends a worker whose goroutine is in Goexit. Goexit cannot be stopped, and iter.Pull passes it
+// on to the goroutine that goes on then, or resumes that for no reason. So the goroutine stays in a
+// deferred function until the next one that dies ends it. The loop's goroutine ends the last one at
+// its own end.
 func (w *worker) die() {
 	s := w.s
 	before := s.corpse
@@ -119,17 +119,18 @@ func (w *worker) die() {
 	w.task.employer.Store(nil)
 	defer w.rest()
 	if before != nil {
-		before.seat.end() // a Goexit of its own: the line above runs next
+		before.seat.end() // the caller is in Goexit itself: the line above runs next
 	}
 }
 
-// rest parks the goroutine in its own seat, since that ends with it, until somebody ends it there.
+// rest parks the goroutine in its own seat, since that ends with it, until another goroutine ends
+// it there.
 func (w *worker) rest() {
-	w.s.back = w.s.at != &w.seat // then it is not the loop's goroutine that sits there
+	w.s.back = w.s.at != &w.seat // in that case another goroutine than the loop's is parked there
 	w.s.change(&w.sitter, &w.seat)
 }
 
-// goroutineID is the number by which stack dumps name the calling goroutine.
+// goroutineID returns the number by which stack dumps name the calling goroutine.
 func goroutineID() int64 {
 	var buf [64]byte
 	n := 0

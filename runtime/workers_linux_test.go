@@ -17,7 +17,8 @@ import (
 	"github.com/weirgo/weir/internal/sys/systest"
 )
 
-// poolGoroutines counts the goroutines on which the backends without a kernel's workers make calls that block.
+// poolGoroutines counts the goroutines on which the backends without a kernel's workers make calls
+// that block.
 func poolGoroutines() int {
 	buf := make([]byte, 1<<20)
 	for n := stdruntime.Stack(buf, true); n == len(buf); n = stdruntime.Stack(buf, true) {
@@ -32,9 +33,9 @@ func poolGoroutines() int {
 	return n
 }
 
-// TestKernelWorkers: each loop has as many kernel workers of each kind, or goroutines in their place, as
-// Options.KernelWorkers says and no more: on every drive, on the loops of both halves of a split, and on rings whose
-// thread starts long after the Runtime.
+// TestKernelWorkers: each loop has as many kernel workers of each kind, or goroutines in their
+// place, as Options.KernelWorkers says and no more: on every drive, on the loops of both halves of
+// a split, and on rings whose thread starts long after the Runtime.
 func TestKernelWorkers(t *testing.T) {
 	const (
 		bound = 3
@@ -42,15 +43,18 @@ func TestKernelWorkers(t *testing.T) {
 		many  = 20
 	)
 	for _, tt := range []struct{ drive, backend string }{
-		{DriveAuto, "io_uring"}, {DriveScheduler, "io_uring"}, {DriveThread, "io_uring"}, {DriveAuto, "io_uring,portable"},
+		{DriveAuto, "io_uring"}, {DriveScheduler, "io_uring"}, {DriveThread, "io_uring"},
+		{DriveAuto, "io_uring,portable"},
 		{DriveAuto, "epoll"}, {DriveScheduler, "epoll"}, {DriveThread, "epoll"},
 		{DriveAuto, "portable"}, {DriveScheduler, "portable"}, {DriveThread, "portable"},
 	} {
 		t.Run(tt.drive+"/"+tt.backend, func(t *testing.T) {
-			if env := os.Getenv("WEIR_URING"); strings.Contains(env, "=all") && strings.HasPrefix(tt.backend, "io_uring") {
+			if env := os.Getenv("WEIR_URING"); strings.Contains(env, "=all") && strings.HasPrefix(tt.backend,
+				"io_uring") {
 				t.Skipf("WEIR_URING=%s makes system calls of what this test looks at", env)
 			}
-			// In a process of its own: a thread that has used another ring keeps the bound of that one.
+			// In a process of its own: a thread that has used another ring keeps the bound of that
+			// one.
 			systest.Child(t, func() {
 				rt, err := New(Options{Backend: tt.backend, Drive: tt.drive, Loops: loops, KernelWorkers: bound})
 				if err != nil {
@@ -81,8 +85,8 @@ func TestKernelWorkers(t *testing.T) {
 						t.Fatal(err)
 					}
 				}
-				// An open of a FIFO blocks its worker until there is another end. The gate would let in half as many as there
-				// are workers.
+				// An open of a FIFO blocks its worker until there is another end. The gate would
+				// let in half as many as there are workers.
 				rings, pools := 0, 0
 				for _, l := range rt.loops() {
 					if l.be.Name() == "io_uring" {
@@ -103,7 +107,8 @@ func TestKernelWorkers(t *testing.T) {
 						}
 						wg.Go(func() {
 							c := &Completion{Op: backends.Op{
-								Code: backends.OpOpen, FD: backends.AtCWD, Flags: unix.O_CLOEXEC, Args: &backends.Args{Path: path},
+								Code: backends.OpOpen, FD: backends.AtCWD, Flags: unix.O_CLOEXEC,
+								Args: &backends.Args{Path: path},
 							}}
 							if err := l.Do(context.Background(), c); err != nil {
 								t.Errorf("open of a FIFO on %s: %v", l.be.Name(), err)
@@ -113,7 +118,8 @@ func TestKernelWorkers(t *testing.T) {
 						})
 						for range 5 { // which takes workers of another kind, where there are two
 							wg.Go(func() {
-								if err := l.Do(context.Background(), &Completion{Op: backends.Op{Code: backends.OpFsync, FD: file}}); err != nil {
+								if err := l.Do(context.Background(),
+									&Completion{Op: backends.Op{Code: backends.OpFsync, FD: file}}); err != nil {
 									t.Errorf("fsync on %s: %v", l.be.Name(), err)
 								}
 							})
@@ -123,7 +129,8 @@ func TestKernelWorkers(t *testing.T) {
 				full := func() bool { return systest.Workers(t) >= rings*bound && poolGoroutines() >= pools*bound }
 				for limit := time.Now().Add(patience); !full(); time.Sleep(time.Millisecond) {
 					if time.Now().After(limit) {
-						t.Fatalf("%d workers of %d rings, %d goroutines of %d pools", systest.Workers(t), rings, poolGoroutines(), pools)
+						t.Fatalf("%d workers of %d rings, %d goroutines of %d pools", systest.Workers(t), rings,
+							poolGoroutines(), pools)
 					}
 				}
 				for range 20 {
