@@ -5,6 +5,7 @@ import (
 	"go/parser"
 	"go/token"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -207,4 +208,99 @@ func declarations(t *testing.T) map[string]bool {
 		})
 	}
 	return names
+}
+
+// goBlock is a piece of Go code in a document.
+var goBlock = regexp.MustCompile("(?ms)^```go\n(.*?)^```$")
+
+// TestGuideCode: each piece of Go code that README and the guide show is in a file below examples, line for
+// line, as it stands or indented. Those files are compiled, and their tests run them.
+func TestGuideCode(t *testing.T) {
+	sources := make(map[string][]string)
+	for _, name := range files(t, ".go") {
+		if strings.HasPrefix(name, "examples/") {
+			sources[name] = strings.Split(read(t, name), "\n")
+		}
+	}
+	blocks := 0
+	for _, name := range documents(t) {
+		if name != "README.md" && !strings.HasPrefix(name, "docs/guide/") {
+			continue
+		}
+		for _, m := range goBlock.FindAllStringSubmatch(read(t, name), -1) {
+			blocks++
+			piece := strings.Split(strings.TrimSuffix(m[1], "\n"), "\n")
+			if !slices.ContainsFunc(slices.Collect(maps.Values(sources)), func(lines []string) bool { return contains(lines, piece) }) {
+				t.Errorf("%s shows code that is in no file below examples:\n%s", name, m[1])
+			}
+		}
+	}
+	if blocks < 20 {
+		t.Errorf("only %d pieces of code were found", blocks)
+	}
+}
+
+// contains reports whether piece is a part of lines.
+func contains(lines, piece []string) bool {
+	for i := range len(lines) - len(piece) + 1 {
+		if slices.Equal(lines[i:i+len(piece)], piece) {
+			return true
+		}
+	}
+	return false
+}
+
+// TestGuideIndex: the guide's index lists its chapters, all of them.
+func TestGuideIndex(t *testing.T) {
+	index := read(t, "docs/guide/README.md")
+	chapters := 0
+	for _, name := range documents(t) {
+		chapter, ok := strings.CutPrefix(name, "docs/guide/")
+		if !ok || chapter == "README.md" {
+			continue
+		}
+		if chapters++; !strings.Contains(index, "("+chapter+")") {
+			t.Errorf("docs/guide/README.md does not list %s", chapter)
+		}
+	}
+	if chapters < 12 {
+		t.Errorf("the guide has %d chapters", chapters)
+	}
+}
+
+// TestDecisionsIndex: the index of decisions lists each, and each page has a question and a decision.
+func TestDecisionsIndex(t *testing.T) {
+	index := read(t, "docs/decisions/README.md")
+	for _, name := range documents(t) {
+		page, ok := strings.CutPrefix(name, "docs/decisions/")
+		if !ok || page == "README.md" {
+			continue
+		}
+		if !strings.Contains(index, "("+page+")") {
+			t.Errorf("docs/decisions/README.md does not list %s", page)
+		}
+		text := read(t, name)
+		if page != "non-goals.md" && (!strings.Contains(text, "## Question\n") || !strings.Contains(text, "## Decision\n")) {
+			t.Errorf("%s has no question, or no decision", name)
+		}
+	}
+}
+
+// TestExamplesIndex: examples/README.md lists each program below examples.
+func TestExamplesIndex(t *testing.T) {
+	index := read(t, "examples/README.md")
+	programs := make(map[string]bool)
+	for _, name := range files(t, ".go") {
+		if dir, ok := strings.CutPrefix(filepath.ToSlash(filepath.Dir(name)), "examples/"); ok {
+			programs[dir] = true
+		}
+	}
+	for dir := range programs {
+		if !strings.Contains(index, "("+dir+")") {
+			t.Errorf("examples/README.md does not list %s", dir)
+		}
+	}
+	if len(programs) < 10 {
+		t.Errorf("only %d programs were found", len(programs))
+	}
 }

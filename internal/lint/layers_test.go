@@ -14,6 +14,8 @@ var layers = []layer{
 		"the root is the module's landing page: documentation and no code"},
 	{"examples/...", 8, []string{"coro", "aio", "aio/op", "runtime", "backends"},
 		"an example shows what a program outside this module can do, so it uses what such a program would"},
+	{"cmd/...", 8, nil,
+		"a program for users that stands beside the library: what it needs must not become what the library needs"},
 	{"internal/citizen", 8, nil,
 		"it measures all that users may import, from outside, and is a test and nothing else"},
 	{"internal/misuse", 8, nil,

@@ -1,0 +1,2 @@
+// Package guide is the code that docs/guide shows, as examples that run. It exports nothing.
+package guide
