@@ -76,3 +76,76 @@ func ExampleWheel() {
 	// b at 2000000000 late by 1023
 	// a at 3000000000 late by 511
 }
+
+// A Parker is where one goroutine waits for one wake-up, which may come first.
+func ExampleParker() {
+	p := sched.NewParker()
+	ready := make(chan struct{})
+	go func() {
+		<-ready
+		fmt.Println("wake")
+		p.Unpark()
+	}()
+	close(ready)
+	p.Park()
+	fmt.Println("awake")
+	// Output:
+	// wake
+	// awake
+}
+
+// A wait may end with a channel, too. Its result says which it was.
+func ExampleParker_ParkUntil() {
+	p := sched.NewParker()
+	over := make(chan struct{})
+	close(over)
+	fmt.Println(p.ParkUntil(over))
+	// Output:
+	// false
+}
+
+// A Limit has a fixed number of tokens.
+func ExampleLimit() {
+	l := sched.NewLimit(2)
+	fmt.Println(l.TryAcquire(), l.TryAcquire(), l.TryAcquire())
+	l.Release(1)
+	fmt.Println(l.TryAcquire(), l.InUse(), l.Max())
+	// Output:
+	// true true false
+	// true 2 2
+}
+
+// An Intake delivers a node once, however often it is pushed before the consumer takes it.
+func ExampleIntake() {
+	type item struct {
+		node sched.Node[item]
+		name string
+	}
+	var q sched.Intake[item]
+	it := &item{name: "once"}
+	it.node.Value = it
+	fmt.Println(q.Push(&it.node), q.Push(&it.node)) // the first found the intake empty
+	for n := q.Take(); n != nil; {
+		next := n.Next()
+		n.Release()
+		fmt.Println(n.Value.name)
+		n = next
+	}
+	fmt.Println(q.Empty())
+	// Output:
+	// true false
+	// once
+	// true
+}
+
+// Placement gives new handles to the loop that has the fewest.
+func ExamplePlacement() {
+	p := sched.NewPlacement(2)
+	a, b := p.Pick(), p.Pick()
+	fmt.Println(a != b)
+	p.Leave(a)
+	fmt.Println(p.Pick() == a)
+	// Output:
+	// true
+	// true
+}
