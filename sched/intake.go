@@ -6,8 +6,8 @@ import "sync/atomic"
 // Value pointing back to it, so that queueing allocates nothing. A Node with only Value set is
 // ready for use.
 //
-// Value is set before the first Push and not changed after it. A Node is in at most one Intake at a
-// time, and its memory must stay put from Push until Release: the Intake holds a pointer to it.
+// Value is set before the first Push and does not change after it. A Node is in at most one Intake
+// at a time. Its memory must not move from Push until Release: the Intake holds a pointer to it.
 type Node[T any] struct {
 	Value *T
 
@@ -15,32 +15,32 @@ type Node[T any] struct {
 	queued atomic.Bool
 }
 
-// An Intake is a queue with any number of producers and one consumer: goroutines push work, a loop
-// takes all of it at once. The zero Intake is empty and ready. An Intake must not be copied.
+// An Intake is a queue with any number of producers and one consumer: goroutines push work, and a
+// loop takes all of it at once. The zero Intake is empty and ready. An Intake must not be copied.
 //
-// It has no bound of its own, since the nodes are not its memory. Where the number of operations on
-// their way must be bounded, the producer takes a token from a [Limit] first.
+// It has no bound of its own, because its callers own the nodes. If the number of operations in
+// flight must be bounded, the producer takes a token from a [Limit] first.
 //
-// A Node stands for "look at this value", not for one message: however often it is pushed before
-// the consumer gets to it, it is delivered once. What there is to do is read from the value's own
-// fields, which producers write before Push and the consumer reads after [Node.Release]. No update
-// is lost:
+// A Node stands for "look at this value", not for one message: it is delivered once, however often
+// it is pushed before the consumer takes it. The consumer reads what there is to do from the
+// value's own fields, which producers write before Push and the consumer reads after
+// [Node.Release]. No update is lost:
 //
 //	producer                         consumer
 //	p1: write a field of *n.Value    c1: n.Release()
 //	p2: q.Push(n)                    c2: read the fields of *n.Value
 //
-// All atomic operations of a Go program behave as if they ran one after the other in some order
+// All atomic operations of a Go program behave as if they ran one after the other, in some order
 // that each goroutine's program order agrees with. Push and Release both swap n.queued, so one of
-// them comes first. If Push does, it finds true and adds nothing, but then p1 precedes p2, which
+// them comes first. If Push does, it finds true and adds nothing. But then p1 precedes p2, which
 // precedes c1, which precedes c2: the consumer that is about to read sees the write. If Release
-// does, Push finds false and queues n again: the write is seen in the next round, at the latest.
-// The fields themselves must be atomic or guarded by a mutex, because a producer may write while
-// the consumer reads.
+// does, Push finds false and queues n again: the consumer sees the write in the next round, at the
+// latest. The fields themselves must be atomic or guarded by a mutex, because a producer may write
+// while the consumer reads.
 //
 // The list is a stack that producers push to by compare-and-swap. The consumer never pops one node,
-// it takes the whole stack by swapping in nil, so a head that was seen and comes back (the ABA
-// problem) does no harm: whoever is on top, the pushed node points to it.
+// it takes the whole stack by swapping in nil. So a head that comes back (the ABA problem) does no
+// harm: whatever node is on top, the pushed node points to it.
 type Intake[T any] struct {
 	_    [cacheLine]byte // keeps the pushers' cache line apart from the consumer's private fields
 	head atomic.Pointer[Node[T]]
@@ -54,10 +54,9 @@ const cacheLine = 64
 // will then see everything that was written before this call. Any goroutine may call it. It does
 // not block or allocate.
 //
-// It reports whether this very call made the intake non-empty. The caller that gets true owns
-// waking the consumer. A caller that gets false does not: whoever made the intake non-empty does,
-// or has yet to (a Push of the same node that is still under way), so false does not mean that
-// [Intake.Empty] is false.
+// It reports whether this call made the intake non-empty. The caller that gets true must wake the
+// consumer. If it gets false another caller has done so, or has yet to (a Push of the same node
+// that is still under way). So false does not mean that [Intake.Empty] is false.
 func (q *Intake[T]) Push(n *Node[T]) bool {
 	if n.queued.Swap(true) {
 		return false
@@ -72,8 +71,9 @@ func (q *Intake[T]) Push(n *Node[T]) bool {
 }
 
 // Take detaches everything that has been pushed and returns the first node, or nil if there is
-// none. The nodes come in the order in which they got in; those of one producer are in the order of
-// its calls. Only the consumer may call it. It does not block. A loop over the result reads:
+// none. The nodes come in the order in which they were queued; those of one producer are in the
+// order of its calls. Only the consumer may call it. It does not block. A loop over the result
+// reads:
 //
 //	for n := q.Take(); n != nil; {
 //		next := n.Next()
@@ -82,8 +82,8 @@ func (q *Intake[T]) Push(n *Node[T]) bool {
 //		n = next
 //	}
 //
-// The order of the first two lines is what the guarantees rest on: Next panics after Release where
-// it can tell, and fields read before Release may miss an update that no later round will show.
+// The guarantees depend on the order of the first two lines. Next panics after Release if it can
+// tell. Fields read before Release may miss an update that no later round shows.
 func (q *Intake[T]) Take() *Node[T] {
 	if q.head.Load() == nil {
 		return nil // a load leaves the cache line shared, a swap would not
@@ -99,15 +99,15 @@ func (q *Intake[T]) Take() *Node[T] {
 }
 
 // Empty reports whether there was nothing to take at the time of the call. Any goroutine may call
-// it. A consumer that wants to sleep says so first, where producers look after a Push that returned
+// it. A consumer that wants to sleep first says so where producers look after a Push that returned
 // true, then checks Empty, and only then sleeps.
 func (q *Intake[T]) Empty() bool {
 	return q.head.Load() == nil
 }
 
 // Next returns the node after n in the list that [Intake.Take] returned, or nil. Only the consumer
-// may call it, and only before n.Release: from then on the link belongs to whoever pushes n next.
-// Next panics if n is not queued.
+// may call it, and only before n.Release: after that the link belongs to the goroutine that pushes
+// n next. Next panics if n is not queued.
 func (n *Node[T]) Next() *Node[T] {
 	if !n.queued.Load() {
 		panic("sched: Node.Next on a node that is not queued (after Release?)")

@@ -7,14 +7,14 @@ import (
 
 // A Limit is a fixed number of tokens. It bounds how many operations are on their way through an
 // [Intake], which has no bound itself: a producer takes a token before it pushes an operation, and
-// the loop gives a batch of them back when operations complete.
+// the loop gives tokens back in batches when operations complete.
 //
-// What finds no token may wait in a line, which the loop keeps: Line says that there is one. Until
-// it is gone TryAcquire takes nothing, so that nothing overtakes those in the line, for which the
-// loop calls Take.
+// Operations that find no token may wait in a line, which the loop keeps and announces by
+// [Limit.Line]. While there is a line TryAcquire takes nothing, so that nothing overtakes the line;
+// the loop calls [Limit.Take] for the first in it.
 //
-// Any goroutine may call the methods; Line and Take are for the loop alone. Nothing blocks or
-// allocates.
+// Any goroutine may call the methods, except Line and Take, which are for the loop. Nothing blocks
+// or allocates.
 type Limit struct {
 	state atomic.Uint64 // tokens in use, shifted left by two, and the bits below
 	max   uint64
@@ -45,10 +45,10 @@ func (l *Limit) TryAcquire() bool { return l.TryAcquireN(1) }
 // TryAcquireN takes n tokens or none, as TryAcquire takes one. It panics if n < 1.
 func (l *Limit) TryAcquireN(n int64) bool { return l.acquire(n, limitClosed|limitLine) }
 
-// Take is TryAcquire for what is first in the line.
+// Take is [Limit.TryAcquire] for the first operation in the line.
 func (l *Limit) Take() bool { return l.acquire(1, limitClosed) }
 
-// acquire takes n tokens, unless one of the bits of unless is set.
+// acquire takes n tokens, unless one of the bits in unless is set.
 func (l *Limit) acquire(n int64, unless uint64) bool {
 	if n < 1 {
 		panic(fmt.Sprintf("sched: %d tokens wanted: want at least 1", n))
@@ -64,10 +64,11 @@ func (l *Limit) acquire(n int64, unless uint64) bool {
 	}
 }
 
-// Add takes n tokens, also if there are none and after Close: something has them by other means.
+// Add takes n tokens, even if none are free and after Close. It is for operations that do not
+// depend on the limit.
 func (l *Limit) Add(n int64) { l.state.Add(uint64(n) * one) }
 
-// Line says whether there is a line.
+// Line records whether there is a line.
 func (l *Limit) Line(is bool) {
 	if is {
 		l.state.Or(limitLine)
@@ -76,8 +77,8 @@ func (l *Limit) Line(is bool) {
 	}
 }
 
-// Due reports whether there is a line and a token for what is first in it: the loop has something
-// to do. Whatever gave the token back finds that.
+// Due reports whether there is a line and a free token for the first in it, so that the loop has
+// something to do. The caller that gave the token back checks this.
 func (l *Limit) Due() bool {
 	s := l.state.Load()
 	return s&limitLine != 0 && s/one < l.max

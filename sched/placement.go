@@ -11,7 +11,7 @@ import (
 type Placement struct {
 	mu    sync.Mutex
 	loads []int64
-	next  int // where the search for the least load starts, so that equal loops take turns
+	next  int // where the search for the least load starts, so that equal loops are picked in turn
 }
 
 // NewPlacement returns a Placement over the loops 0 to loops-1, all empty. It panics if loops < 1.
@@ -47,7 +47,8 @@ func (p *Placement) after(i int) int {
 	return 0
 }
 
-// Leave takes one handle off loop i. It panics if loop i has none: a handle left twice, or no loop.
+// Leave takes one handle off loop i. It panics if loop i has none, because a handle left twice, or
+// if there is no loop i.
 func (p *Placement) Leave(i int) {
 	p.mu.Lock()
 	defer p.mu.Unlock()

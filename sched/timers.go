@@ -39,9 +39,9 @@ func (t *Timer[T]) When() int64 {
 }
 
 // A Wheel finds the timers whose deadline has passed. It is a hierarchical timing wheel: adding,
-// moving and removing a timer costs the same however many are pending, nothing is allocated after
-// [NewWheel], and the only thing it knows of time is what it is told. A Wheel belongs to one
-// goroutine at a time.
+// moving and removing a timer costs the same however many are pending, and nothing is allocated
+// after [NewWheel]. It knows only the times that it is given. Only one goroutine at a time may use
+// a Wheel.
 //
 // Its time, "now" below, is the latest that [NewWheel] or [Wheel.Pop] was given: it never goes
 // back.
@@ -55,18 +55,18 @@ func (t *Timer[T]) When() int64 {
 //
 // Level 0 has a slot for each of 64 ticks, level 1 a slot for each of 64 such blocks, and so on. A
 // timer belongs to the level of the highest 6-bit digit in which its tick differs from cur, the
-// tick the wheel has got to, in the slot named by that digit. So every pending timer of level n is
+// tick the wheel has reached, in the slot named by that digit. So every pending timer of level n is
 // due before every one of level n+1, and within a level slots are due in the order of their number:
 // a bit per slot and a bit per level find the first. When time reaches the earliest tick in a slot
 // above level 0, cur moves to this tick and the slot's timers move to the lower levels where they
 // now belong. A timer moves down at most once per level.
 //
-// Each slot remembers the earliest tick that was put into it. This lets [Wheel.Next] name the very
-// tick of the first timer, far as it may be, and lets time pass over a slot's beginning without
+// Each slot remembers the earliest tick that was put into it. So [Wheel.Next] can name the exact
+// tick of the first timer, however far it is, and time can pass over a slot's beginning without
 // touching it.
 //
-// Removing a timer only unlinks it. The bit and the earliest tick of its slot are left behind as
-// lower bounds and are put right when the search comes across them.
+// Removing a timer only unlinks it. The bit and the earliest tick of its slot stay behind as lower
+// bounds, and are corrected when the search meets them.
 type Wheel[T any] struct {
 	_ noCopy
 
@@ -148,10 +148,10 @@ func (w *Wheel[T]) Len() int {
 
 // Next returns the time until which the caller may wait before it calls Pop, and false if no timer
 // is pending. The time is never later than the end of the tick that the earliest deadline lies in.
-// As a rule it is exactly that, and Pop then returns the timer. If an earlier timer was removed or
-// moved, it may be earlier than need be: a Pop at that time returns nothing, and the Next after it
-// is exact, until a timer is removed or moved again. After a Pop that reported false the time is
-// after now, unless that Pop put timers off; then it is now.
+// Usually it is exactly that, and Pop then returns the timer. If an earlier timer was removed or
+// moved it may be too early: a Pop at that time returns nothing, and the Next after it is exact,
+// until a timer is removed or moved again. After a Pop that reported false the time is after now,
+// unless that Pop put timers off; then it is now.
 func (w *Wheel[T]) Next() (when int64, ok bool) {
 	if !w.due.empty() || !w.late.empty() {
 		return w.now, true
@@ -164,13 +164,13 @@ func (w *Wheel[T]) Next() (when int64, ok bool) {
 }
 
 // Pop moves the time to now and returns the next timer that has expired, or false if there is none
-// left. A now before the latest one is taken for that one. The timer is no longer pending: the
-// caller may add it again, drop it, and add, move and remove others, before it calls Pop again.
+// left. If now is before the latest time, that is used. The timer is no longer pending: before it
+// calls Pop again, the caller may add it again, drop it, and add, move and remove others.
 //
 // Callers pop until Pop reports false. Such a sequence of calls with the same now always ends: a
-// timer that is added in the course of it with a deadline that has already passed is put off, to
-// the Pop after the one that reports false, or to one with a later now. (With a later now in each
-// call, it is up to the caller to stop some time. It may stop anywhere.)
+// timer that is added during it with a deadline that has already passed is put off, to the Pop
+// after the one that reports false, or to one with a later now. (With a later now in each call, the
+// caller decides when to stop. It may stop anywhere.)
 func (w *Wheel[T]) Pop(now int64) (*Timer[T], bool) {
 	if now > w.now {
 		w.now = now
@@ -190,8 +190,8 @@ func (w *Wheel[T]) Pop(now int64) (*Timer[T], bool) {
 	return t, true
 }
 
-// advance moves cur on to the first tick that may have timers, if it is over, and its timers to
-// due. It reports false if there is no such tick.
+// advance moves cur to the first tick that may have timers, if that tick is over, and moves its
+// timers to due. It reports false if there is no such tick.
 func (w *Wheel[T]) advance() bool {
 	end := ticksOver(w.now)
 	s, level := w.first()

@@ -1,17 +1,17 @@
-// Package backoff decides whether to do what may turn out to have been for nothing.
+// Package backoff decides whether an attempt that has failed of late is worth another try.
 package backoff
 
-// Backoff is what has been learned so far. The zero value is eager.
+// Backoff is the record of past attempts. The zero value says yes.
 type Backoff struct{ skip, left uint8 }
 
-// most is how often in a row it says no at most.
+// most is the largest number of attempts in a row that are left out.
 const most = 64
 
-// Doubtful is a Backoff that says no some times first.
+// Doubtful returns a Backoff that says no 8 times first.
 func Doubtful() Backoff { return Backoff{8, 8} }
 
-// Eager reports whether to do it this time. One time for nothing is no reason to say no; after each
-// that follows it says no 1, 2, 4, ... up to 64 times in a row.
+// Eager reports whether to make the attempt this time. The first failure has no effect. After each
+// further failure in a row Eager reports false 1, 2, 4, ... up to 64 times.
 func (b *Backoff) Eager() bool {
 	if b.left > 0 {
 		b.left--
@@ -20,10 +20,10 @@ func (b *Backoff) Eager() bool {
 	return true
 }
 
-// Found notes that it was good for something.
+// Found records that the attempt succeeded.
 func (b *Backoff) Found() { b.skip = 0 }
 
-// Disappointed notes that it was for nothing.
+// Disappointed records that the attempt failed.
 func (b *Backoff) Disappointed() {
 	b.left = b.skip
 	b.skip = min(max(2*b.skip, 1), most)

@@ -1,8 +1,8 @@
-// Package bubble is for code that runs inside the bubbles of testing/synctest and serves others
-// outside, too. There the clocks of package time are fake; a goroutine belongs to the bubble of the
-// one that started it, and a bubble is over only when all of its goroutines are; a channel or timer
-// that was made in one is fatal to use outside. What a loop has belongs to no bubble, whichever
-// goroutine has it made.
+// Package bubble is for code that runs inside the bubbles of testing/synctest and also serves
+// callers outside. In a bubble the clocks of package time are fake. A goroutine belongs to the
+// bubble of the goroutine that started it, and a bubble is over only when all of its goroutines
+// are. A channel or timer that was made in a bubble must not be used outside: that ends the
+// program. What a loop owns belongs to no bubble, whichever goroutine makes it.
 //
 // Outside of bubbles each function is the plain statement and a look at the clock.
 package bubble
@@ -44,13 +44,13 @@ func GoIn(g *sync.WaitGroup, f func()) {
 	Go(f)
 }
 
-// Do calls f outside of every bubble and waits for it. If f panics, Do does.
+// Do calls f outside of every bubble and waits for it. If f panics, Do panics.
 func Do(f func()) {
 	if !In() {
 		f()
 		return
 	}
-	var over sync.Mutex // a goroutine that waits for one keeps its bubble's clock from running, and it is in no bubble
+	var over sync.Mutex // a mutex, because waiting for one stops the bubble's clock, and a mutex belongs to no bubble
 	var panicked any
 	over.Lock()
 	Go(func() {
@@ -91,11 +91,11 @@ var (
 	jobs    = make(chan func()) // made in no bubble
 )
 
-// idle is how long the goroutine that starts others waits for more to start.
+// idle is how long the goroutine that starts others waits for the next request.
 const idle = 100 * time.Millisecond
 
 // start starts the goroutine that starts others. The only way out of a bubble that testing/synctest
-// promises is a cleanup, which the garbage collector has run.
+// promises is a cleanup, which the garbage collector runs.
 func start() {
 	var started atomic.Bool
 	drop(&started)

@@ -8,23 +8,22 @@ import (
 	"github.com/weirgo/weir/internal/sys"
 )
 
-// File is an open file that the kernel has been told of in advance, where it can be. It has a
-// descriptor of its own, so nothing that happens to the one it was made from matters to it: the
-// file stays open until Close. Any goroutine may call its methods. A File must not be copied. The
-// zero value is closed.
+// File is an open file that the kernel knows in advance, where it can. It has a descriptor of its
+// own, so it does not depend on the one it was made from: the file stays open until Close. Any
+// goroutine may call its methods. A File must not be copied. The zero value is closed.
 type File struct {
 	reg  sys.File
 	refs atomic.Int64 // operations in flight, plus closingBit
 	idle chan struct{}
 	stop func()       // ends what is in flight
-	gone func() error // tells those who know the file that it is no more, and closes the descriptor
+	gone func() error // unregisters the file and closes the descriptor
 	why  atomic.Pointer[error]
 }
 
 const closingBit = 1 << 62
 
-// NewFile makes a File of fd, which is its own from now on, for the place index. When it is closed
-// stop is called to have the operations in flight end, and gone when they are over.
+// NewFile makes a File of fd, which it owns from now on, for the given index. Close of the File
+// calls stop to end the operations in flight, and gone when they are over.
 func NewFile(index, fd int, stop func(*File), gone func(*File) error) *File {
 	f := &File{idle: bubble.MakeChan[struct{}](0)}
 	f.reg.Index, f.reg.FD = index, fd
@@ -32,20 +31,20 @@ func NewFile(index, fd int, stop func(*File), gone func(*File) error) *File {
 	return f
 }
 
-// FileOf is what operations and backends know f by.
+// FileOf returns the form of f that operations and backends use.
 func FileOf(f *File) *sys.File { return &f.reg }
 
-// FailFile notes why the kernel does not know the file, or not on every loop. The first reason
+// FailFile records why the kernel does not know the file, or not on every loop. The first reason
 // stays.
 func FailFile(f *File, why error) { f.why.CompareAndSwap(nil, &why) }
 
-// Registered reports whether the kernel knows the file on all loops. If it does not, operations use
-// the descriptor on loops where it does not, and all else is the same.
+// Registered reports whether the kernel knows the file on all loops. On a loop where it does not,
+// operations use the descriptor, and everything else is the same.
 func (f *File) Registered() bool { return f.Reason() == nil }
 
-// Reason is nil if the file is registered. Otherwise it says what stands in the way:
-// errors.ErrUnsupported for a backend that has no such thing, EMFILE for RLIMIT_NOFILE or a table
-// that is full, EBADF for a file that the kernel does not take (one opened with O_PATH).
+// Reason returns nil if the file is registered. Otherwise it says why not: errors.ErrUnsupported
+// for a backend that cannot register files, EMFILE for RLIMIT_NOFILE or a table that is full, EBADF
+// for a file that the kernel does not take (one opened with O_PATH).
 func (f *File) Reason() error {
 	if why := f.why.Load(); why != nil {
 		return *why
@@ -53,8 +52,8 @@ func (f *File) Reason() error {
 	return nil
 }
 
-// FD is the file's own descriptor, for calls that are not operations; -1 after Close. It is not the
-// caller's to close.
+// FD returns the file's own descriptor, for calls that are not operations; -1 after Close. The
+// caller must not close it.
 func (f *File) FD() int {
 	if f.idle == nil || f.refs.Load()&closingBit != 0 {
 		return -1
@@ -62,12 +61,13 @@ func (f *File) FD() int {
 	return f.reg.FD
 }
 
-// Close ends the registration and closes the descriptor, and with it the file, if nobody else has
-// it open. New operations on it fail with net.ErrClosed; those in flight are cancelled, and end
-// with that unless they were done anyway; Close waits until the last is over, also for what cannot
-// be cancelled and for what coroutines, or other IOs, have in flight, which it does not cancel. So
-// it is not for callbacks, nor for coroutines. Errors: net.ErrClosed the second time, which does
-// not wait, and those of close(2), after which the File is as closed as without.
+// Close ends the registration and closes the descriptor, and with it the file, unless the file is
+// also open elsewhere. New operations on it fail with net.ErrClosed. Close cancels those in flight,
+// which end with the same error unless they were done anyway, and waits until the last is over. It
+// also waits for operations that cannot be cancelled, and for those of coroutines and other IOs,
+// which it does not cancel. So callbacks and coroutines must not call it. Errors: net.ErrClosed the
+// second time, which does not wait, and those of close(2), after which the File is closed all the
+// same.
 func (f *File) Close() error {
 	if f.idle == nil {
 		return net.ErrClosed
@@ -88,7 +88,7 @@ func (f *File) Close() error {
 	return f.gone()
 }
 
-// HoldFile keeps f open until DropFile. It fails with net.ErrClosed.
+// HoldFile keeps f open until [DropFile]. It fails with net.ErrClosed.
 func HoldFile(f *File) error {
 	if f.idle == nil {
 		return net.ErrClosed
@@ -100,7 +100,7 @@ func HoldFile(f *File) error {
 	return nil
 }
 
-// DropFile undoes one HoldFile.
+// DropFile undoes one [HoldFile].
 func DropFile(f *File) {
 	switch n := f.refs.Add(-1); {
 	case n == closingBit && f.refs.CompareAndSwap(closingBit, -closingBit):

@@ -1,9 +1,9 @@
 // Package fixed has buffers that are lent one by one out of memory that the kernel may know in
 // advance.
 //
-// Whoever was lent a Buffer gives it back once. A Buffer that is an operation's cannot be given
-// back, and one that has been given back is worth nothing, whoever has the memory by then: the word
-// of its slot says so.
+// A borrower releases its Buffer once. A Buffer on which an operation is in flight cannot be
+// released. A Buffer that has been released stays invalid even if its memory has been lent again:
+// the word of its slot tells.
 package fixed
 
 import (
@@ -20,7 +20,7 @@ import (
 
 // Errors of buffers.
 var (
-	// ErrReleased: the Buffer has been given back.
+	// ErrReleased: the Buffer has been released.
 	ErrReleased = errors.New("weir: the Buffer has been released")
 
 	// ErrInUse: an operation in flight uses the Buffer, or some of a pool's have not been released.
@@ -34,16 +34,17 @@ type Pool struct {
 	size   int
 	slots  []slot
 	free   chan *slot
-	gone   func()                // tells those who know the region that it is no more
-	why    atomic.Pointer[error] // it is not registered everywhere
+	gone   func()                // unregisters the region
+	why    atomic.Pointer[error] // why it is not registered everywhere
 
-	mu     sync.Mutex // of Close
+	mu     sync.Mutex // serializes Close
 	over   bool
 	closed chan struct{}
 }
 
-// slot is one buffer. Its word says in the bits above useBits how often it has been released, which
-// is what makes a Buffer good, and in those below how many operations use it.
+// slot is one buffer. Its word counts, in the bits above useBits, how often the buffer has been
+// released, which tells whether a Buffer is still valid; and in the bits below how many operations
+// use it.
 type slot struct {
 	pool *Pool
 	mem  []byte
@@ -55,14 +56,14 @@ const (
 	useMask = 1<<useBits - 1
 )
 
-// Buffer is memory that a Pool has lent. It is a small value and may be copied: all copies are
-// released together. The zero value is one that has been released.
+// Buffer is memory that a [Pool] has lent. It is a small value and may be copied; all copies are
+// released together. The zero value counts as released.
 type Buffer struct {
 	s    *slot
 	term uint64
 }
 
-// New makes a Pool of what region has room for. gone is called when it has been closed.
+// New makes a [Pool] of as many buffers as region has room for. Close of the Pool calls gone.
 func New(region *sys.Region, size int, gone func()) *Pool {
 	n := len(region.Mem) / size
 	p := &Pool{
@@ -77,19 +78,20 @@ func New(region *sys.Region, size int, gone func()) *Pool {
 	return p
 }
 
-// Region is the memory of all buffers.
+// Region returns the memory of all buffers.
 func Region(p *Pool) *sys.Region { return p.region }
 
-// Fail notes why the kernel does not know the memory, or not on every loop. The first reason stays.
+// Fail records why the kernel does not know the memory, or not on every loop. The first reason
+// stays.
 func Fail(p *Pool, why error) { p.why.CompareAndSwap(nil, &why) }
 
-// Registered reports whether the kernel knows the memory on all loops. If it does not, operations
-// on the buffers are plain reads and writes on loops where it does not, and all else is the same.
+// Registered reports whether the kernel knows the memory on all loops. On a loop where it does not,
+// operations on the buffers are plain reads and writes, and everything else is the same.
 func (p *Pool) Registered() bool { return p.Reason() == nil }
 
-// Reason is nil if the memory is registered. Otherwise it says what stands in the way:
-// errors.ErrUnsupported for a backend that has no such thing, ENOMEM for RLIMIT_MEMLOCK, EINVAL for
-// Linux before 5.19.
+// Reason returns nil if the memory is registered. Otherwise it says why not: errors.ErrUnsupported
+// for a backend that cannot register memory, ENOMEM for RLIMIT_MEMLOCK, EINVAL for Linux before
+// 5.19.
 func (p *Pool) Reason() error {
 	if why := p.why.Load(); why != nil {
 		return *why
@@ -97,8 +99,9 @@ func (p *Pool) Reason() error {
 	return nil
 }
 
-// Get lends a buffer, waiting for one to be released if there is none. Its contents are whatever
-// its last user left. Errors: the context's cause, net.ErrClosed after Close. It allocates nothing.
+// Get borrows a buffer, and waits for one to be released if there is none. Its contents are
+// whatever its last user left. Errors: the context's cause, net.ErrClosed after Close. It allocates
+// nothing.
 func (p *Pool) Get(ctx context.Context) (Buffer, error) {
 	switch {
 	case ctx == nil:
@@ -124,10 +127,10 @@ func (p *Pool) Get(ctx context.Context) (Buffer, error) {
 	}
 }
 
-// Close ends the registration. As long as buffers have not been released it changes nothing and
-// fails with ErrInUse: call it again when they are. So no operation is in flight on the memory when
-// it succeeds. It waits for the loops to take note of it: not for use in callbacks. A second Close
-// is net.ErrClosed. Slices that somebody still has stay ordinary memory.
+// Close ends the registration. If some buffers have not been released it changes nothing and fails
+// with [ErrInUse]: call it again when they are. So no operation is in flight on the memory when it
+// succeeds. It waits for the loops, so callbacks must not call it. A second Close returns
+// net.ErrClosed. Slices of the memory stay valid as ordinary memory.
 func (p *Pool) Close() error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -155,8 +158,8 @@ func (p *Pool) Close() error {
 
 func (s *slot) lend() Buffer { return Buffer{s, s.word.Load() >> useBits} }
 
-// Bytes is the memory, of the size that the pool was made with. It is the caller's until Release,
-// except while an operation is in flight on it. After Release it panics.
+// Bytes returns the memory, of the size that the pool was made with. It belongs to the caller until
+// [Buffer.Release], except while an operation is in flight on it. After Release Bytes panics.
 func (b Buffer) Bytes() []byte {
 	if b.s == nil || b.s.word.Load()>>useBits != b.term {
 		panic(ErrReleased.Error() + ": Bytes")
@@ -164,8 +167,9 @@ func (b Buffer) Bytes() []byte {
 	return b.s.mem
 }
 
-// Release gives the buffer back. Errors: ErrInUse while an operation is in flight on it, which
-// changes nothing; ErrReleased if it has been given back before, which harms nobody who has it now.
+// Release gives the buffer back to its pool. Errors: [ErrInUse] while an operation is in flight on
+// it, which changes nothing; [ErrReleased] if it has been released before, which does not affect
+// its present borrower.
 func (b Buffer) Release() error {
 	if b.s == nil {
 		return ErrReleased
@@ -183,7 +187,7 @@ func (b Buffer) Release() error {
 	}
 }
 
-// Hold keeps b from being released until Drop. It fails with ErrReleased.
+// Hold keeps b from being released until [Drop]. It fails with [ErrReleased].
 func Hold(b Buffer) error {
 	if b.s == nil {
 		return ErrReleased
@@ -199,14 +203,14 @@ func Hold(b Buffer) error {
 	}
 }
 
-// Drop undoes one Hold.
+// Drop undoes one [Hold].
 func Drop(b Buffer) {
 	if b.s.word.Add(^uint64(0))&useMask == useMask {
 		panic("weir: Drop of a Buffer that is not held")
 	}
 }
 
-// Memory returns the region that b is part of and its bytes. It fails with ErrReleased.
+// Memory returns the region that b is part of and its bytes. It fails with [ErrReleased].
 func Memory(b Buffer) (*sys.Region, []byte, error) {
 	if b.s == nil || b.s.word.Load()>>useBits != b.term {
 		return nil, nil, ErrReleased

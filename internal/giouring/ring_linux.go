@@ -15,13 +15,13 @@ import (
 	"github.com/weirgo/weir/internal/sys"
 )
 
-// ring is sys.Ring on giouring: its set-up, its mapping, its queues and its enter. It is an
-// independent witness that the backend and the kernel agree on more than what package sys believes.
+// ring is sys.Ring on giouring: its set-up, its mapping, its queues and its enter. It is
+// independent evidence that the backend and the kernel agree on more than what package sys assumes.
 // To link it takes -ldflags=-checklinkname=0.
 //
-// What giouring cannot do, this ring does without: it has no CQSIZE (the completion queue is twice
-// as long as the submission queue), no NO_SQARRAY (giouring would write its index array over the
-// head of the ring), no absolute deadlines, and no hand-off of the P before a wait.
+// This ring lacks what giouring cannot do: it has no CQSIZE (the completion queue is twice as long
+// as the submission queue), no NO_SQARRAY (giouring would write its index array over the head of
+// the ring), no absolute deadlines, and no hand-off of the P before a wait.
 type ring struct {
 	r     *giouring.Ring
 	flags uint32
@@ -31,8 +31,8 @@ type ring struct {
 	sqEntries, cqEntries uint32
 
 	batch  []*giouring.CompletionQueueEvent
-	peeked uint32           // entries of batch that stand for ready completions
-	ts     syscall.Timespec // of a wait; here, because giouring keeps its address as a number
+	peeked uint32           // number of entries of batch that hold ready completions
+	ts     syscall.Timespec // of a wait; it is here because giouring keeps its address as a number
 }
 
 func init() { sys.NewForeignRing = newRing }
@@ -40,13 +40,13 @@ func init() { sys.NewForeignRing = newRing }
 func newRing(entries, _, flags uint32) (sys.ForeignRing, error) {
 	flags &^= sys.SetupCQSize
 	if flags&sys.SetupNoSQArray != 0 {
-		return nil, syscall.EINVAL // the next rung of the ladder has none
+		return nil, syscall.EINVAL // the next rung of the ladder works without
 	}
 	r := giouring.NewRing()
 	if err := r.QueueInit(entries, flags); err != nil {
 		return nil, err
 	}
-	// giouring keeps to itself what it learned about the ring.
+	// giouring does not export what it learned about the ring.
 	v := reflect.ValueOf(r).Elem()
 	word := func(queue, field string) *uint32 {
 		return (*uint32)(v.FieldByName(queue).Elem().FieldByName(field).UnsafePointer())
@@ -61,7 +61,7 @@ func newRing(entries, _, flags uint32) (sys.ForeignRing, error) {
 }
 
 func (g *ring) Close() error {
-	g.r.QueueExit() // which reports nothing
+	g.r.QueueExit() // which reports no error
 	return nil
 }
 
@@ -79,14 +79,15 @@ func (g *ring) CQReady() uint32      { return g.r.CQReady() }
 func (g *ring) SQE() *sys.SQE {
 	e := (*sys.SQE)(unsafe.Pointer(g.r.GetSQE()))
 	if e != nil {
-		*e = sys.SQE{} // giouring hands out what the last user left
+		*e = sys.SQE{} // giouring returns entries with the last user's data
 	}
 	return e
 }
 
 func (g *ring) CQE(i uint32) *sys.CQE {
 	if i >= g.peeked {
-		// No room for more than there are: giouring would fill it with what is beyond them.
+		// The slice must not be longer than the number of ready completions: giouring would fill it
+		// with what is beyond them.
 		g.peeked = g.r.PeekBatchCQE(g.batch[:g.r.CQReady()])
 	}
 	return (*sys.CQE)(unsafe.Pointer(g.batch[i]))

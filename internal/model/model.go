@@ -1,29 +1,29 @@
 // Package model explores small models of protocols between goroutines exhaustively: every order in
-// which their steps can come. A model is kept beside the code that it is of, as a test, so that a
+// which their steps can come. A model is kept as a test beside the code that it models, so that a
 // change of the protocol changes the model.
 package model
 
 import "fmt"
 
-// Model is a protocol with a state of type S, which is copied at each step: it must hold nothing
-// that copies share.
+// Model is a protocol with a state of type S, which is copied at each step: copies must not share
+// anything.
 type Model[S comparable] struct {
 	Start S
 
 	// Next calls to for each state that one step of any process can make of s. A step is what
-	// happens without another process in between: one operation on an atomic, or all that is done
-	// while a mutex is held. With no step there is nothing more to happen.
+	// happens without another process in between: one operation on an atomic, or everything done
+	// while a mutex is held. If there is no step the run has ended.
 	Next func(s S, to func(step string, next S))
 
-	// Holds reports what must be so in every state and is not; nil: all is well.
+	// Holds reports what must be true in every state and is not; nil: all is well.
 	Holds func(s S) error
 
-	// Ends reports what must be so in a state without a step, and is not: a process that waits for
-	// ever, for one.
+	// Ends reports what must be true in a state without a step and is not, for example a process
+	// that waits for ever.
 	Ends func(s S) error
 }
 
-// Violation is a run of the model that ends where it must not.
+// Violation is a run of the model that ends in a forbidden state.
 type Violation struct {
 	Steps []string
 	Err   error
@@ -34,11 +34,11 @@ func (v *Violation) Error() string {
 }
 
 // Check explores all states that can be reached from the first, breadth first, and returns their
-// number. The error is a *Violation with a shortest run, or says that there are more than limit
+// number. The error is a [*Violation] with a shortest run, or says that there are more than limit
 // states.
 func (m Model[S]) Check(limit int) (states int, err error) {
 	type arrival struct {
-		from int // index of the state before
+		from int // index of the previous state
 		step string
 	}
 	seen := map[S]struct{}{m.Start: {}}

@@ -1,10 +1,10 @@
-// Package park blocks a goroutine, and wakes it, with the primitives that Go's own netpoller does
-// it with: without a channel, its lock, and the record that the runtime keeps of everybody who
-// waits for one. That is 230 bytes less for each goroutine that waits, of which a server may have
-// very many. It also lets others run without a word to other processors.
+// Package park blocks and wakes a goroutine with the primitives that Go's own netpoller uses:
+// without a channel, its lock, and the record that the runtime keeps of each goroutine that waits
+// on one. That saves 230 bytes for each waiting goroutine, of which a server may have very many.
+// The package also yields without waking other processors.
 //
-// Go's runtime keeps them open to linkname. Where they are not to be had (the build tags
-// weir_nopark and weir_nolinkname, releases of Go on which weir has not been tried, other
-// compilers, builds with a sanitizer, which must not see what they do) [Direct] is false, package
-// sched waits for a channel, and [Yield] is runtime.Gosched.
+// Go's runtime keeps these primitives open to linkname. In some builds they are not available: with
+// the build tags weir_nopark and weir_nolinkname, with releases of Go that weir has not been tried
+// on, with other compilers, and with a sanitizer, which must not see what they do. In those
+// [Direct] is false, package sched waits on a channel, and [Yield] is runtime.Gosched.
 package park

@@ -7,7 +7,7 @@ import (
 	"sync/atomic"
 )
 
-// Direct: Wait and Wake work in this build. They do not.
+// Direct says that Wait and Wake do not work in this build.
 const Direct = false
 
 // Wait panics.

@@ -2,18 +2,17 @@
 
 package prefetch
 
-// here notes where the stack of the caller ends, or nearly, and the runtime's record of the
-// goroutine.
+// here stores the approximate end of the caller's stack, and the runtime's record of the goroutine.
 //
 //go:noescape
 func here(p *Goroutine)
 
-// fetch asks for n lines from address at on, n > 0. An address that is not mapped is no error.
+// fetch prefetches n lines from address at on, n > 0. An address that is not mapped is no error.
 func fetch(at uintptr, n int)
 
-// page is how many bytes at least are mapped together, or not.
+// page is the granularity, in bytes, at which memory is mapped at least.
 const page = 4096
 
-// through asks for the lines to which the words at address at+8 and at+16 point, if they are in the
-// page of address at.
+// through prefetches the lines that the words at addresses at+8 and at+16 point to, if those words
+// are in the page of address at.
 func through(at uintptr)

@@ -2,7 +2,7 @@
 
 package prefetch
 
-// Turn is nothing: it is not known here whose turn comes next.
+// Turn is empty: in this build the order of goroutines is not known.
 type Turn struct{}
 
 // GiveWay does nothing.

@@ -1,20 +1,21 @@
-// Package prefetch has the processor fetch early what a goroutine is going to need when its turn
-// comes. Where hundreds of them take turns, what one needs has left the caches by its next turn:
-// its record in Go's runtime, its stack, its connection are each a wait for memory then, one after
-// the other. Fetched early they come all at once, while others run.
+// Package prefetch makes the processor fetch early what a goroutine needs when it goes on. If
+// hundreds of goroutines run one after the other, what one needs has left the caches before it runs
+// again: its record in Go's runtime, its stack, its connection. Each then is a wait for memory, one
+// after the other. Fetched early they all arrive together, while other goroutines run.
 //
-// Goroutines that take turns on one processor of Go's scheduler also tell each other the time.
+// Goroutines that run one after the other on one processor of Go's scheduler also tell each other
+// the time.
 //
-// All of this is a hint. On processors for which there is no code here nothing happens.
+// All of this is a hint. On processors for which there is no code here the functions do nothing.
 package prefetch
 
 import "unsafe"
 
-// line is how many bytes a processor fetches at a time.
+// line is the size of a cache line in bytes.
 const line = 64
 
-// Addr is where something is in memory. It keeps nothing alive: what is there may be something else
-// by now, or nothing.
+// Addr is an address in memory. It keeps nothing alive: the memory may hold something else by now,
+// or nothing.
 type Addr uintptr
 
 // Of returns the address of *p.
@@ -23,21 +24,21 @@ func Of[T any](p *T) Addr { return Addr(unsafe.Pointer(p)) }
 // OfFunc returns the address of what the function *f closes over.
 func OfFunc[F any](f *F) Addr { return *(*Addr)(unsafe.Pointer(f)) }
 
-// Fetch has the processor fetch the two lines that begin at a, or around it.
+// Fetch makes the processor fetch the two lines that begin at a, or around it.
 func (a Addr) Fetch() { fetch(uintptr(a), 2) }
 
-// Through has the processor fetch what the second and the third word at a point to, which is where
-// a function that closes over pointers has two of them. Unlike [Addr.Fetch] it reads what is at a,
-// so that must be there.
+// Through makes the processor fetch what the second and the third word at a point to: in a closure
+// over pointers these are two of the pointers. Unlike [Addr.Fetch] it reads the memory at a, which
+// must be valid.
 func (a Addr) Through() { through(uintptr(a)) }
 
-// Goroutine is what a goroutine that waits is going to need first: its stack, where it has left it,
-// and its record in Go's runtime. Its zero value is nobody's.
+// Goroutine locates what a waiting goroutine needs first: its stack, where it has left it, and its
+// record in Go's runtime. The zero value stands for no goroutine.
 type Goroutine struct{ stack, record uintptr }
 
-// Lines that a goroutine touches when it goes on, by measurement: of its stack, from the frames of
-// those that Here's caller calls in order to wait to those of its own callers, and of its record.
-// Switching coroutines touches one more of the latter, which is further on.
+// Lines that a goroutine touches when it goes on, by measurement: of its stack, from the frames
+// below Here's caller, which it calls in order to wait, to those of its own callers; and of its
+// record. Switching coroutines touches one more line of the record, further on.
 const (
 	stackBelow   = 1
 	stackLines   = 11
@@ -45,26 +46,26 @@ const (
 	recordSwitch = 6
 )
 
-// Here notes where the caller, which is about to wait, is.
+// Here records where the caller, which is about to wait, is.
 func (g *Goroutine) Here() { here(g) }
 
-// IsCaller reports whether the caller is the goroutine that called Here. Where there is no code for
-// that, everybody is.
+// IsCaller reports whether the caller is the goroutine that called Here. In builds without code for
+// that it is always true.
 func (g *Goroutine) IsCaller() bool {
 	var caller Goroutine
 	here(&caller)
 	return caller.record == g.record
 }
 
-// Self returns a number of the calling goroutine that no other one has as long as it lives. Where
-// there is no code for that, it is 0.
+// Self returns a number of the calling goroutine that no other living goroutine has. In builds
+// without code for that it is 0.
 func Self() uint64 {
 	var caller Goroutine
 	here(&caller)
 	return uint64(caller.record)
 }
 
-// Fetch has the processor fetch what the goroutine needs.
+// Fetch makes the processor fetch what the goroutine needs.
 func (g *Goroutine) Fetch() {
 	if g.record != 0 {
 		fetch(g.stack-stackBelow*line, stackLines)

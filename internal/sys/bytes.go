@@ -2,5 +2,5 @@ package sys
 
 import "unsafe"
 
-// Bytes is the memory of s, without a copy: only for what is read.
+// Bytes returns the memory of s without a copy. It must only be read.
 func Bytes(s string) []byte { return unsafe.Slice(unsafe.StringData(s), len(s)) }

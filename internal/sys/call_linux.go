@@ -8,16 +8,16 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// The calls below do what the system call of their name does, once, on the calling thread, and
-// leave EINTR and EAGAIN to the caller, unless they say otherwise. They give up the P as any
-// blocking system call of Go's does, unless keepsP says otherwise. They cut what they move to
-// MaxTransfer and MaxIovecs, and leave out the first skip bytes of their buffers, which an earlier
-// call has moved and which count. They do not tell the race detector anything: whoever hands the
-// result out does.
+// The calls below make the system call of their name once, on the calling thread, and leave EINTR
+// and EAGAIN to the caller, unless they say otherwise. They give up the P as any blocking system
+// call of Go does, unless keepsP says otherwise. They cut what they move to MaxTransfer and
+// MaxIovecs. They leave out the first skip bytes of their buffers, which an earlier call has moved;
+// the result includes these bytes. They do not inform the race detector, which is up to the caller
+// that passes the result on.
 
-// Preadv and Pwritev are preadv2(2) and pwritev2(2), at off or, with off -1, at the file's
-// position, or where the file has none; flags are RWF_*. Without flags they are the older calls,
-// which no filter denies.
+// Preadv and Pwritev are preadv2(2) and pwritev2(2). With off -1 they work at the file's position,
+// or on a file without one. flags are RWF_*. Without flags they are the older calls, which no
+// filter denies.
 func Preadv(fd int, bufs [][]byte, skip int, off int64, flags uint32) (int, syscall.Errno) {
 	return transfer(readTrap(off, flags), fd, bufs, skip, off, flags)
 }
@@ -46,9 +46,9 @@ func writeTrap(off int64, flags uint32) uintptr {
 	return unix.SYS_PWRITEV
 }
 
-// transfer makes any of these calls: the kernel ignores the arguments that one does not have. It
-// keeps the P where RWF_NOWAIT asks not to wait, on pipes too, whose lock the other end holds no
-// longer than for a copy.
+// transfer makes any of these calls: the kernel ignores the arguments that a call does not have. It
+// keeps the P if RWF_NOWAIT asks not to wait. That holds for pipes too, because the other end holds
+// the pipe's lock no longer than a copy takes.
 func transfer(trap uintptr, fd int, bufs [][]byte, skip int, off int64, flags uint32) (int, syscall.Errno) {
 	var few [fewIovecs]unix.Iovec
 	iov, pooled := iovecs(few[:0], bufs, skip)
@@ -68,8 +68,8 @@ func transfer(trap uintptr, fd int, bufs [][]byte, skip int, off int64, flags ui
 	return result(n, errno)
 }
 
-// Read and Write are read(2) and write(2). They differ from Preadv and Pwritev in one thing: a
-// Write of nothing to a socket that keeps messages apart sends an empty one.
+// Read and Write are read(2) and write(2). They differ from Preadv and Pwritev in one respect: a
+// Write of 0 bytes to a socket that keeps messages apart sends an empty message.
 func Read(fd int, p []byte) (int, syscall.Errno) {
 	n, _, errno := syscall.Syscall(unix.SYS_READ, uintptr(fd), uintptr(unsafe.Pointer(unsafe.SliceData(p))),
 		uintptr(min(len(p), MaxTransfer)))
@@ -91,9 +91,9 @@ func Send(fd int, p []byte, flags uint32) (int, syscall.Errno) {
 	return move(unix.SYS_SENDTO, fd, p, flags, sent)
 }
 
-// move is all that there is between these two, which the compiler puts into their callers, and the
-// call: what lies in between costs 10 ns each time it returns, since the processor has mispredicted
-// that by the time the kernel is done.
+// move is the only function between these two, which the compiler inlines, and the system call.
+// Each function in between costs 10 ns, because the processor mispredicts its return after the
+// kernel has run.
 func move(trap uintptr, fd int, p []byte, flags uint32, limit int) (int, syscall.Errno) {
 	for {
 		var n uintptr
@@ -119,7 +119,7 @@ type Message struct {
 	Flags   uint32    // RecvMsg: of the received message
 }
 
-// RecvMsg is recvmsg(2). Where it fails it leaves m as it was.
+// RecvMsg is recvmsg(2). If it fails it leaves m unchanged.
 func RecvMsg(fd int, m *Message, skip int, flags uint32) (int, syscall.Errno) {
 	var few [fewIovecs]unix.Iovec
 	h, pooled := m.header(few[:0], skip)
@@ -172,13 +172,13 @@ func (m *Message) header(few []unix.Iovec, skip int) (h unix.Msghdr, pooled *[]u
 
 func iovecsOf(h *unix.Msghdr) []unix.Iovec { return unsafe.Slice(h.Iov, int(h.Iovlen)) }
 
-// fewIovecs are on the stack; more come from a pool, so that no call allocates.
+// fewIovecs is the number of iovecs on the stack; more come from a pool, so that no call allocates.
 const fewIovecs = 8
 
 var manyIovecs = sync.Pool{New: func() any { return new([]unix.Iovec) }}
 
-// iovecs describes what is left of bufs after skip bytes, in few if that is long enough. The rest
-// of what it returns goes to putIovecs after the call.
+// iovecs describes what is left of bufs after skip bytes, in few if that is long enough. The caller
+// passes the second result to putIovecs after the call.
 func iovecs(few []unix.Iovec, bufs [][]byte, skip int) ([]unix.Iovec, *[]unix.Iovec) {
 	if len(bufs) <= cap(few) {
 		return fillIovecs(few, bufs, skip), nil
@@ -225,13 +225,13 @@ func Accept(fd int, sa *Sockaddr, flags uint32) (int, syscall.Errno) {
 	return result(n, errno)
 }
 
-// Poll is poll(2) of one descriptor, for as long as it takes or, without wait, as it is now. It
-// returns the events that are there, POLLNVAL included.
+// Poll is poll(2) of one descriptor. With wait it blocks until there is an event; without, it
+// returns at once. It returns the events that are there, including POLLNVAL.
 func Poll(fd int, events uint32, wait bool) (uint32, syscall.Errno) {
 	if fd < 0 {
 		return unix.POLLNVAL, 0 // poll(2) itself leaves negative descriptors out
 	}
-	// A mask of poll(2) has 16 bits; ppoll is the form that every architecture has.
+	// A mask of poll(2) has 16 bits; every architecture has ppoll.
 	p := unix.PollFd{Fd: int32(fd), Events: int16(events)}
 	var now Timespec
 	limit := unsafe.Pointer(nil)
@@ -245,8 +245,8 @@ func Poll(fd int, events uint32, wait bool) (uint32, syscall.Errno) {
 	return uint32(uint16(p.Revents)), 0
 }
 
-// Nonblocking reports whether O_NONBLOCK is set on what fd refers to, and Access how that may be
-// used: O_RDONLY, O_WRONLY, O_RDWR.
+// Nonblocking reports whether O_NONBLOCK is set on what fd refers to. Access returns how that may
+// be used: O_RDONLY, O_WRONLY, O_RDWR.
 func Nonblocking(fd int) (bool, syscall.Errno) {
 	flags, _, errno := syscall.RawSyscall(unix.SYS_FCNTL, uintptr(fd), unix.F_GETFL, 0)
 	return flags&unix.O_NONBLOCK != 0, errno
@@ -257,7 +257,8 @@ func Access(fd int) (int, syscall.Errno) {
 	return int(flags & unix.O_ACCMODE), errno
 }
 
-// Listens reports whether fd is a socket that accepts connections; ENOTSOCK if it is none.
+// Listens reports whether fd is a socket that accepts connections. The error is ENOTSOCK if it is
+// not a socket.
 func Listens(fd int) (bool, syscall.Errno) {
 	v, err := unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_ACCEPTCONN)
 	if err != nil {

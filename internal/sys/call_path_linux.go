@@ -8,7 +8,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// The calls below take names with a zero byte at their end.
+// The calls below take names that end with a zero byte.
 
 // Openat is openat(2), or openat2(2) if resolve is not 0.
 func Openat(dir int, path []byte, flags, mode uint32, resolve uint64) (int, syscall.Errno) {
@@ -101,8 +101,9 @@ func Pipe2(p *[2]int32, flags uint32) (int, syscall.Errno) {
 	return result(n, errno)
 }
 
-// FutexWake wakes up to n waiters on word, with flags FUTEX2_*: futex(2), which every kernel has,
-// does what futex_wake(2) does to words of 32 bits. There are no others: EINVAL, as in the kernel.
+// FutexWake wakes up to n waiters on word, with flags FUTEX2_*. It uses futex(2), which every
+// kernel has, and which for words of 32 bits does what futex_wake(2) does. Other sizes are EINVAL,
+// as in the kernel.
 func FutexWake(word *atomic.Uint32, n uint64, flags uint32) (int, syscall.Errno) {
 	const (
 		size32  = 2    // FUTEX2_SIZE_U32
@@ -120,7 +121,7 @@ func FutexWake(word *atomic.Uint32, n uint64, flags uint32) (int, syscall.Errno)
 	return result(woken, errno)
 }
 
-// The calls below have offsets, which machines of 32 bits pass in different ways.
+// The calls below have offsets, which 32-bit machines pass in different ways.
 
 // Fallocate is fallocate(2).
 func Fallocate(fd int, mode uint32, off, n int64) (int, syscall.Errno) {

@@ -9,8 +9,8 @@ import (
 )
 
 var clockBase, monotonicBase = func() (base time.Time, monotonic int64) {
-	// The thread may be put aside between the two readings, which would make every wait late: the
-	// closest of a few pairs is taken.
+	// The thread may be preempted between the two readings, which would make every wait late. So
+	// the closest of a few pairs is taken.
 	for i, gap := 0, time.Duration(0); i < 10; i++ {
 		now := time.Now()
 		kernel := kernelTime()
@@ -21,11 +21,11 @@ var clockBase, monotonicBase = func() (base time.Time, monotonic int64) {
 	return base, monotonic
 }()
 
-// Monotonic is CLOCK_MONOTONIC in nanoseconds, the clock of the kernel's deadlines. It reads Go's
-// own monotonic clock, which is the same one read without a system call. The two bases were taken
-// once, Go's first, so Monotonic is ahead of the kernel by the nanoseconds between the two
-// readings: a wait that the kernel ends at a deadline finds that deadline passed. In a bubble of
-// testing/synctest, whose clock is another, it makes the system call.
+// Monotonic returns CLOCK_MONOTONIC in nanoseconds, the clock of the kernel's deadlines. It reads
+// Go's own monotonic clock, which is the same clock, without a system call. The two bases were read
+// once, Go's first, so Monotonic is ahead of the kernel by the time between the two readings: after
+// a wait that the kernel ends at a deadline, that deadline has passed. In a bubble of
+// testing/synctest, which has another clock, it makes the system call.
 func Monotonic() int64 {
 	now := monotonicBase + int64(time.Since(clockBase))
 	if now>>eraBits != era.Load() {
@@ -34,16 +34,16 @@ func Monotonic() int64 {
 	return now
 }
 
-// eraBits is the size of an era in bits of nanoseconds: 18 minutes. A look at Go's clock that is in
-// the era of the last one is taken to be outside of bubbles, without looking closer, which would
-// double the time that it takes. So Monotonic errs in a bubble whose clock the program has moved,
-// from the year 2000 on, to within minutes of the present.
+// eraBits is the size of an era in bits of nanoseconds: 18 minutes. If a time of Go's clock is in
+// the same era as the last one, Monotonic assumes that it is not in a bubble. It does not check
+// that, because the check would double its cost. So Monotonic errs in a bubble whose clock the
+// program has moved, from the year 2000 on, to within minutes of the present.
 const eraBits = 40
 
 var era atomic.Int64
 
-// newEra looks closer at a time that is not of the same era as the last. It returns the kernel's
-// time if it is a bubble's.
+// newEra checks a time that is not in the same era as the last. It returns the kernel's time if the
+// time is a bubble's.
 func newEra(now int64) int64 {
 	if InBubble() {
 		return kernelTime()
@@ -64,9 +64,9 @@ func kernelTime() int64 {
 // (TIME_NS_INIT_INO, linux/nsfs.h).
 const firstTimeNamespace = 0xEFFFFFFA
 
-// MovedClock reports whether the process is in a time namespace of its own (Linux 5.6): its
-// CLOCK_MONOTONIC may be far from the kernel's, and io_uring compares absolute deadlines with the
-// latter (seen on Linux 6.18). What cannot be found out, without /proc, counts as no.
+// MovedClock reports whether the process is in a time namespace of its own (Linux 5.6). Its
+// CLOCK_MONOTONIC may then be far from the kernel's, and io_uring compares absolute deadlines with
+// the latter (seen on Linux 6.18). If that cannot be determined, without /proc, it reports false.
 var MovedClock = sync.OnceValue(func() bool {
 	var st unix.Stat_t
 	return unix.Stat("/proc/self/ns/time", &st) == nil && st.Ino != firstTimeNamespace

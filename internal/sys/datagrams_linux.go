@@ -8,8 +8,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Datagrams is memory for recvmmsg(2) and sendmmsg(2), to be used again and again; it must be on
-// the heap. The zero value is ready for Use.
+// Datagrams is reusable memory for recvmmsg(2) and sendmmsg(2). It must be on the heap. The zero
+// value is ready for Use.
 type Datagrams struct {
 	n       int
 	headers []mmsghdr
@@ -23,9 +23,9 @@ type mmsghdr struct {
 	len uint32
 }
 
-// controlSize is room for the control messages of one datagram: its segment size, and before that
-// in the kernel's order all that a socket can be told to report (200 bytes: timestamps of all
-// kinds, drops, mark, priority), so that the size is not cut off.
+// controlSize is the room for the control messages of one datagram: its segment size, and before
+// that in the kernel's order everything that a socket can be told to report (200 bytes: timestamps
+// of all kinds, drops, mark, priority), so that the size is not cut off.
 const controlSize = 256
 
 // Use prepares for n datagrams, or as many as one system call takes.
@@ -39,10 +39,10 @@ func (d *Datagrams) Use(n int) {
 	}
 }
 
-// Len is how many datagrams it is prepared for.
+// Len returns the number of datagrams it is prepared for.
 func (d *Datagrams) Len() int { return d.n }
 
-// Addr is the address of the i-th: its sender's, or where it goes.
+// Addr returns the address of the i-th datagram: its sender, or its destination.
 func (d *Datagrams) Addr(i int) *Sockaddr { return &d.addrs[i] }
 
 func (d *Datagrams) prepare(i int, buf []byte) *unix.Msghdr {
@@ -55,7 +55,7 @@ func (d *Datagrams) prepare(i int, buf []byte) *unix.Msghdr {
 	return h
 }
 
-// Receive has the i-th go into buf.
+// Receive makes buf the destination of the i-th datagram.
 func (d *Datagrams) Receive(i int, buf []byte) {
 	h := d.prepare(i, buf)
 	h.Name, h.Namelen = &d.addrs[i].Data[0], uint32(len(d.addrs[i].Data))
@@ -63,8 +63,8 @@ func (d *Datagrams) Receive(i int, buf []byte) {
 	h.SetControllen(controlSize)
 }
 
-// Send has buf be the i-th, sent to its Addr or, without, to the peer; with segment > 0 as
-// datagrams of that size.
+// Send makes buf the i-th datagram, sent to its Addr if addressed is set, otherwise to the peer.
+// With segment > 0 buf is sent as datagrams of that size.
 func (d *Datagrams) Send(i int, buf []byte, addressed bool, segment int) {
 	h := d.prepare(i, buf)
 	if addressed {
@@ -80,11 +80,11 @@ func (d *Datagrams) Send(i int, buf []byte, addressed bool, segment int) {
 	}
 }
 
-// aside is what a datagram costs beside its bytes: about as much as so many.
+// aside is the cost of a datagram beside its bytes, expressed in bytes.
 const aside = 1 << 10
 
-// receiveKeepsP and sendKeepsP are keepsP for a call that receives into all, and for one that sends
-// those from first up to end, which portion has found to be small or to be one.
+// receiveKeepsP and sendKeepsP are keepsP for a call that receives into all buffers, and for one
+// that sends those from first up to end, which portion has found to be small or to be a single one.
 func (d *Datagrams) receiveKeepsP() bool {
 	room := 0
 	for i := range d.n {
@@ -97,7 +97,7 @@ func (d *Datagrams) sendKeepsP(first, end int) bool {
 	return d.size(first) <= sent && keepsP(d.iovecs[first:end], true, sent)
 }
 
-// size is what it costs to send the i-th, in bytes.
+// size returns the cost of sending the i-th datagram, in bytes.
 func (d *Datagrams) size(i int) int {
 	n, datagrams := int(d.iovecs[i].Len), 1
 	if d.headers[i].hdr.Control != nil {
@@ -107,8 +107,8 @@ func (d *Datagrams) size(i int) int {
 	return max(n, datagrams*aside)
 }
 
-// portion is the end of those from first on that are sent with the P kept, or else of the first
-// alone.
+// portion returns the end of those from first on that are sent with the P kept, or else of the
+// first alone.
 func (d *Datagrams) portion(first, end int) int {
 	n := d.size(first)
 	for i := first + 1; i < end; i++ {
@@ -119,8 +119,8 @@ func (d *Datagrams) portion(first, end int) int {
 	return end
 }
 
-// TryRecv receives what is there, without waiting: EAGAIN if there is nothing. It leaves the race
-// detector to the caller.
+// TryRecv receives what is there without waiting: EAGAIN if there is nothing. It does not inform
+// the race detector.
 func (d *Datagrams) TryRecv(fd int) (int, syscall.Errno) {
 	for {
 		var n uintptr
@@ -139,9 +139,8 @@ func (d *Datagrams) TryRecv(fd int) (int, syscall.Errno) {
 }
 
 // TrySend sends those from first up to end, or some of them, without waiting: EAGAIN if there is no
-// room. It makes portions of many, since a P that is given up for each call takes a tenth of the
-// time that a server needs. Where one fails that is not the first it tells how many were sent;
-// trying again tells the error.
+// room. It sends many in portions: giving up the P for each call takes a tenth of a server's time.
+// If one fails that is not the first it returns how many were sent; another try returns the error.
 func (d *Datagrams) TrySend(fd, first, end int) (int, syscall.Errno) {
 	end = d.portion(first, end)
 	for {
@@ -161,8 +160,9 @@ func (d *Datagrams) TrySend(fd, first, end int) (int, syscall.Errno) {
 	}
 }
 
-// Received tells the bytes of the i-th; if the kernel joined several datagrams to it, the size of
-// each but the last; and MSG_TRUNC, MSG_CTRUNC and the like. It sets the length of its Addr.
+// Received returns the number of bytes of the i-th datagram; if the kernel joined several
+// datagrams, the size of each but the last; and MSG_TRUNC, MSG_CTRUNC and the like. It sets the
+// length of its Addr.
 func (d *Datagrams) Received(i int) (n, segment, flags int) {
 	h := &d.headers[i]
 	d.addrs[i].Len = min(h.hdr.Namelen, uint32(len(d.addrs[i].Data)))
@@ -182,5 +182,5 @@ func (d *Datagrams) Received(i int) (n, segment, flags int) {
 	return int(h.len), segment, int(h.hdr.Flags)
 }
 
-// Forget lets go of the buffers.
+// Forget drops the references to the buffers.
 func (d *Datagrams) Forget() { clear(d.iovecs[:d.n]) }

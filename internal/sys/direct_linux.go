@@ -7,10 +7,10 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// The calls below are what a caller does by itself when that is cheaper than a trip through a loop.
-// They repeat EINTR and tell the race detector what the kernel does to the buffer.
+// The calls below are made by a goroutine itself when that is cheaper than a loop. They repeat a
+// call on EINTR, and tell the race detector what the kernel does to the buffer.
 
-// TryRecv receives what is there, without waiting: EAGAIN if there is nothing.
+// TryRecv receives what is there without waiting: EAGAIN if there is nothing.
 func TryRecv(fd int, p []byte) (int, syscall.Errno) {
 	n, errno := move(unix.SYS_RECVFROM, fd, p, unix.MSG_DONTWAIT, copied)
 	if RaceEnabled && errno == 0 {
@@ -19,14 +19,14 @@ func TryRecv(fd int, p []byte) (int, syscall.Errno) {
 	return n, errno
 }
 
-// TrySend sends what there is room for, without waiting: EAGAIN if there is none.
+// TrySend sends what there is room for without waiting: EAGAIN if there is none.
 func TrySend(fd int, p []byte) (int, syscall.Errno) {
 	RaceSending(p)
 	return move(unix.SYS_SENDTO, fd, p, unix.MSG_DONTWAIT|unix.MSG_NOSIGNAL, sent)
 }
 
-// TryRecvMsg and TrySendMsg are recvmsg(2) and sendmsg(2) that do not wait: EAGAIN. They leave the
-// race detector to the caller.
+// TryRecvMsg and TrySendMsg are recvmsg(2) and sendmsg(2) that do not wait: EAGAIN. They do not
+// inform the race detector.
 func TryRecvMsg(fd int, m *Message, flags uint32) (int, syscall.Errno) {
 	for {
 		if n, errno := RecvMsg(fd, m, 0, flags|unix.MSG_DONTWAIT); errno != unix.EINTR {
@@ -53,9 +53,9 @@ func TryAccept(fd int, sa *Sockaddr) (int, syscall.Errno) {
 	}
 }
 
-// ReadAt and WriteAt are preadv2(2) and pwritev2(2) of one buffer, at off or, with off -1, at the
-// file's position; flags are RWF_*. Where these calls are denied, flags are EOPNOTSUPP, as where
-// the file does not know them, and there is no difference without.
+// ReadAt and WriteAt are preadv2(2) and pwritev2(2) of one buffer. With off -1 they work at the
+// file's position. flags are RWF_*. If a filter denies these calls, a call with flags is
+// EOPNOTSUPP, as for a file that does not support them; calls without flags are unaffected.
 func ReadAt(fd int, p []byte, off int64, flags int) (int, syscall.Errno) {
 	n, errno := vector(readTrap(off, uint32(flags)), fd, p, off, flags)
 	if errno == 0 {
@@ -95,8 +95,8 @@ func vector(trap uintptr, fd int, p []byte, off int64, flags int) (int, syscall.
 	}
 }
 
-// RingEventfd adds 1 to fd, an eventfd is non-blocking: it is readable then. That can fail only
-// where it is already.
+// RingEventfd adds 1 to the non-blocking eventfd fd, which makes it readable. It can fail only if
+// fd is readable already.
 func RingEventfd(fd int) {
 	one := uint64(1)
 	for {
@@ -131,7 +131,7 @@ func SockName(trap uintptr, fd int, sa *Sockaddr) error {
 	return nil
 }
 
-// Splice is a splice(2) that does not wait: EAGAIN. An offset of -1 is none.
+// Splice is splice(2) that does not wait: EAGAIN. An offset of -1 means none.
 func Splice(rfd int, roff int64, wfd int, woff int64, n int) (int, error) {
 	var r, w *int64
 	if roff >= 0 {
@@ -148,8 +148,8 @@ func Splice(rfd int, roff int64, wfd int, woff int64, n int) (int, error) {
 	}
 }
 
-// Sendfile is a sendfile(2) from the position of rfd to wfd, repeated if a signal interrupts it. It
-// waits for rfd, and for wfd unless that is non-blocking: EAGAIN.
+// Sendfile is sendfile(2) from the position of rfd to wfd, repeated if a signal interrupts it. It
+// waits for rfd. It waits for wfd too, unless that is non-blocking: EAGAIN.
 func Sendfile(wfd, rfd, n int) (int, error) {
 	for {
 		moved, err := unix.Sendfile(wfd, rfd, nil, n)

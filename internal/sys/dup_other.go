@@ -4,8 +4,8 @@ package sys
 
 import "errors"
 
-// Dup is for systems whose operations work on descriptors.
+// Dup fails: on these systems operations do not work on descriptors.
 func Dup(int) (int, error) { return -1, errors.ErrUnsupported }
 
-// CloseDup closes what Dup made.
+// CloseDup fails, as Dup does.
 func CloseDup(int) error { return errors.ErrUnsupported }

@@ -4,7 +4,8 @@ package sys
 
 import "golang.org/x/sys/unix"
 
-// Dup makes another descriptor of the same open file, which no child inherits. CloseDup closes it.
+// Dup makes another descriptor of the same open file, which no child inherits. [CloseDup] closes
+// it.
 func Dup(fd int) (int, error) {
 	if int(int32(fd)) != fd { // a kernel would look at 32 bits of it
 		return -1, unix.EBADF
@@ -12,5 +13,5 @@ func Dup(fd int) (int, error) {
 	return unix.FcntlInt(uintptr(fd), unix.F_DUPFD_CLOEXEC, 0)
 }
 
-// CloseDup closes what Dup made. The descriptor is gone also if it fails.
+// CloseDup closes what [Dup] made. The descriptor is closed even if it fails.
 func CloseDup(fd int) error { return unix.Close(fd) }

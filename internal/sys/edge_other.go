@@ -2,10 +2,10 @@
 
 package sys
 
-// Edge tells of changes at one descriptor, on Linux.
+// Edge reports changes at a descriptor, on Linux.
 type Edge struct{ FD int }
 
-// WatchEdges is not to be had here.
+// WatchEdges fails on this system.
 func WatchEdges(int, uint32) (Edge, Errno) { return Edge{-1}, EINVAL }
 
 // Add does nothing.
@@ -17,5 +17,5 @@ func (Edge) Take() {}
 // Close does nothing.
 func (Edge) Close() {}
 
-// AtMark is never so here: nothing here splices.
+// AtMark is false: nothing splices on this system.
 func AtMark(int) bool { return false }

@@ -10,7 +10,7 @@ import (
 )
 
 // Epoll waits for the events of one epoll instance. It must be on the heap: the kernel writes to it
-// while the goroutine may be moving on its stack.
+// while the goroutine's stack may move.
 type Epoll struct {
 	FD     int
 	Events []unix.EpollEvent // where Wait puts what is ready; on the heap too
@@ -20,9 +20,9 @@ type Epoll struct {
 	ts   Timespec
 }
 
-// Wait reports how many Events are ready. With block set it waits until there is one, the deadline
-// passes (nanoseconds of CLOCK_MONOTONIC; math.MaxInt64: none) or a signal arrives, so that 0 is an
-// ordinary answer; it hands the P off before: see syscallBlocking.
+// Wait returns the number of Events that are ready. With block set it waits until there is one, the
+// deadline passes (nanoseconds of CLOCK_MONOTONIC; math.MaxInt64: none) or a signal arrives, so
+// that 0 is an ordinary answer. Before it blocks it hands the P off: see syscallBlocking.
 func (e *Epoll) Wait(block bool, deadline int64) (int, syscall.Errno) {
 	defer runtime.KeepAlive(e)
 	trap, timeout := uintptr(unix.SYS_EPOLL_PWAIT), uintptr(0)
@@ -48,7 +48,7 @@ func (e *Epoll) Wait(block bool, deadline int64) (int, syscall.Errno) {
 
 func (e *Epoll) events() uintptr { return uintptr(unsafe.Pointer(unsafe.SliceData(e.Events))) }
 
-// milliseconds rounds up: who wakes early wakes twice.
+// milliseconds rounds up, because a wait that ends too early has to be repeated.
 func milliseconds(ns int64) int32 {
 	switch {
 	case ns <= 0:
@@ -66,7 +66,7 @@ func ready(n uintptr, errno syscall.Errno) (int, syscall.Errno) {
 	return result(n, errno)
 }
 
-// Probe finds out whether Fine may be set, which a filter in front of the kernel can deny as well.
+// Probe finds out whether Fine may be set. A filter in front of the kernel can deny that as well.
 func (e *Epoll) Probe() bool {
 	e.ts = Timespec{}
 	_, _, errno := syscall.RawSyscall6(unix.SYS_EPOLL_PWAIT2, uintptr(e.FD), e.events(), uintptr(len(e.Events)),

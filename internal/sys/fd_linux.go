@@ -2,7 +2,7 @@ package sys
 
 import "golang.org/x/sys/unix"
 
-// ThreadID is the calling thread's.
+// ThreadID returns the ID of the calling thread.
 func ThreadID() int { return unix.Gettid() }
 
 // DupNonblock duplicates fd, close-on-exec, and sets O_NONBLOCK on what both refer to.
@@ -27,9 +27,9 @@ func InMemory(fd int) bool {
 	return false
 }
 
-// Pollable reports whether epoll can tell when fd is ready, which files of disks are always. fd is
-// no epoll instance that could take it: the kernel looks at what fd is before it finds that out.
-// Where one does not (gVisor), everything is.
+// Pollable reports whether epoll can tell when fd is ready; regular files always are. fd must not
+// be an epoll instance that could be added to itself: the kernel checks the kind of fd before it
+// detects the circle. On kernels that check later (gVisor) Pollable is always true.
 func Pollable(fd int) bool {
 	return unix.EpollCtl(fd, unix.EPOLL_CTL_ADD, fd, new(unix.EpollEvent)) == unix.EINVAL
 }

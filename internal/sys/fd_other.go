@@ -4,8 +4,8 @@ package sys
 
 import "errors"
 
-// ThreadID tells threads apart where weir needs it; here no backend does.
+// ThreadID returns 1: no backend needs to distinguish threads on this system.
 func ThreadID() int { return 1 }
 
-// DupNonblock is not needed here: no backend has a descriptor to poll.
+// DupNonblock fails: no backend on this system has a descriptor to poll.
 func DupNonblock(int) (int, error) { return -1, errors.ErrUnsupported }

@@ -2,7 +2,7 @@ package sys
 
 import "sync/atomic"
 
-// File is an open file that the kernel can be told of once, so that operations on it need not look
+// File is an open file that the kernel can learn of once, so that operations on it need not look
 // its descriptor up each time.
 type File struct {
 	Index  int         // its place in the table of each ring that knows it

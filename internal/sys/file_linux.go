@@ -14,9 +14,10 @@ func MakeFileTable(fd, n int) error {
 	return err
 }
 
-// SetFile puts an open file at a place of that table, or nothing if file is -1. The kernel holds on
-// to the file until something else is there and the operations that use it are over, whatever
-// becomes of the descriptor. EBADF: that is not open, or is one of a ring or O_PATH.
+// SetFile puts an open file into an entry of that table, or clears the entry if file is -1. The
+// kernel keeps the file open until the entry changes and the operations that use it are over,
+// whatever happens to the descriptor. EBADF: the descriptor is not open, or is one of a ring or
+// O_PATH.
 func SetFile(fd, index, file int) error {
 	files := &[1]int32{int32(file)}
 	var pin runtime.Pinner // the kernel gets its address as a number

@@ -2,5 +2,5 @@
 
 package sys
 
-// MsgDontWait is MSG_DONTWAIT, which no call of this system knows; the number is Linux's.
+// MsgDontWait is MSG_DONTWAIT, which no call of this system knows. The number is Linux's.
 const MsgDontWait = 0x40

@@ -4,7 +4,8 @@ package sys
 
 import "syscall"
 
-// ForeignRing is what package uring needs of a ring, which may be another implementation than Ring.
+// ForeignRing is what package uring needs of a ring. An implementation other than Ring may provide
+// it.
 type ForeignRing interface {
 	FD() int
 	Flags() uint32
@@ -24,5 +25,5 @@ type ForeignRing interface {
 	Close() error
 }
 
-// NewForeignRing makes one. Package giouring sets it.
+// NewForeignRing makes a ForeignRing. Package giouring sets it.
 var NewForeignRing func(entries, cqEntries, flags uint32) (ForeignRing, error)

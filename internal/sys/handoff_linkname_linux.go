@@ -8,8 +8,8 @@ import (
 )
 
 // The Go runtime keeps these two open to linkname. entersyscallblock is entersyscall for a call
-// that is known to block: it gives the P away at once, where entersyscall leaves it to sysmon to
-// find out, 20 microseconds to 10 milliseconds later.
+// that is known to block. It gives the P away at once; after entersyscall sysmon takes the P 20
+// microseconds to 10 milliseconds later.
 
 //go:linkname entersyscallblock runtime.entersyscallblock
 func entersyscallblock()
@@ -20,7 +20,7 @@ func exitsyscall()
 // HandsOff says how a blocking system call gives up its P.
 const HandsOff = "entersyscallblock"
 
-// syscallBlocking makes a system call that is expected to block, having handed the P off first.
+// syscallBlocking makes a system call that is expected to block, after it has handed the P off.
 //
 //go:nosplit
 //go:norace

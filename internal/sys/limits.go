@@ -1,6 +1,6 @@
 package sys
 
-// What one transfer moves at most.
+// The most that one transfer moves.
 const (
 	MaxTransfer = 1 << 30 // bytes
 	MaxIovecs   = 1024    // buffers (IOV_MAX)

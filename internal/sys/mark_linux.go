@@ -8,9 +8,10 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Splice(2) stops at the urgent mark of a TCP socket, and does not step over it: it answers EAGAIN,
-// or on a socket in blocking mode 0, whatever comes behind. So does it at the end of the stream, so
-// that what comes behind would be lost. Recv(2) leaves the urgent byte out and goes on.
+// splice(2) stops at the urgent mark of a TCP socket and does not step over it. It answers EAGAIN,
+// or 0 on a socket in blocking mode, whatever comes behind the mark. It answers the same at the end
+// of the stream, so what comes behind the mark would be lost. recv(2) leaves the urgent byte out
+// and goes on.
 
 // AtMark reports whether a socket is at its urgent mark: sockatmark(3).
 func AtMark(fd int) bool {
@@ -26,7 +27,7 @@ var siocAtMark = func() uint {
 	return 0x8905
 }()
 
-// StepOverMark moves the byte behind the urgent mark to a pipe. It does not wait, for the byte or
+// StepOverMark moves the byte behind the urgent mark to a pipe. It does not wait for the byte or
 // for room: EAGAIN. The byte stays in the socket until it is in the pipe.
 func StepOverMark(fd, pipe int) (int, syscall.Errno) {
 	one := make([]byte, 1)

@@ -8,7 +8,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// WakePipe makes a pipe that no child inherits and that neither end blocks on.
+// WakePipe makes a pipe that no child inherits and whose ends are non-blocking.
 func WakePipe() (r, w int, err error) {
 	var p [2]int
 	syscall.ForkLock.RLock() // until both are close-on-exec no child is forked

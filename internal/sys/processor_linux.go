@@ -18,17 +18,17 @@ import (
 // then naps for 20 microseconds, again and again, until it finds every P idle. So a call that does
 // not wait, and moves little, is a RawSyscall, which the Go runtime does not see.
 //
-// Sysmon must not be left asleep, though. It preempts goroutines that compute, polls the network
-// when every P is busy, and takes the P of a thread that blocks in a system call. It falls asleep
-// when all Ps are idle, until a Go timer is due or a system call wakes it. See watched.
+// But sysmon must not stay asleep. It preempts goroutines that compute, polls the network when
+// every P is busy, and takes the P of a thread that blocks in a system call. It falls asleep when
+// all Ps are idle, until a Go timer is due or a system call wakes it. See watched.
 
 const (
 	copied = 64 << 10 // bytes that the kernel only copies
 	sent   = 16 << 10 // bytes that it sends through its protocols, on loopback as far as the receiver
 )
 
-// keepsP reports whether a system call on the buffers iov keeps the P: small and watched. For one
-// buffer callers write that out, because a call costs them more than both.
+// keepsP reports whether a system call on the buffers iov keeps the P: it is small and watched.
+// Callers with one buffer repeat that expression, because a call of keepsP costs more than both.
 func keepsP(iov []unix.Iovec, nowait bool, limit int) bool {
 	for i := range iov {
 		limit -= int(iov[i].Len)
@@ -43,25 +43,26 @@ func small(p []byte, nowait bool, limit int) bool {
 	return nowait && len(p) <= limit && inHeap(unsafe.SliceData(p))
 }
 
-// heapRegion is the part of the address space, of 256 GiB, in which Go's heap begins.
+// heapRegion is the part of the address space, of 256 GiB, in which Go's heap begins. The linker
+// does not know it.
 var heapRegion = region(unsafe.SliceData(make([]byte, os.Getpagesize()))) // not known to the linker
 
-// region numbers the parts of the address space; on 32-bit systems there is one.
+// region numbers the parts of the address space. 32-bit systems have one.
 func region(p *byte) uint64 { return uint64(uintptr(unsafe.Pointer(p))) >> 38 }
 
-// inHeap reports whether buf is near Go's heap, whose pages are there as soon as they are used. A
-// page of other memory, of a mapped file or of userfaultfd(2), may be a long time coming, and the
-// goroutine that brings it may need this very P. Go's heap begins at a fixed address and grows from
-// there; a buffer in a heap of more than 200 GiB, or in static data, is only not known to be in the
-// heap.
+// inHeap reports whether buf is near Go's heap, whose pages are present as soon as they are used.
+// Bringing in a page of other memory, such as a mapped file or userfaultfd(2), may take long, and
+// the goroutine that brings it may need this very P. Go's heap begins at a fixed address and grows
+// from there. For a buffer in a heap of more than 200 GiB, or in static data, inHeap reports false,
+// which costs time only.
 func inHeap(buf *byte) bool { return region(buf) == heapRegion }
 
-// MayFault reports whether a page of p may be a long time coming, as far as that is known: see
+// MayFault reports whether bringing in a page of p may take long, as far as that is known: see
 // inHeap.
 func MayFault(p []byte) bool { return len(p) > 0 && !inHeap(unsafe.SliceData(p)) }
 
 // Missing reports whether a page of p is not in memory now, so that a system call on p would wait
-// until it is. For buffers in Go's heap it does not ask the kernel: mincore(2).
+// until it is. It asks the kernel, mincore(2), but not for buffers in Go's heap.
 func Missing(p []byte) bool { return MayFault(p) && missing(p) }
 
 func missing(p []byte) bool {
@@ -85,7 +86,7 @@ func missing(p []byte) bool {
 	return false
 }
 
-// pulse is the longest time for which sysmon sleeps while the program makes calls that keep the P.
+// pulse is the longest time that sysmon sleeps while the program makes calls that keep the P.
 const pulse = 10 * time.Millisecond
 
 // watching says how sysmon is kept awake.
@@ -97,19 +98,20 @@ const (
 	armed                   // the timer fires within a pulse, or has fired and its function has yet to run
 )
 
-// watched reports whether sysmon is awake or will wake within a pulse. If it is not known to, the
-// caller makes a system call that gives up the P, which wakes sysmon, and the timer is armed for
-// what follows: when sysmon falls asleep, which takes an idle moment of all Ps, it sleeps until
-// that timer at most. The timer is armed once for as many calls as there are in a pulse, and by
-// none when there are no calls.
+// watched reports whether sysmon is awake or will wake within a pulse. If that is not certain, the
+// caller makes a system call that gives up the P, which wakes sysmon, and watched arms the timer
+// for the calls that follow: when sysmon falls asleep, which takes an idle moment of all Ps, it
+// sleeps until that timer at most. The timer is armed once for all calls within a pulse, and not at
+// all if there are no calls.
 //
 // Sysmon cannot fall asleep between this and the goroutine's next lines: that takes all Ps, and the
-// caller has one. It can be asleep from before, and then the timer, which was armed before it fell
-// asleep, wakes it; or the timer has fired since, so watching is unwatched, and the call wakes it.
+// caller has one. It may have been asleep before. In that case the timer, which was armed before it
+// fell asleep, wakes it; or the timer has fired since, so watching is unwatched, and the call wakes
+// it.
 func watched() bool { return watching.Load() == armed || watch() }
 
 // watch arms the timer, unless another goroutine is doing so, and reports false. In a bubble of
-// testing/synctest it leaves that alone: there time.Timer goes by the clock of the bubble.
+// testing/synctest it does not arm the timer, because a time.Timer follows the bubble's clock.
 //
 //go:noinline
 func watch() bool {

@@ -2,7 +2,7 @@
 
 package sys
 
-// RaceEnabled: this build has no race detector.
+// RaceEnabled says that this build has no race detector.
 const RaceEnabled = false
 
 // RaceSending and RaceReceived inform the race detector, in builds that have one.

@@ -7,10 +7,10 @@ import (
 	"unsafe"
 )
 
-// RaceEnabled: this build has the race detector.
+// RaceEnabled says that this build has the race detector.
 const RaceEnabled = true
 
-// ioSync stands for the kernel: whatever was sent happens before whatever is received later, as in
+// ioSync stands for the kernel: everything sent happens before everything received later, as in
 // package syscall.
 var ioSync int64
 

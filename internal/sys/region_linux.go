@@ -14,8 +14,8 @@ func MakeBufferTable(fd int, n uint32) error {
 	return err
 }
 
-// SetBuffer puts mem at a place of that table, or nothing if mem is empty. The kernel holds on to
-// the pages of what was there before until the operations that use it are over. ENOMEM:
+// SetBuffer puts mem into an entry of that table, or clears the entry if mem is empty. The kernel
+// keeps the pages of the previous memory until the operations that use it are over. ENOMEM:
 // RLIMIT_MEMLOCK does not allow it.
 func SetBuffer(fd int, index int, mem []byte) error {
 	iov := &unix.Iovec{Base: unsafe.SliceData(mem)}

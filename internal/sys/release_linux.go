@@ -2,7 +2,7 @@ package sys
 
 import "golang.org/x/sys/unix"
 
-// Release is the kernel's name and version: "linux 6.12.1".
+// Release returns the kernel's name and version: "linux 6.12.1".
 func Release() string {
 	var u unix.Utsname
 	if unix.Uname(&u) != nil {

@@ -4,5 +4,5 @@ package sys
 
 import "runtime"
 
-// Release is the system's name.
+// Release returns the system's name.
 func Release() string { return runtime.GOOS }

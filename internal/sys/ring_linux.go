@@ -33,15 +33,15 @@ type Ring struct {
 	wait waitArg
 }
 
-// waitArg is what a timed enter points to. It is part of the Ring, on the heap, so the addresses
-// stay good.
+// waitArg is what a timed enter points to. It is part of the Ring, on the heap, so its address does
+// not change.
 type waitArg struct {
 	arg GetEventsArg
 	ts  Timespec
 }
 
 // NewRing calls io_uring_setup(2) with entries and exactly flags, and maps the queues. cqEntries is
-// used with SetupCQSize. The error is a *os.SyscallError-like wrapped errno: use errors.Is.
+// used with SetupCQSize. The error wraps the errno: use errors.Is.
 func NewRing(entries, cqEntries, flags uint32) (*Ring, error) {
 	p := Params{Flags: flags, CQEntries: cqEntries}
 	fd, _, errno := syscall.Syscall(unix.SYS_IO_URING_SETUP, uintptr(entries), uintptr(unsafe.Pointer(&p)), 0)
@@ -98,8 +98,8 @@ func (r *Ring) mmap(off int64, size int) ([]byte, error) {
 	return b, nil
 }
 
-// Close unmaps the queues and closes the descriptor. The kernel takes the ring down later, in its
-// own time, so nothing may be in flight.
+// Close unmaps the queues and closes the descriptor. The kernel takes the ring down later, so
+// nothing may be in flight.
 func (r *Ring) Close() error {
 	var err error
 	for _, m := range r.maps {
@@ -111,17 +111,17 @@ func (r *Ring) Close() error {
 	return errors.Join(err, unix.Close(fd))
 }
 
-// FD is the ring's descriptor.
+// FD returns the ring's descriptor.
 func (r *Ring) FD() int { return r.fd }
 
-// Flags are the setup flags in force; Features the kernel's feature bits.
+// Flags returns the set-up flags in force, Features the kernel's feature bits.
 func (r *Ring) Flags() uint32    { return r.flags }
 func (r *Ring) Features() uint32 { return r.features }
 
-// Hide makes the ring go without optional features that the kernel has.
+// Hide makes the ring not use the given optional features, although the kernel has them.
 func (r *Ring) Hide(features uint32) { r.features &^= features }
 
-// SQEntries and CQEntries are the sizes of the queues, as the kernel rounded them.
+// SQEntries and CQEntries return the sizes of the queues, as the kernel rounded them.
 func (r *Ring) SQEntries() uint32 { return r.sqEntries }
 func (r *Ring) CQEntries() uint32 { return r.cqEntries }
 
@@ -137,20 +137,20 @@ func (r *Ring) SQE() *SQE {
 	return e
 }
 
-// Queued is the number of entries that the kernel has not taken yet.
+// Queued returns the number of entries that the kernel has not taken yet.
 func (r *Ring) Queued() uint32 { return r.tail - r.head }
 
 // SQFlags reads the kernel's flags: SQTaskrun, SQCQOverflow.
 func (r *Ring) SQFlags() uint32 { return atomic.LoadUint32(r.sqFlags) }
 
-// LeaveTaskrun sets SQTaskrun as the kernel can leave it, with nothing behind it. It is for tests.
+// LeaveTaskrun sets SQTaskrun with nothing to run, as the kernel can leave it. It is for tests.
 func (r *Ring) LeaveTaskrun() { atomic.OrUint32(r.sqFlags, SQTaskrun) }
 
-// Overflow counts the completions that the kernel had to drop, which it never does with FeatNoDrop
-// unless it ran out of memory.
+// Overflow returns the number of completions that the kernel had to drop. With FeatNoDrop it drops
+// none unless it runs out of memory.
 func (r *Ring) Overflow() uint32 { return atomic.LoadUint32(r.cqOverflow) }
 
-// CQReady is the number of completions that can be read now.
+// CQReady returns the number of completions that can be read now.
 func (r *Ring) CQReady() uint32 { return atomic.LoadUint32(r.cqTail) - *r.cqHead }
 
 // CQE returns the i-th ready completion, i < CQReady. It is valid until CQAdvance.
@@ -159,18 +159,18 @@ func (r *Ring) CQE(i uint32) *CQE { return &r.cqes[(*r.cqHead+i)&r.cqMask] }
 // CQAdvance gives the first n ready completions back to the kernel.
 func (r *Ring) CQAdvance(n uint32) { atomic.StoreUint32(r.cqHead, *r.cqHead+n) }
 
-// Enter submits everything queued and, if wait is set, blocks until a completion is ready, the
+// Enter submits everything queued. If wait is set it then blocks until a completion is ready, the
 // deadline passes (nanoseconds of CLOCK_MONOTONIC; math.MaxInt64: none) or a signal arrives. It is
-// one system call. It returns how many entries the kernel took; after a wait cut short by deadline
-// or signal the errno is 0, because both are ordinary. If the kernel takes fewer entries than
-// queued it does not wait; the rest stays queued.
+// one system call. It returns how many entries the kernel took. After a wait that the deadline or a
+// signal ended the errno is 0, because both are ordinary. If the kernel takes fewer entries than
+// queued Enter does not wait; the rest stays queued.
 //
 // A blocking Enter hands the caller's P to another thread first: see syscallBlocking.
 func (r *Ring) Enter(wait bool, deadline int64) (int, syscall.Errno) {
 	return r.enterAs(wait, deadline, false)
 }
 
-// EnterBriefly is Enter without a wait for entries that the kernel does not take long over. The
+// EnterBriefly is [Ring.Enter] without a wait, for entries that the kernel takes quickly. The
 // caller keeps its P.
 func (r *Ring) EnterBriefly() (int, syscall.Errno) { return r.enterAs(false, 0, true) }
 
@@ -242,8 +242,8 @@ func Register(fd int, op uint32, arg unsafe.Pointer, n uint32) (int, error) {
 	return int(v), nil
 }
 
-// Restrict makes a ring that has not been enabled refuse the opcodes given, entries with flags
-// (SQE*) other than those given, and register operations other than those given, with EACCES.
+// Restrict makes a ring that has not been enabled refuse with EACCES the opcodes in deny, entries
+// with flags (SQE*) other than those given, and register operations other than those given.
 func Restrict(fd int, deny []Opcode, flags uint8, registers []uint8) error {
 	list := []Restriction{{Opcode: RestrictionSQEFlagsAllowed, Arg: Opcode(flags)}}
 	for op := range OpLast {
@@ -266,14 +266,14 @@ func Enable(fd int) error {
 }
 
 // LimitWorkers bounds the kernel's worker threads of the calling task for this ring (Linux 5.15):
-// bounded ones do regular files, unbounded ones everything else. 0 leaves a bound alone.
+// bounded workers do regular files, unbounded ones everything else. 0 leaves a bound unchanged.
 func LimitWorkers(fd int, bounded, unbounded uint32) error {
 	v := [2]uint32{bounded, unbounded}
 	_, err := Register(fd, RegisterIOWQMaxWorkers, unsafe.Pointer(&v), 2)
 	return err
 }
 
-// Opcodes asks which operations the kernel has (Linux 5.6).
+// Opcodes returns which operations the kernel has (Linux 5.6).
 func Opcodes(fd int) (has [OpLast]bool, err error) {
 	var ask struct {
 		Probe

@@ -102,11 +102,11 @@ func Unix(sa *Sockaddr) (path string, ok bool) {
 	return path, true
 }
 
-// Family is the address family in sa.
+// Family returns the address family in sa.
 func Family(sa *Sockaddr) int { return int(binary.NativeEndian.Uint16(sa.Data[:])) }
 
-// zones remembers the names of interfaces for a minute: a lookup asks the kernel for all of them,
-// and an address with a zone comes with every packet from the local link.
+// zones caches the names of interfaces for a minute: a lookup asks the kernel for all of them, and
+// an address with a zone comes with every packet from the local link.
 var zones struct {
 	sync.RWMutex
 	ids   map[string]uint32

@@ -10,8 +10,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// hasLength says that a struct sockaddr begins with its length, as on BSD and what comes from
-// there, and not with a family of 16 bits.
+// hasLength says that a struct sockaddr begins with its length, as on BSD and its descendants, and
+// not with a family of 16 bits.
 const hasLength = runtime.GOOS != "linux" && runtime.GOOS != "android" && runtime.GOOS != "solaris" &&
 	runtime.GOOS != "illumos"
 
@@ -32,8 +32,8 @@ func putFamily(sa *Sockaddr, family int, size uint32) {
 	binary.NativeEndian.PutUint16(sa.Data[:], uint16(family))
 }
 
-// ToUnix decodes an internet or unix address into what package unix takes. Others are EAFNOSUPPORT,
-// and EINVAL are those that are too short for their family.
+// ToUnix decodes an internet or unix address into the form of package unix. It fails with
+// EAFNOSUPPORT for other families, and with EINVAL for an address that is too short for its family.
 func ToUnix(sa *Sockaddr) (unix.Sockaddr, error) {
 	const pathOff = 2
 	d := sa.Data[:]
@@ -65,9 +65,9 @@ func ToUnix(sa *Sockaddr) (unix.Sockaddr, error) {
 	return nil, unix.EAFNOSUPPORT
 }
 
-// FromUnix encodes what package unix found in place of an address that the system filled in: as
-// much as there is room for, sa.Len bytes before the call; after it sa.Len is the length of the
-// whole address, 0 if there is none or of another family.
+// FromUnix encodes an address of package unix into sa as a system call would: as much as there is
+// room for, which is sa.Len bytes before the call. After it sa.Len is the length of the whole
+// address, or 0 if there is none or its family is unknown.
 func FromUnix(sa *Sockaddr, from unix.Sockaddr) {
 	const pathOff = 2
 	var whole Sockaddr

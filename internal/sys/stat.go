@@ -9,8 +9,8 @@ import (
 	"unsafe"
 )
 
-// Statx is struct statx, the same on every machine. Fields whose bit is missing in Mask are not to
-// be relied on; newer kernels fill more of it in.
+// Statx is struct statx, the same on every machine. Do not rely on fields whose bit is missing in
+// Mask; newer kernels fill in more.
 type Statx struct {
 	_               structs.HostLayout
 	Mask            uint32 // STATX_*: what the kernel filled in
@@ -56,7 +56,7 @@ type StatxTime struct {
 	_    int32
 }
 
-// Time is the time in the local time zone.
+// Time returns the time in the local time zone.
 func (t StatxTime) Time() time.Time { return time.Unix(t.Sec, int64(t.Nsec)) }
 
 // Siginfo is siginfo_t as waitid(2) fills it in. The zero value says that no child has changed
@@ -65,24 +65,25 @@ type Siginfo struct{ raw [16]uint64 }
 
 const _ = -uint(unsafe.Sizeof(Siginfo{}) ^ 128)
 
-// field is the i-th int of the part that depends on the signal; it begins where a pointer could.
+// field returns the i-th int of the part that depends on the signal. That part begins at the first
+// offset where a pointer could be.
 func (s *Siginfo) field(i int) int32 {
 	start := (3*4 + unsafe.Sizeof(uintptr(0)) - 1) &^ (unsafe.Sizeof(uintptr(0)) - 1)
 	b := (*[128]byte)(unsafe.Pointer(s))[start+uintptr(4*i):]
 	return int32(binary.NativeEndian.Uint32(b))
 }
 
-// Signo is SIGCHLD, or 0 if there was nothing to report.
+// Signo returns SIGCHLD, or 0 if there was nothing to report.
 func (s *Siginfo) Signo() int { return int(*(*int32)(unsafe.Pointer(s))) }
 
-// Pid is the child's process ID.
+// Pid returns the child's process ID.
 func (s *Siginfo) Pid() int { return int(s.field(0)) }
 
-// Status is the child's exit status, or the number of the signal that ended, stopped or continued
-// it.
+// Status returns the child's exit status, or the number of the signal that ended, stopped or
+// continued it.
 func (s *Siginfo) Status() int { return int(s.field(2)) }
 
-// Code says how it changed: CLD_EXITED, CLD_KILLED and so on.
+// Code returns how the child changed: CLD_EXITED, CLD_KILLED and so on.
 func (s *Siginfo) Code() int {
 	word := uintptr(8)
 	if strings.HasPrefix(runtime.GOARCH, "mips") { // si_code comes before si_errno

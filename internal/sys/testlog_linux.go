@@ -8,14 +8,14 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Tested says that go test runs the program and wants to know which files it uses: if one of them
-// changes, it does not take the result from its cache the next time.
+// Tested says that go test runs the program and records which files it uses: if one of them
+// changes, go test does not take the result from its cache the next time.
 var Tested = slices.ContainsFunc(os.Args, func(arg string) bool { return strings.HasPrefix(arg, "-test.testlogfile=") })
 
-// LogOpen tells go test that the file is about to be opened. The way there is internal to the
-// standard library (internal/testlog), so package os opens it, too, in the one way that has no
-// effects: O_PATH asks no device, waits for no other end of a FIFO, and when it is closed no record
-// locks are lost.
+// LogOpen tells go test that the file is about to be opened. The record is internal to the standard
+// library (internal/testlog), so package os opens the file too, in the one way that has no effects:
+// with O_PATH it asks no device and does not wait for the other end of a FIFO, and closing it loses
+// no record locks.
 func LogOpen(name string) {
 	if !Tested {
 		return
@@ -25,7 +25,8 @@ func LogOpen(name string) {
 	}
 }
 
-// LogStat tells go test that the file is about to be looked at, also if it is at the end of a link.
+// LogStat tells go test that the file is about to be looked up. If it is a link, that includes the
+// link's target.
 func LogStat(name string) {
 	if Tested {
 		os.Lstat(name)
