@@ -6,7 +6,7 @@ import "github.com/weirgo/weir/backends"
 // ticks run one by one, and a way for other goroutines to end the wait of one.
 
 // NewLoop makes a loop for callbacks, as the function [NewLoop] does, with the options of r and its
-// pool for blocking calls. The loop belongs to the caller, who closes it; [Runtime.Close] does not.
+// pool for blocking calls. The caller owns the loop and closes it; [Runtime.Close] does not.
 // After that Close NewLoop returns [ErrClosed].
 func (r *Runtime) NewLoop() (*Loop, error) {
 	r.mustBeMade()

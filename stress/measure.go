@@ -190,7 +190,7 @@ func (m *meter) row(ctx context.Context, weir *aio.IO, w workload, n int) (Row, 
 
 // side measures one side once.
 func (m *meter) side(ctx context.Context, s side, w workload, n int, seed uint64, what string) (Figures, error) {
-	runtime.GC() // nobody pays for what the other left
+	runtime.GC() // so that no side pays for what the other left
 	if l, ok := w.(loader); ok {
 		f, err := l.measure(ctx, s, n)
 		m.done += m.time + m.warmup()
@@ -212,7 +212,7 @@ func (m *meter) side(ctx context.Context, s side, w workload, n int, seed uint64
 type worker struct {
 	count atomic.Uint64
 	times *hdrhistogram.Histogram // latencies of the operations that ended while counting
-	_     [64]byte                // a cache line is nobody else's
+	_     [64]byte                // keeps each worker on a cache line of its own
 }
 
 // The phases of a measurement.

@@ -8,7 +8,7 @@ import (
 	"github.com/weirgo/weir/backends"
 )
 
-// pending makes operations of each kind that waits for others to do something, which nobody does.
+// pending makes operations of each kind that waits for an event. No event comes.
 func (r *rig) pending() []*op {
 	rd, _ := r.pipe()
 	a, b := r.socketPair()

@@ -36,7 +36,7 @@ type Env interface {
 // What follows are methods that an Env may have besides, for subtests that are skipped without
 // them.
 type (
-	// hugeEnv has a writable buffer of n bytes that costs no memory where nobody touches it.
+	// hugeEnv has a writable buffer of n bytes that costs no memory while it is not touched.
 	hugeEnv interface {
 		HugeBuf(t testing.TB, n int) []byte
 	}

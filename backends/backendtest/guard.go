@@ -63,7 +63,7 @@ func (o *op) checkBuffers(t testing.TB) {
 	}
 }
 
-// checkAfter looks, long after the end of the operation, whether anybody has written to its buffers
+// checkAfter checks, long after the end of the operation, that its buffers have not been written to
 // since.
 func (g *guard) checkAfter(t testing.TB, o *op) {
 	for at := range g.mem {

@@ -10,8 +10,9 @@ import (
 	"github.com/weirgo/weir/backends"
 )
 
-// testGarbageCollection catches memory that the kernel uses and nobody refers to: what it writes
-// then lands in somebody else's. The suite's own references are what a Loop has, the Completion.
+// testGarbageCollection catches memory that the kernel uses although nothing refers to it: what the
+// kernel writes then lands in memory that is in use for something else. The suite refers to the
+// Completion only, as a Loop does.
 func testGarbageCollection(t *testing.T, env Env) {
 	r := newRig(t, env, 0, 0)
 	const n, size = 40, 256
@@ -85,8 +86,8 @@ func testGarbageCollection(t *testing.T, env Env) {
 	}
 }
 
-// testCloseThenWake catches a late Wake that crashes, or writes to a descriptor that has become
-// somebody else's.
+// testCloseThenWake catches a late Wake that crashes, or writes to a descriptor whose number belongs
+// to another file by then.
 func testCloseThenWake(t *testing.T, env Env) {
 	thread := env.Thread()
 	if thread {

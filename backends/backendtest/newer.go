@@ -103,7 +103,7 @@ func testMakeSocket(t *testing.T, env Env) {
 func testBindListen(t *testing.T, env Env) {
 	r := newRig(t, env, 0, 0)
 	_, addr := r.listener()
-	free := *addr // the same port of an address that nobody else uses
+	free := *addr // the same port of an address that is not in use otherwise
 	free.Data[5], free.Data[6], free.Data[7] = 77, 1, 2
 	bind := func(fd int) *op { return r.op(backends.Op{Code: backends.OpBind, FD: fd, Addr: &free}) }
 	listen := func(fd int) *op { return r.op(backends.Op{Code: backends.OpListen, FD: fd, Flags: 4}) }

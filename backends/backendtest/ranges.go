@@ -170,7 +170,7 @@ func testSplice(t *testing.T, env Env) {
 	}
 }
 
-// testWaitid catches children that are not reaped, or by nobody's wish, and what cannot be
+// testWaitid catches children that are not reaped, or are reaped unasked, and a wait that cannot be
 // cancelled.
 func testWaitid(t *testing.T, env Env) {
 	r := newRig(t, env, 0, 0)

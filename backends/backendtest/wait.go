@@ -212,7 +212,7 @@ func testWakeAfterOverflow(t *testing.T, env Env) {
 		wg.Go(func() {
 			for !stop.Load() {
 				r.b.Wake()
-				runtime.Gosched() // where there are no threads nobody else runs otherwise
+				runtime.Gosched() // without threads no other goroutine would run
 			}
 		})
 		r.submit(r.write(wr, []byte("x")))

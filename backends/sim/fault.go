@@ -21,7 +21,7 @@ type Faults struct {
 	// Results of operations.
 	Short  float64 // a read or write moves less than it could, but at least one byte
 	EINTR  float64 // -EINTR, without effect
-	EAGAIN float64 // -EAGAIN, without effect, though nobody asked for MSG_DONTWAIT
+	EAGAIN float64 // -EAGAIN, without effect, although MSG_DONTWAIT was not set
 	Error  float64 // another errno that fits the operation, without effect; only a close does close
 
 	// When and how results arrive.
@@ -31,7 +31,7 @@ type Faults struct {
 
 	// Cancellation.
 	LateSuccess   float64 // a cancel finds its operation, which yet goes on for a while and may succeed
-	UnaskedCancel float64 // -ECANCELED that nobody asked for: the kernel does it when a thread dies
+	UnaskedCancel float64 // -ECANCELED without a Cancel: the kernel does it when a thread dies
 
 	// Poll and Wake.
 	PartialSubmit float64 // Poll hands over only some of what is queued, and then does not wait

@@ -115,7 +115,7 @@ func (s *Sim) unref(f *file) {
 	if f.out != nil {
 		f.out.ended = true
 		if f.in != nil && len(f.in.queue) > 0 {
-			f.out.reset = true // data that nobody will read any more is a loss the peer learns of
+			f.out.reset = true // data that will not be read any more is a loss that the peer learns of
 		}
 		s.touch(f.out.reader)
 	}
@@ -125,8 +125,8 @@ func (s *Sim) unref(f *file) {
 	}
 }
 
-// closeListener resets the connections that nobody accepted and refuses those that wait to be
-// queued.
+// closeListener resets the connections that have not been accepted and refuses those that wait to
+// be queued.
 func (s *Sim) closeListener(f *file) {
 	delete(s.ports, f.port)
 	for _, conn := range f.backlog {

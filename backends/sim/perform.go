@@ -306,7 +306,7 @@ func (s *Sim) acceptConn(r *req, f *file) (int32, bool) {
 	}
 	f.backlog = f.backlog[1:]
 	conn.refs--
-	for _, caller := range f.callers { // those who find no room queue up again
+	for _, caller := range f.callers { // callers that find no room queue up again
 		s.touch(caller)
 	}
 	f.callers = f.callers[:0]

@@ -27,7 +27,7 @@ type req struct {
 	posted    bool   // the terminal event is on its way: nothing of the Op may be touched any more
 	moved     int    // bytes that an operation with MSG_WAITALL has sent so far
 	received  []byte // what one has received so far
-	sum       uint32 // of the data to be sent, to find out who changes it
+	sum       uint32 // checksum of the data to be sent, to detect a change of it
 }
 
 // handOver takes entries off the submission queue and acts on them, in order. It reports whether it

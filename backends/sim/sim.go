@@ -237,8 +237,8 @@ func (s *Sim) Poll(dst []backends.Event, deadline int64) (int, error) {
 	}
 }
 
-// yield lets other goroutines run where a real kernel would have the caller wait: without threads
-// nobody else could.
+// yield lets other goroutines run where a real kernel would make the caller wait: without threads
+// they could not run otherwise.
 func (s *Sim) yield() {
 	s.mu.Unlock()
 	runtime.Gosched()

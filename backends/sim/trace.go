@@ -6,7 +6,7 @@ import (
 	"github.com/weirgo/weir/backends"
 )
 
-// record is one line of the trace. It is formatted when somebody asks.
+// record is one line of the trace. It is formatted on request.
 type record struct {
 	at   int64
 	verb string

@@ -140,7 +140,7 @@ func (p *pair) wait(ctx context.Context) error {
 	case errors.Is(err, op.ErrCanceled) && ctx.Err() != nil:
 		return context.Cause(ctx)
 	case errors.Is(err, op.ErrShort):
-		return io.ErrUnexpectedEOF // somebody has cut the file meanwhile
+		return io.ErrUnexpectedEOF // another process has truncated the file meanwhile
 	case err == nil && p.write.N < p.read.N:
 		return io.ErrShortWrite
 	}

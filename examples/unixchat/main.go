@@ -1,7 +1,7 @@
-// Command unixchat is a chat room on a unix socket: each line goes to everybody else.
+// Command unixchat is a chat room on a unix socket: each line goes to all other members.
 //
 //	go run ./examples/unixchat serve PATH     # the room
-//	go run ./examples/unixchat join PATH      # somebody in it: reads lines from the terminal
+//	go run ./examples/unixchat join PATH      # a member: reads lines from the terminal
 package main
 
 import (
@@ -51,14 +51,14 @@ func join(path string) error {
 	return err
 }
 
-// room is who is there. The zero value is empty.
+// room is the set of members. The zero value is empty.
 type room struct {
-	mu     sync.Mutex
-	people map[net.Conn]int // and their numbers
-	next   int
+	mu      sync.Mutex
+	members map[net.Conn]int // the members, by connection, and their numbers
+	next    int
 }
 
-// serve lets people in until the listener is closed, and then sends them home.
+// serve accepts members until the listener is closed, and then closes their connections.
 func (r *room) serve(ln net.Listener) error {
 	var all sync.WaitGroup
 	defer all.Wait()
@@ -71,41 +71,42 @@ func (r *room) serve(ln net.Listener) error {
 		if err != nil {
 			return err
 		}
-		who := r.enter(c)
-		r.tell(c, fmt.Sprintf("* %d is here\n", who))
-		all.Go(func() { r.host(c, who) })
+		number := r.enter(c)
+		r.tell(c, fmt.Sprintf("* %d is here\n", number))
+		all.Go(func() { r.host(c, number) })
 	}
 }
 
-// enter lets somebody in and gives him a number.
+// enter adds a member and returns its number.
 func (r *room) enter(c net.Conn) int {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.people == nil {
-		r.people = make(map[net.Conn]int)
+	if r.members == nil {
+		r.members = make(map[net.Conn]int)
 	}
 	r.next++
-	r.people[c] = r.next
+	r.members[c] = r.next
 	return r.next
 }
 
-// host listens to one of them until he leaves.
-func (r *room) host(c net.Conn, who int) {
+// host passes on the lines of one member until it leaves.
+func (r *room) host(c net.Conn, number int) {
 	for lines := bufio.NewScanner(c); lines.Scan(); {
-		r.tell(c, fmt.Sprintf("%d: %s\n", who, lines.Text()))
+		r.tell(c, fmt.Sprintf("%d: %s\n", number, lines.Text()))
 	}
 	r.mu.Lock()
-	delete(r.people, c)
+	delete(r.members, c)
 	r.mu.Unlock()
 	c.Close()
-	r.tell(c, fmt.Sprintf("* %d has left\n", who))
+	r.tell(c, fmt.Sprintf("* %d has left\n", number))
 }
 
-// tell sends a line to all but one. Who does not listen for a second is shown out.
+// tell sends a line to all members but one. It closes the connection of a member that does not read
+// for a second.
 func (r *room) tell(but net.Conn, line string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	for c := range r.people {
+	for c := range r.members {
 		if c == but {
 			continue
 		}
@@ -116,11 +117,11 @@ func (r *room) tell(but net.Conn, line string) {
 	}
 }
 
-// empty ends everybody's connection.
+// empty closes all connections.
 func (r *room) empty() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	for c := range r.people {
+	for c := range r.members {
 		c.Close()
 	}
 }

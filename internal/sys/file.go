@@ -7,5 +7,5 @@ import "sync/atomic"
 type File struct {
 	Index  int         // its place in the table of each ring that knows it
 	FD     int         // its own descriptor, which stays open as long as an operation on it may be in flight
-	Closed atomic.Bool // nobody is to begin an operation on it any more
+	Closed atomic.Bool // no operation on it may begin any more
 }
