@@ -24,7 +24,8 @@ type host struct {
 	zone string
 }
 
-// hostOf takes an address apart. One of another kind, or a nil pointer to one, has no IP.
+// hostOf returns the internet address of addr. An address of another kind, or a nil pointer, has no
+// IP.
 func hostOf(addr net.Addr) host {
 	switch a := addr.(type) {
 	case *net.TCPAddr:
@@ -45,10 +46,10 @@ func hostOf(addr net.Addr) host {
 
 func (a host) wildcard() bool { return len(a.ip) == 0 || a.ip.IsUnspecified() }
 
-// v4 reports whether an IPv4 socket will do for the address.
+// v4 reports whether an IPv4 socket can use the address.
 func (a host) v4() bool { return len(a.ip) <= net.IPv4len || a.ip.To4() != nil }
 
-// encode puts addr into the form that the kernel takes for this socket.
+// encode puts addr into sa, in the form that the kernel takes for this socket.
 func (s *socket) encode(addr net.Addr, sa *backends.Sockaddr) error {
 	if a, ok := addr.(*net.UnixAddr); ok {
 		return sys.PutUnix(sa, a.Name)
@@ -69,7 +70,7 @@ func (s *socket) encode(addr net.Addr, sa *backends.Sockaddr) error {
 	return s.putInet(sa, n.WithZone(a.zone), a.port)
 }
 
-// putInet is the end of encode: a port that is none is refused as package net does.
+// putInet is the last step of encode. It refuses an invalid port as package net does.
 func (s *socket) putInet(sa *backends.Sockaddr, ip netip.Addr, port int) error {
 	if int(uint16(port)) != port {
 		return unix.EINVAL
@@ -77,7 +78,7 @@ func (s *socket) putInet(sa *backends.Sockaddr, ip netip.Addr, port int) error {
 	return sys.PutInet(sa, int(s.family), netip.AddrPortFrom(ip, uint16(port)))
 }
 
-// encodeAddrPort is encode without a net.Addr.
+// encodeAddrPort is encode for a netip.AddrPort.
 func (s *socket) encodeAddrPort(ap netip.AddrPort, sa *backends.Sockaddr) error {
 	if s.family == unix.AF_INET && !ap.Addr().Is4() && !ap.Addr().Is4In6() {
 		return &net.AddrError{Err: "non-IPv4 address", Addr: ap.Addr().String()}
@@ -91,7 +92,7 @@ func (s *socket) addr(sa *backends.Sockaddr) net.Addr {
 	case unix.AF_UNIX:
 		if path, ok := sys.Unix(sa); ok {
 			if path == "" {
-				path = "@" // how package net shows a socket without a name
+				path = "@" // package net shows a socket without a name like this
 			}
 			return &net.UnixAddr{Name: path, Net: unixNetwork(s.sotype)}
 		}
@@ -125,7 +126,8 @@ func unixNetwork(sotype uint16) string {
 
 var errMissingAddress = errors.New("missing address")
 
-// splitNetwork takes "ip4:icmp" apart and refuses what package net does not know.
+// splitNetwork splits "ip4:icmp" into its two parts, and refuses networks that package net does not
+// know.
 func splitNetwork(network string, needsProto bool) (afnet string, proto int, err error) {
 	afnet, name, ok := strings.Cut(network, ":")
 	switch afnet {
@@ -145,7 +147,7 @@ func splitNetwork(network string, needsProto bool) (afnet string, proto int, err
 	return "", 0, net.UnknownNetworkError(network)
 }
 
-// protocol is the number of an IP protocol.
+// protocol returns the number of an IP protocol.
 func protocol(name string) (int, error) {
 	if n, err := strconv.ParseUint(name, 10, 31); err == nil {
 		return int(n), nil
@@ -177,7 +179,7 @@ func protocol(name string) (int, error) {
 	return 0, &net.AddrError{Err: "unknown IP protocol specified", Addr: name}
 }
 
-// resolve turns an address as users write it into the addresses to try, in order.
+// resolve returns the addresses to try, in order, for an address as users write it.
 func resolve(ctx context.Context, r *net.Resolver, network, address string) ([]net.Addr, error) {
 	afnet, _, err := splitNetwork(network, true)
 	if err != nil {
@@ -225,7 +227,7 @@ func lookup(ctx context.Context, r *net.Resolver, afnet, name string) ([]net.IPA
 	if only != '4' && only != '6' {
 		ips, err := r.LookupIPAddr(ctx, name)
 		if err == nil && len(ips) == 1 && ips[0].IP.Equal(net.IPv6unspecified) {
-			ips = append(ips, net.IPAddr{IP: net.IPv4zero}) // for systems on which IPv6 only half works
+			ips = append(ips, net.IPAddr{IP: net.IPv4zero}) // for systems on which IPv6 works only in part
 		}
 		return ips, err
 	}
@@ -253,10 +255,10 @@ func lookup(ctx context.Context, r *net.Resolver, afnet, name string) ([]net.IPA
 	return ips, nil
 }
 
-// isV4 tells the addresses of the two families apart.
+// isV4 reports whether a is an IPv4 address.
 func isV4(a net.Addr) bool { return hostOf(a).ip.To4() != nil }
 
-// addrOrNil makes a nil pointer a nil interface.
+// addrOrNil turns a nil pointer into a nil interface.
 func addrOrNil[A interface {
 	comparable
 	net.Addr

@@ -5,23 +5,28 @@ import (
 	aiort "github.com/weirgo/weir/runtime"
 )
 
-// Buffers is memory for op.ReadFixed and op.WriteFixed that the kernel has been told of in advance. It is lent in Buffers
-// of one size, by Get; Registered says whether the kernel knows it; Close, when all have been released, ends that.
+// Buffers is a pool of buffers of one size for [op.ReadFixed] and [op.WriteFixed], whose memory the
+// kernel knows in advance. Get borrows a buffer. Registered says whether the kernel knows the
+// memory. Close ends the registration, once all buffers have been released.
 type Buffers = aiort.Buffers
 
-// Buffer is memory that a Buffers has lent. Bytes is its memory until Release.
+// Buffer is a buffer borrowed from [Buffers]. Bytes returns its memory, until Release.
 type Buffer = op.Buffer
 
-// RegisterBuffers makes n buffers of size bytes each, 1 GiB in all at most, and registers them with the loops of the IO.
-// They begin at a page, and all of them do if size is a multiple of that. Registered memory is pinned, which takes a
-// while and counts against RLIMIT_MEMLOCK for those who have no CAP_IPC_LOCK. Where it cannot be registered (no io_uring,
-// Linux before 5.19, no more memory to lock, or 256 registered already) the Buffers work in the same way and
-// Buffers.Registered and Reason say so: op.ReadFixed and op.WriteFixed are plain reads and writes then. The buffers last
-// until Buffers.Close, whatever the garbage collector thinks of them; closing the IO ends their registration but not their
-// use. It waits for the loops: not for use in callbacks. Errors: net.ErrClosed, or one that says what is wrong with n or size.
+// RegisterBuffers makes n buffers of size bytes each, 1 GiB in all at most, and registers them with
+// the loops of the IO. The first begins at a page boundary, and so do all others if size is a
+// multiple of the page size. Registered memory is pinned. That takes a while, and counts against
+// RLIMIT_MEMLOCK in a process without CAP_IPC_LOCK.
+//
+// If the memory cannot be registered (no io_uring, Linux before 5.19, no more memory to lock, or
+// 256 pools registered already) the Buffers still work: op.ReadFixed and op.WriteFixed are plain
+// reads and writes then, and Buffers.Registered and Reason say so. The buffers last until
+// Buffers.Close, and are not garbage-collected before; closing the IO ends their registration but
+// not their use. RegisterBuffers waits for the loops, so callbacks must not call it. Errors:
+// net.ErrClosed, or one that says what is wrong with n or size.
 func (io *IO) RegisterBuffers(n, size int) (*Buffers, error) {
 	return io.running().RegisterBuffers(n, size)
 }
 
-// RegisterBuffers is IO.RegisterBuffers on Default().
+// RegisterBuffers is [IO.RegisterBuffers] on [Default].
 func RegisterBuffers(n, size int) (*Buffers, error) { return Default().RegisterBuffers(n, size) }

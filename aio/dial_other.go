@@ -11,8 +11,8 @@ import (
 
 var errMissingAddress = errors.New("missing address")
 
-// DialContext connects to address: see net.Dialer.DialContext. It blocks until that has succeeded or failed, the
-// Dialer's time is up or ctx ends; ctx bounds connecting, not the connection.
+// DialContext connects to address: see net.Dialer.DialContext. It blocks until that has succeeded
+// or failed, the Dialer's time is over or ctx ends. ctx bounds connecting, not the connection.
 func (d *Dialer) DialContext(ctx context.Context, network, address string) (net.Conn, error) {
 	mustContext(ctx)
 	io := d.io()
@@ -37,7 +37,7 @@ func (d *Dialer) DialContext(ctx context.Context, network, address string) (net.
 	return io.conn("dial", c)
 }
 
-// plain is d as package net has it.
+// plain returns d as a net.Dialer.
 func (d *Dialer) plain() *net.Dialer {
 	p := &net.Dialer{
 		Timeout: d.Timeout, Deadline: d.Deadline, LocalAddr: d.LocalAddr, FallbackDelay: d.FallbackDelay,
@@ -50,7 +50,7 @@ func (d *Dialer) plain() *net.Dialer {
 	return p
 }
 
-// conn makes c a connection on the IO.
+// conn makes a connection of the IO from c.
 func (io *IO) conn(op string, c net.Conn) (net.Conn, error) {
 	var on net.Conn
 	var err error
@@ -65,12 +65,13 @@ func (io *IO) conn(op string, c net.Conn) (net.Conn, error) {
 		on, err = orNil[net.Conn](io.unix(c))
 	}
 	if err != nil {
-		return nil, &net.OpError{Op: op, Net: c.LocalAddr().Network(), Source: c.LocalAddr(), Addr: c.RemoteAddr(), Err: err}
+		return nil, &net.OpError{Op: op, Net: c.LocalAddr().Network(), Source: c.LocalAddr(), Addr: c.RemoteAddr(),
+			Err: err}
 	}
 	return on, nil
 }
 
-// orNil is x as an I, nil if there is an error.
+// orNil converts x to I. It returns nil if there is an error.
 func orNil[I any, T any](x T, err error) (i I, _ error) {
 	if err == nil {
 		i = any(x).(I)
@@ -78,7 +79,7 @@ func orNil[I any, T any](x T, err error) (i I, _ error) {
 	return i, err
 }
 
-// to connects to one address, from another one if that is not nil.
+// to connects to one address, and from another one if that is not nil.
 func to[C any](ctx context.Context, d *Dialer, network string, known bool, laddr, raddr net.Addr) (c C, err error) {
 	switch {
 	case !known:
@@ -113,7 +114,8 @@ func (d *Dialer) DialTCP(ctx context.Context, network string, laddr, raddr netip
 	return to[*TCPConn](ctx, d, network, isTCP(network), l, r)
 }
 
-// DialUDP makes a UDP socket that is bound to laddr, which may be the zero value, and connected to raddr.
+// DialUDP makes a UDP socket that is bound to laddr, which may be the zero value, and connected to
+// raddr.
 func (d *Dialer) DialUDP(ctx context.Context, network string, laddr, raddr netip.AddrPort) (*UDPConn, error) {
 	mustContext(ctx)
 	var l, r net.Addr
@@ -126,7 +128,8 @@ func (d *Dialer) DialUDP(ctx context.Context, network string, laddr, raddr netip
 	return to[*UDPConn](ctx, d, network, isUDP(network), l, r)
 }
 
-// DialIP makes a raw socket that is bound to laddr, which may be the zero value, and connected to raddr.
+// DialIP makes a raw socket that is bound to laddr, which may be the zero value, and connected to
+// raddr.
 func (d *Dialer) DialIP(ctx context.Context, network string, laddr, raddr netip.Addr) (*IPConn, error) {
 	mustContext(ctx)
 	var l, r net.Addr
@@ -153,7 +156,7 @@ func (d *Dialer) DialUnix(ctx context.Context, network string, laddr, raddr *net
 	return to[*UnixConn](ctx, d, network, known, l, r)
 }
 
-// made passes on what package net has made, on the IO.
+// made makes something of the IO from what package net has made.
 func made[P, C any](io *IO, op, network string, make func() (P, error), on func(P) (C, error)) (c C, err error) {
 	if err := io.alive(); err != nil {
 		return c, &net.OpError{Op: op, Net: network, Err: err}
@@ -168,52 +171,58 @@ func made[P, C any](io *IO, op, network string, make func() (P, error), on func(
 	return c, nil
 }
 
-// DialTCP connects to raddr: see the function of the same name.
+// DialTCP connects to raddr: see [DialTCP].
 func (io *IO) DialTCP(network string, laddr, raddr *net.TCPAddr) (*TCPConn, error) {
 	return made(io, "dial", network, func() (*net.TCPConn, error) { return net.DialTCP(network, laddr, raddr) }, io.tcp)
 }
 
-// DialUDP makes a socket that sends to raddr: see the function of the same name.
+// DialUDP makes a socket that sends to raddr: see [DialUDP].
 func (io *IO) DialUDP(network string, laddr, raddr *net.UDPAddr) (*UDPConn, error) {
 	return made(io, "dial", network, func() (*net.UDPConn, error) { return net.DialUDP(network, laddr, raddr) }, io.udp)
 }
 
-// DialIP makes a raw socket that sends to raddr: see the function of the same name.
+// DialIP makes a raw socket that sends to raddr: see [DialIP].
 func (io *IO) DialIP(network string, laddr, raddr *net.IPAddr) (*IPConn, error) {
 	return made(io, "dial", network, func() (*net.IPConn, error) { return net.DialIP(network, laddr, raddr) }, io.ip)
 }
 
-// DialUnix connects to raddr: see the function of the same name.
+// DialUnix connects to raddr: see [DialUnix].
 func (io *IO) DialUnix(network string, laddr, raddr *net.UnixAddr) (*UnixConn, error) {
-	return made(io, "dial", network, func() (*net.UnixConn, error) { return net.DialUnix(network, laddr, raddr) }, io.unix)
+	return made(io, "dial", network, func() (*net.UnixConn, error) { return net.DialUnix(network, laddr, raddr) },
+		io.unix)
 }
 
-// ListenTCP listens on laddr: see the function of the same name.
+// ListenTCP listens on laddr: see [ListenTCP].
 func (io *IO) ListenTCP(network string, laddr *net.TCPAddr) (*TCPListener, error) {
-	return made(io, "listen", network, func() (*net.TCPListener, error) { return net.ListenTCP(network, laddr) }, io.tcpListener)
+	return made(io, "listen", network, func() (*net.TCPListener, error) { return net.ListenTCP(network, laddr) },
+		io.tcpListener)
 }
 
-// ListenUnix listens on laddr: see the function of the same name.
+// ListenUnix listens on laddr: see [ListenUnix].
 func (io *IO) ListenUnix(network string, laddr *net.UnixAddr) (*UnixListener, error) {
-	return made(io, "listen", network, func() (*net.UnixListener, error) { return net.ListenUnix(network, laddr) }, io.unixListener)
+	return made(io, "listen", network, func() (*net.UnixListener, error) { return net.ListenUnix(network, laddr) },
+		io.unixListener)
 }
 
-// ListenUDP receives what is sent to laddr: see the function of the same name.
+// ListenUDP receives what is sent to laddr: see [ListenUDP].
 func (io *IO) ListenUDP(network string, laddr *net.UDPAddr) (*UDPConn, error) {
 	return made(io, "listen", network, func() (*net.UDPConn, error) { return net.ListenUDP(network, laddr) }, io.udp)
 }
 
-// ListenIP receives the packets of a protocol: see the function of the same name.
+// ListenIP receives the packets of a protocol: see [ListenIP].
 func (io *IO) ListenIP(network string, laddr *net.IPAddr) (*IPConn, error) {
 	return made(io, "listen", network, func() (*net.IPConn, error) { return net.ListenIP(network, laddr) }, io.ip)
 }
 
-// ListenUnixgram listens for packets: see the function of the same name.
+// ListenUnixgram listens for packets: see [ListenUnixgram].
 func (io *IO) ListenUnixgram(network string, laddr *net.UnixAddr) (*UnixConn, error) {
-	return made(io, "listen", network, func() (*net.UnixConn, error) { return net.ListenUnixgram(network, laddr) }, io.unix)
+	return made(io, "listen", network, func() (*net.UnixConn, error) { return net.ListenUnixgram(network, laddr) },
+		io.unix)
 }
 
-// ListenMulticastUDP receives what is sent to a group: see the function of the same name.
+// ListenMulticastUDP receives what is sent to a group: see [ListenMulticastUDP].
 func (io *IO) ListenMulticastUDP(network string, ifi *net.Interface, gaddr *net.UDPAddr) (*UDPConn, error) {
-	return made(io, "listen", network, func() (*net.UDPConn, error) { return net.ListenMulticastUDP(network, ifi, gaddr) }, io.udp)
+	return made(io, "listen", network, func() (*net.UDPConn, error) {
+		return net.ListenMulticastUDP(network, ifi, gaddr)
+	}, io.udp)
 }

@@ -7,17 +7,17 @@ import (
 	"time"
 )
 
-// Dialer is net.Dialer on an IO: the fields have the meaning they have there. The zero value connects as Dial does. Any
-// goroutine may call its methods, and two may at the same time.
+// Dialer is net.Dialer on an [IO]: the fields mean the same. The zero value connects as [Dial]
+// does. Any number of goroutines may call its methods at the same time.
 type Dialer struct {
-	// IO is what the connections run on. Nil: Default().
+	// IO is what the connections run on. Nil: [Default].
 	IO *IO
 
-	// Timeout is how long connecting may take, resolving the name included. 0: no limit of weir's; the system has one
-	// (about 2 minutes for TCP).
+	// Timeout is how long connecting may take, including resolving the name. 0: weir sets no limit;
+	// the system has one (about 2 minutes for TCP).
 	Timeout time.Duration
 
-	// Deadline is a point in time at which connecting gives up. Zero: none.
+	// Deadline is the time at which connecting gives up. Zero: none.
 	Deadline time.Time
 
 	// LocalAddr is where to connect from; its type must fit the network. Nil: anywhere.
@@ -28,13 +28,13 @@ type Dialer struct {
 	// Deprecated: see FallbackDelay.
 	DualStack bool
 
-	// FallbackDelay is the head start of the first address family when a name of network "tcp" has addresses of both:
-	// then connecting to those of the other starts too, and what connects first wins (RFC 6555). 0: 300 ms.
-	// Negative: one after the other.
+	// FallbackDelay is the head start of the first address family if a name of network "tcp" has
+	// addresses of both. After it the Dialer also connects to those of the other family, and the
+	// first connection wins (RFC 6555). 0: 300 ms. Negative: one after the other.
 	FallbackDelay time.Duration
 
-	// KeepAlive is how long a TCP connection is idle before it is probed, unless KeepAliveConfig is enabled. 0: 15 s.
-	// Negative: not probed.
+	// KeepAlive is how long a TCP connection is idle before it is probed, unless KeepAliveConfig is
+	// enabled. 0: 15 s. Negative: not probed.
 	KeepAlive time.Duration
 
 	// KeepAliveConfig configures the probes in detail.
@@ -43,22 +43,24 @@ type Dialer struct {
 	// Resolver finds the addresses of names. Nil: net.DefaultResolver.
 	Resolver *net.Resolver
 
-	// Cancel gives up connecting when it is closed.
+	// Cancel ends connecting when it is closed.
 	//
-	// Deprecated: use DialContext.
+	// Deprecated: use [Dialer.DialContext].
 	Cancel <-chan struct{}
 
-	// Control runs before the socket connects, and before it is bound: a place for socket options. network is "tcp4"
-	// and the like. Connecting ends with the error that it returns.
+	// Control runs before the socket connects, and before it is bound, for example to set socket
+	// options. network is "tcp4" and the like. If it returns an error connecting fails with that.
 	Control func(network, address string, c syscall.RawConn) error
 
-	// ControlContext is Control with the context of connecting. If it is not nil Control is not called.
+	// ControlContext is Control with the context of connecting. If it is not nil Control is not
+	// called.
 	ControlContext func(ctx context.Context, network, address string, c syscall.RawConn) error
 
 	mptcp multipath
 }
 
-// multipath says whether TCP sockets are multipath ones: as package net has it, or as SetMultipathTCP said.
+// multipath says whether TCP sockets are multipath ones: package net's default, or what
+// SetMultipathTCP said.
 type multipath uint8
 
 const (
@@ -76,12 +78,13 @@ func (m *multipath) set(use bool) {
 // MultipathTCP reports whether multipath TCP is tried first.
 func (d *Dialer) MultipathTCP() bool {
 	if d.mptcp == multipathDefault {
-		return new(net.Dialer).MultipathTCP() // GODEBUG has a say
+		return new(net.Dialer).MultipathTCP() // it depends on GODEBUG
 	}
 	return d.mptcp == multipathOn
 }
 
-// SetMultipathTCP says whether network "tcp" tries multipath TCP first; where there is none it is plain TCP.
+// SetMultipathTCP sets whether network "tcp" tries multipath TCP first. A system without it uses
+// plain TCP.
 func (d *Dialer) SetMultipathTCP(use bool) { d.mptcp.set(use) }
 
 func (d *Dialer) io() *IO {
@@ -91,30 +94,30 @@ func (d *Dialer) io() *IO {
 	return Default()
 }
 
-// Dial connects: see DialContext.
+// Dial connects: see [Dialer.DialContext].
 func (d *Dialer) Dial(network, address string) (net.Conn, error) {
 	return d.DialContext(context.Background(), network, address)
 }
 
-// dialer is the zero Dialer on io.
+// dialer returns a zero Dialer on io.
 func (io *IO) dialer() *Dialer {
 	io.running() // a nil io must not stand for Default
 	return &Dialer{IO: io}
 }
 
-// Dial is net.Dial: see Dialer.DialContext.
+// Dial is net.Dial: see [Dialer.DialContext].
 func (io *IO) Dial(network, address string) (net.Conn, error) {
 	return io.dialer().Dial(network, address)
 }
 
-// DialTimeout is Dial that takes timeout at most.
+// DialTimeout is [IO.Dial] that takes timeout at most.
 func (io *IO) DialTimeout(network, address string, timeout time.Duration) (net.Conn, error) {
 	d := io.dialer()
 	d.Timeout = timeout
 	return d.Dial(network, address)
 }
 
-// DialContext is Dial that ends early when ctx does: see Dialer.DialContext.
+// DialContext is [IO.Dial] that also ends when ctx does: see [Dialer.DialContext].
 func (io *IO) DialContext(ctx context.Context, network, address string) (net.Conn, error) {
 	mustContext(ctx)
 	return io.dialer().DialContext(ctx, network, address)

@@ -17,10 +17,11 @@ func (d *Dialer) control() controlFunc {
 	return ignoreContext(d.Control)
 }
 
-// DialContext connects to address, for networks "tcp", "tcp4", "tcp6", "udp", "udp4", "udp6", "ip:proto", "ip4:proto",
-// "ip6:proto", "unix", "unixgram" and "unixpacket". It blocks until that has succeeded or failed, the Dialer's time is
-// up (an error whose Timeout is true, and which is context.DeadlineExceeded) or ctx ends (context.Canceled); ctx bounds
-// connecting, not the connection. The addresses of a name are tried in turn, each with its share of the time.
+// DialContext connects to address, for networks "tcp", "tcp4", "tcp6", "udp", "udp4", "udp6",
+// "ip:proto", "ip4:proto", "ip6:proto", "unix", "unixgram" and "unixpacket". It blocks until that
+// has succeeded or failed, the Dialer's time is over (the error's Timeout is true, and it is
+// context.DeadlineExceeded) or ctx ends (context.Canceled). ctx bounds connecting, not the
+// connection. The addresses of a name are tried in turn, each with its share of the time.
 func (d *Dialer) DialContext(ctx context.Context, network, address string) (net.Conn, error) {
 	mustContext(ctx)
 	ctx, cancel := d.bound(ctx)
@@ -39,7 +40,7 @@ func (d *Dialer) DialContext(ctx context.Context, network, address string) (net.
 	return d.race(ctx, network, first, second)
 }
 
-// bound puts the Dialer's limits on ctx.
+// bound adds the Dialer's limits to ctx.
 func (d *Dialer) bound(ctx context.Context) (context.Context, context.CancelFunc) {
 	end, limited := d.Deadline, !d.Deadline.IsZero()
 	if d.Timeout != 0 {
@@ -57,7 +58,7 @@ func (d *Dialer) bound(ctx context.Context) (context.Context, context.CancelFunc
 		sub, cancel := context.WithCancel(ctx)
 		go func() {
 			select {
-			case <-stop: // d may be the caller's again by now
+			case <-stop: // d may belong to the caller again
 				cancel()
 			case <-sub.Done():
 			}
@@ -112,7 +113,8 @@ func partition(addrs []net.Addr) (first, second []net.Addr) {
 	return first, second
 }
 
-// race connects to one of first; if that takes longer than FallbackDelay, or fails, one of second has its chance too.
+// race connects to one of first; if that takes longer than FallbackDelay, or fails, one of second
+// has its chance too.
 func (d *Dialer) race(ctx context.Context, network string, first, second []net.Addr) (net.Conn, error) {
 	type result struct {
 		c     net.Conn
@@ -120,7 +122,7 @@ func (d *Dialer) race(ctx context.Context, network string, first, second []net.A
 		first bool
 	}
 	own := *d
-	d = &own // the loser may go on when the caller has d back
+	d = &own // the loser may go on after d has been given back to the caller
 	ctx, cancel := context.WithCancel(ctx)
 	results := make(chan result, 2)
 	running := 0
@@ -172,14 +174,15 @@ func (d *Dialer) race(ctx context.Context, network string, first, second []net.A
 	}
 }
 
-// inTurn connects to the first of addrs that answers. Each may use its share of the time that is left, though at least
-// two seconds; the error is that of the first.
+// inTurn connects to the first of addrs that answers. Each may use its share of the time that is
+// left, but at least two seconds. The error is that of the first.
 func (d *Dialer) inTurn(ctx context.Context, network string, addrs []net.Addr) (net.Conn, error) {
 	var first error
 	for i, addr := range addrs {
 		if ctx.Err() != nil {
 			if first == nil {
-				first = &net.OpError{Op: "dial", Net: network, Source: d.LocalAddr, Addr: addr, Err: dialError(ctx, ctx.Err())}
+				first = &net.OpError{Op: "dial", Net: network, Source: d.LocalAddr, Addr: addr,
+					Err: dialError(ctx, ctx.Err())}
 			}
 			break
 		}
@@ -228,7 +231,7 @@ func (d *Dialer) within(ctx context.Context, n int, network string, addr net.Add
 	return c, nil
 }
 
-// connOrNil makes a nil pointer a nil interface.
+// connOrNil turns a nil pointer into a nil interface.
 func connOrNil[C interface {
 	comparable
 	net.Conn
@@ -247,7 +250,8 @@ func (d *Dialer) DialTCP(ctx context.Context, network string, laddr, raddr netip
 	return d.io().dialTCPAddr(ctx, d, network, net.TCPAddrFromAddrPort(laddr), net.TCPAddrFromAddrPort(raddr))
 }
 
-// DialUDP makes a UDP socket that is bound to laddr, which may be the zero value, and connected to raddr.
+// DialUDP makes a UDP socket that is bound to laddr, which may be the zero value, and connected to
+// raddr.
 func (d *Dialer) DialUDP(ctx context.Context, network string, laddr, raddr netip.AddrPort) (*UDPConn, error) {
 	mustContext(ctx)
 	ctx, cancel := d.bound(ctx)
@@ -255,7 +259,8 @@ func (d *Dialer) DialUDP(ctx context.Context, network string, laddr, raddr netip
 	return d.io().dialUDPAddr(ctx, d, network, net.UDPAddrFromAddrPort(laddr), net.UDPAddrFromAddrPort(raddr))
 }
 
-// DialIP makes a raw socket that is bound to laddr, which may be the zero value, and connected to raddr.
+// DialIP makes a raw socket that is bound to laddr, which may be the zero value, and connected to
+// raddr.
 func (d *Dialer) DialIP(ctx context.Context, network string, laddr, raddr netip.Addr) (*IPConn, error) {
 	mustContext(ctx)
 	ctx, cancel := d.bound(ctx)

@@ -7,7 +7,8 @@ import (
 	"path/filepath"
 )
 
-// dirFS is the tree below a directory. Names are relative to it and have slashes; so have those in errors.
+// dirFS is the tree below a directory. Names in it and in its errors are relative to the directory
+// and have slashes.
 type dirFS struct {
 	io  *IO
 	dir string
@@ -20,7 +21,7 @@ var (
 	_ fs.ReadLinkFS = dirFS{}
 )
 
-// DirFS returns the files below dir as an fs.FS: see the function of the same name.
+// DirFS returns the files below dir as an fs.FS: see [DirFS].
 func (io *IO) DirFS(dir string) fs.FS {
 	io.running()
 	return dirFS{io, dir}
@@ -51,10 +52,10 @@ func (d dirFS) ReadLink(name string) (string, error) {
 	if err != nil {
 		return "", &fs.PathError{Op: "readlink", Path: name, Err: err}
 	}
-	return d.io.Readlink(path) // its error names the whole path, as package os's does
+	return d.io.Readlink(path) // its error names the whole path, as in package os
 }
 
-// within does something with a name below the directory.
+// within calls do with the path of a name below the directory.
 func within[T any](d dirFS, op, name string, do func(path string) (T, error)) (T, error) {
 	var none T
 	path, err := d.path(name)
@@ -71,7 +72,7 @@ func within[T any](d dirFS, op, name string, do func(path string) (T, error)) (T
 	return none, err
 }
 
-// path is what the system knows a name by.
+// path returns the system's path of a name.
 func (d dirFS) path(name string) (string, error) {
 	if d.dir == "" {
 		return "", errors.New("os: DirFS with empty root")

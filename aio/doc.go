@@ -1,27 +1,31 @@
-// Package aio is what programs import: types shaped like those of packages net and os whose calls run on
-// completion-based I/O.
+// Package aio is what programs import: types shaped like those of packages net and os whose calls
+// run on completion-based I/O.
 //
-// A call blocks its goroutine and nothing else. Its operation joins those of other goroutines, and all go to the
-// kernel in one system call; where there is nothing to join, the caller does the work itself, as package net
-// would. The functions of this package use one shared IO, [Default]; a program that wants its own calls [New] and
-// the methods of the same names.
+// A call blocks only its goroutine. Its operation joins those of other goroutines, and all of them
+// go to the kernel in one system call. If there is nothing to join, the goroutine makes the system
+// call itself, as in package net. The functions of this package use one shared IO, [Default]. A
+// program that wants its own calls [New] and the methods of the same names.
 //
 //	ln, err := aio.Listen("tcp", ":8080")    // instead of net.Listen
 //	f, err := aio.Open("data")               // instead of os.Open
 //
-// What opens files and what is done with their names (Stat, Mkdir, Rename and so on) are the calls of package os, made by the
-// goroutine itself.
+// The functions that open files, and those that work on their names (Stat, Mkdir, Rename and so
+// on), are calls of package os, made by the goroutine itself.
 //
-// Errors are those of net and os: *net.OpError, *fs.PathError, io.EOF, os.ErrDeadlineExceeded, net.ErrClosed,
-// os.ErrClosed. A buffer belongs to weir and the kernel from the call until it returns, and a call returns only when
-// the kernel has let go of the buffer, also when its deadline or context ended; what had been transferred by then is
-// reported, never dropped. A call whose context is over before it begins returns the cause of that, also when it could be
-// done at once; one that waits behind another for its turn, or for room (Options.MaxInFlight), ends with its context too.
+// Errors are those of net and os: *net.OpError, *fs.PathError, io.EOF, os.ErrDeadlineExceeded,
+// net.ErrClosed, os.ErrClosed.
 //
-// In a bubble of testing/synctest it works as elsewhere. There Sleep is on the bubble's clock, and deadlines are in real time.
+// A buffer belongs to weir and the kernel from the call until it returns. A call returns only when
+// the kernel no longer uses the buffer, even if its deadline or context ended. It then reports what
+// had been transferred, and drops nothing. If the context of a call is over before it begins, the
+// call returns its cause, even if it could be done at once. A call that waits for another on the
+// same connection, or for room (Options.MaxInFlight), also ends with its context.
 //
-// On Linux it runs with io_uring, or with epoll where that is not to be had. On other systems the types are those of net
-// and os with what this package adds to them: their calls are exactly net's and os's, while sleeps and calls on
-// descriptors run on loops of the portable backend. The API is the same everywhere; what a system cannot do is
-// errors.ErrUnsupported.
+// In a bubble of testing/synctest the package works as elsewhere: Sleep uses the bubble's clock,
+// and deadlines are in real time.
+//
+// On Linux the package runs on io_uring, or on epoll if that is not available. On other systems the
+// types are those of net and os with this package's additions. Their calls are exactly those of net
+// and os, while sleeps and calls on descriptors run on loops of the portable backend. The API is
+// the same everywhere. What a system cannot do is errors.ErrUnsupported.
 package aio

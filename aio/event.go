@@ -9,27 +9,29 @@ import (
 	"github.com/weirgo/weir/internal/sys"
 )
 
-// Event is a counter of notifications between goroutines, loops and operations: each Notify lets one Wait pass, also one
-// that comes later. Any goroutine may call its methods. op.EventWait and op.EventNotify on Op make chains of it.
+// Event is a counting semaphore for goroutines, loops and operations: each [Event.Notify] lets one
+// [Event.Wait] pass, including one that comes later. Any goroutine may call its methods. With
+// [op.EventWait] and [op.EventNotify] on Op it becomes part of chains.
 type Event struct {
-	// Op is what operations wait for and notify.
+	// Op is the event that operations wait for and notify.
 	Op op.Event
 
 	io    *IO
 	waits sync.Pool // of *op.Op
 }
 
-// NewEvent makes an Event whose waits run on io's loops. It holds nothing that Close would have to give back.
+// NewEvent makes an Event whose waits run on io's loops. It holds no resource, so it need not be
+// closed.
 func (io *IO) NewEvent() *Event {
 	io.running()
 	return &Event{io: io}
 }
 
-// NewEvent is IO.NewEvent on Default().
+// NewEvent is [IO.NewEvent] on [Default].
 func NewEvent() *Event { return Default().NewEvent() }
 
-// Notify lets one Wait pass: the one that waits longest, or the next to come. It does not block. After Close it does
-// nothing.
+// Notify lets one [Event.Wait] pass: the one that has waited longest, or the next to come. It does
+// not block. After Close it does nothing.
 func (e *Event) Notify() {
 	if e == nil {
 		panic("aio: Notify of a nil Event")
@@ -37,8 +39,8 @@ func (e *Event) Notify() {
 	e.Op.Notify()
 }
 
-// Wait blocks until it is let pass, or ctx ends: then it returns the cause of that, and no notification is lost. After
-// Close, of e or of its IO, the error is net.ErrClosed. Of a nil Event it is EINVAL.
+// Wait blocks until it is let pass. If ctx ends first it returns the cause, and no notification is
+// lost. After Close of e or of its IO the error is net.ErrClosed. For a nil Event it is EINVAL.
 func (e *Event) Wait(ctx context.Context) error {
 	mustContext(ctx)
 	if e == nil {
@@ -66,7 +68,8 @@ func (e *Event) Wait(ctx context.Context) error {
 	return err
 }
 
-// Close ends every Wait, and every later one at once, with net.ErrClosed. A second Close is net.ErrClosed.
+// Close ends every [Event.Wait], and every later one at once, with net.ErrClosed. A second Close
+// returns net.ErrClosed.
 func (e *Event) Close() error {
 	if e == nil {
 		return sys.EINVAL

@@ -8,17 +8,18 @@ import (
 	"github.com/weirgo/weir/internal/sys"
 )
 
-// The functions below are single operations on descriptors that belong to the caller, who keeps them open until
-// the call returns. Each does what the system call of its name does, once: short counts are possible, a Read of 0
-// bytes is the end, errors are plain errnos (or the context's cause, when that ended first and nothing was done).
-// They wait, also on a non-blocking descriptor. Buffers belong to weir until the call returns. All exist on Default()
-// as functions and on an IO as methods. On systems without such descriptors, those that are not unix, they are
-// errors.ErrUnsupported. For an operation of package op on an open File or connection there is op.Op.On.
+// The functions below are single operations on descriptors. The caller owns the descriptor and
+// keeps it open until the call returns. Each function makes the system call of its name once: short
+// counts are possible, a Read of 0 bytes is the end, and errors are plain errnos (or the context's
+// cause, if that ended first and nothing was done). They wait, also on a non-blocking descriptor.
+// Buffers belong to weir until the call returns. All exist as functions, on Default(), and as
+// methods of an IO. On systems that are not unix, which have no such descriptors, they are
+// errors.ErrUnsupported. For operations of package op on an open File or connection use op.Op.On.
 
-// Msg is the message of RecvMsg and SendMsg.
+// Msg is the message of [IO.RecvMsg] and [IO.SendMsg].
 type Msg = backends.Msg
 
-// op does one operation with flags, EINVAL if they take more than 32 bits.
+// op does one operation with flags. It returns EINVAL if they take more than 32 bits.
 func (io *IO) op(ctx context.Context, op backends.Op, flags int) (int, error) {
 	mustContext(ctx)
 	if ctx.Err() != nil {
@@ -72,7 +73,7 @@ func (io *IO) Write(ctx context.Context, fd int, p []byte) (int, error) {
 	return n, nil
 }
 
-// ReadAt is pread(2): one chunk, which may be short before the end of the file.
+// ReadAt is pread(2). It makes one call, so the count may be short before the end of the file.
 func (io *IO) ReadAt(ctx context.Context, fd int, p []byte, off int64) (int, error) {
 	if off < 0 {
 		return 0, syscall.EINVAL
@@ -80,7 +81,7 @@ func (io *IO) ReadAt(ctx context.Context, fd int, p []byte, off int64) (int, err
 	return io.in(ctx, backends.Op{Code: backends.OpRead, FD: fd, Buf: p, Off: off}, 0)
 }
 
-// WriteAt is pwrite(2): one chunk, which may be short.
+// WriteAt is pwrite(2). It makes one call, so the count may be short.
 func (io *IO) WriteAt(ctx context.Context, fd int, p []byte, off int64) (int, error) {
 	if off < 0 {
 		return 0, syscall.EINVAL
@@ -100,8 +101,8 @@ func (io *IO) Readv(ctx context.Context, fd int, bufs [][]byte, off int64) (int,
 	return n, err
 }
 
-// Writev is pwritev(2), or writev(2) with off -1. More than 1024 bufs that are not empty are EMSGSIZE:
-// part of them might be part of a datagram. SIGPIPE is as with Write.
+// Writev is pwritev(2), or writev(2) with off -1. More than 1024 bufs that are not empty are
+// EMSGSIZE, because a part of them might be a part of a datagram. SIGPIPE is as with [IO.Write].
 func (io *IO) Writev(ctx context.Context, fd int, bufs [][]byte, off int64) (int, error) {
 	for _, b := range bufs {
 		sys.RaceSending(b)
@@ -123,7 +124,8 @@ func (io *IO) Send(ctx context.Context, fd int, p []byte, flags int) (int, error
 	return io.out(ctx, backends.Op{Code: backends.OpSend, FD: fd, Buf: p}, flags)
 }
 
-// RecvMsg is recvmsg(2) with flags MSG_*. It cuts m.Control to what arrived and sets m.Addr.Len and m.Flags.
+// RecvMsg is recvmsg(2) with flags MSG_*. It cuts m.Control to what arrived and sets m.Addr.Len and
+// m.Flags.
 func (io *IO) RecvMsg(ctx context.Context, fd int, m *Msg, flags int) (int, error) {
 	return io.op(ctx, backends.Op{Code: backends.OpRecvMsg, FD: fd, Msg: m}, flags)
 }
@@ -133,25 +135,25 @@ func (io *IO) SendMsg(ctx context.Context, fd int, m *Msg, flags int) (int, erro
 	return io.op(ctx, backends.Op{Code: backends.OpSendMsg, FD: fd, Msg: m}, flags)
 }
 
-// Poll waits until one of events, POLLIN and so on, is there, and returns those that are; POLLERR and POLLHUP count
-// always.
+// Poll waits until one of events, POLLIN and so on, occurs, and returns those that have; POLLERR
+// and POLLHUP are always included.
 func (io *IO) Poll(ctx context.Context, fd int, events int) (int, error) {
 	return io.op(ctx, backends.Op{Code: backends.OpPoll, FD: fd}, events)
 }
 
-// Fsync is fsync(2). Once it has begun the kernel does not give it up.
+// Fsync is fsync(2). Once it has begun a cancellation does not end it.
 func (io *IO) Fsync(ctx context.Context, fd int) error {
 	_, err := io.op(ctx, backends.Op{Code: backends.OpFsync, FD: fd}, 0)
 	return err
 }
 
-// Fdatasync is fdatasync(2). Once it has begun the kernel does not give it up.
+// Fdatasync is fdatasync(2). Once it has begun a cancellation does not end it.
 func (io *IO) Fdatasync(ctx context.Context, fd int) error {
 	_, err := io.op(ctx, backends.Op{Code: backends.OpFdatasync, FD: fd}, 0)
 	return err
 }
 
-// Shutdown of a socket is named ShutdownFD here, since Shutdown ends the IO: shutdown(2) with SHUT_*.
+// ShutdownFD is shutdown(2) of a socket with SHUT_*. ([IO.Shutdown] ends the IO.)
 func (io *IO) ShutdownFD(ctx context.Context, fd int, how int) error {
 	_, err := io.op(ctx, backends.Op{Code: backends.OpShutdown, FD: fd}, how)
 	return err

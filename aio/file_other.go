@@ -27,15 +27,15 @@ type File struct {
 	detached atomic.Bool
 }
 
-// Open opens a file for reading: see the function of the same name.
+// Open opens a file for reading: see [Open].
 func (io *IO) Open(name string) (*File, error) { return io.OpenFile(name, os.O_RDONLY, 0) }
 
-// Create makes or empties a file: see the function of the same name.
+// Create makes or empties a file: see [Create].
 func (io *IO) Create(name string) (*File, error) {
 	return io.OpenFile(name, os.O_RDWR|os.O_CREATE|os.O_TRUNC, 0o666)
 }
 
-// OpenFile is os.OpenFile: see the function of the same name.
+// OpenFile is os.OpenFile: see [OpenFile].
 func (io *IO) OpenFile(name string, flag int, perm os.FileMode) (*File, error) {
 	if err := io.refused("open", name); err != nil {
 		return nil, err
@@ -51,8 +51,8 @@ func (io *IO) OpenFile(name string, flag int, perm os.FileMode) (*File, error) {
 	return on, nil
 }
 
-// NewFile returns a File for an open descriptor: see the function of the same name. On an IO that has ended the
-// descriptor stays the caller's, and the File is one that is closed.
+// NewFile returns a File for an open descriptor: see [NewFile]. On an IO that has ended the
+// descriptor stays the caller's, and the File is closed.
 func (io *IO) NewFile(fd uintptr, name string) *File {
 	if io.alive() != nil {
 		return closedFile()
@@ -65,7 +65,8 @@ func (io *IO) NewFile(fd uintptr, name string) *File {
 	return on
 }
 
-// closedFile is a File on which every call is os.ErrClosed; nil if the system has no null device.
+// closedFile returns a File on which every call is os.ErrClosed. It returns nil if the system has
+// no null device.
 func closedFile() *File {
 	std, err := os.Open(os.DevNull)
 	if err != nil {
@@ -78,7 +79,7 @@ func closedFile() *File {
 	return f
 }
 
-// Pipe returns the ends of a pipe: see the function of the same name.
+// Pipe returns the ends of a pipe: see [Pipe].
 func (io *IO) Pipe() (r, w *File, err error) {
 	if err := io.alive(); err != nil {
 		return nil, nil, os.NewSyscallError("pipe", err)
@@ -98,7 +99,7 @@ func (io *IO) Pipe() (r, w *File, err error) {
 	return r, w, nil
 }
 
-// file makes a File of one of package os, which it owns from now on, also if it fails.
+// file makes a File of an *os.File, which it owns from now on, even if it fails.
 func (io *IO) file(of *os.File) (*File, error) {
 	f, err := io.fromFile(of)
 	if err != nil {
@@ -107,7 +108,7 @@ func (io *IO) file(of *os.File) (*File, error) {
 	return f, err
 }
 
-// FromFile makes a File of std: see the function of the same name.
+// FromFile makes a File of std: see [FromFile].
 func (io *IO) FromFile(std *os.File) (*File, error) {
 	if std == nil {
 		return nil, os.ErrInvalid
@@ -150,8 +151,8 @@ func (f *File) Read(p []byte) (int, error) {
 	return f.sides.r.move(context.Background(), f.osFile.Read, p)
 }
 
-// ReadContext is Read that ends early when ctx does, with the cause of that, where the system can wait for the file: a
-// pipe, a terminal. A regular file's read that has begun is not given up.
+// ReadContext is [File.Read] that also ends when ctx does, with its cause, if the system can wait
+// for the file: a pipe, a terminal. A read of a regular file that has begun runs to its end.
 func (f *File) ReadContext(ctx context.Context, p []byte) (int, error) {
 	mustContext(ctx)
 	if f == nil {
@@ -168,8 +169,8 @@ func (f *File) Write(p []byte) (int, error) {
 	return f.sides.w.move(context.Background(), f.osFile.Write, p)
 }
 
-// WriteContext is Write that ends early when ctx does, with the cause of that and the number of bytes written, where the
-// system can wait for the file.
+// WriteContext is [File.Write] that also ends when ctx does, with its cause and the number of bytes
+// written, if the system can wait for the file.
 func (f *File) WriteContext(ctx context.Context, p []byte) (int, error) {
 	mustContext(ctx)
 	if f == nil {
@@ -186,7 +187,7 @@ func (f *File) ReadAt(p []byte, off int64) (int, error) {
 	return f.ReadAtContext(context.Background(), p, off)
 }
 
-// ReadAtContext is ReadAt, unless ctx is over before it begins: then the error is the cause of that.
+// ReadAtContext is [File.ReadAt]. If ctx is over before it begins the error is its cause.
 func (f *File) ReadAtContext(ctx context.Context, p []byte, off int64) (int, error) {
 	mustContext(ctx)
 	if f == nil {
@@ -203,7 +204,7 @@ func (f *File) WriteAt(p []byte, off int64) (int, error) {
 	return f.WriteAtContext(context.Background(), p, off)
 }
 
-// WriteAtContext is WriteAt, unless ctx is over before it begins: then the error is the cause of that.
+// WriteAtContext is [File.WriteAt]. If ctx is over before it begins the error is its cause.
 func (f *File) WriteAtContext(ctx context.Context, p []byte, off int64) (int, error) {
 	mustContext(ctx)
 	if f == nil {
@@ -239,8 +240,7 @@ func (f *File) WriteTo(w io.Writer) (n int64, err error) {
 	return n, err
 }
 
-// std is package os's file, whose methods know what to say to nil; once that has been given away,
-// one that is closed.
+// std returns the *os.File, whose methods handle nil. After Detach it returns a closed one.
 func (f *File) std() *os.File {
 	switch {
 	case f == nil:
@@ -257,9 +257,9 @@ var closedStd = sync.OnceValue(func() *os.File {
 	return f
 })
 
-// Detach ends the File and returns package os's, with its descriptor: see FromFile. Reads and
-// writes that block in it return os.ErrClosed. On an error, os.ErrClosed or os.ErrInvalid, there is
-// none.
+// Detach ends the File and returns its *os.File with the descriptor: see [FromFile]. Reads and
+// writes that block in it return os.ErrClosed. With an error, os.ErrClosed or os.ErrInvalid, the
+// *os.File is nil.
 func (f *File) Detach() (*os.File, error) {
 	if f == nil {
 		return nil, os.ErrInvalid
@@ -269,7 +269,7 @@ func (f *File) Detach() (*os.File, error) {
 	}
 	f.m.leave()
 	f.sides.end()
-	for _, s := range []*side{&f.sides.r, &f.sides.w} { // what is under way is over when its turn is free
+	for _, s := range []*side{&f.sides.r, &f.sides.w} { // an operation in progress is over when its side is free
 		s.turn <- struct{}{}
 		<-s.turn
 	}
@@ -311,7 +311,7 @@ func (f *File) Seek(offset int64, whence int) (int64, error) { return f.std().Se
 // Stat is os.File.Stat.
 func (f *File) Stat() (os.FileInfo, error) { return f.std().Stat() }
 
-// size is the file's size in bytes, as far as it has one.
+// size returns the file's size in bytes, as far as it has one.
 func (f *File) size() int64 {
 	info, err := f.Stat()
 	if err != nil {

@@ -13,57 +13,61 @@ import (
 	aiort "github.com/weirgo/weir/runtime"
 )
 
-// Options configure an IO. The zero value is good: it takes the first backend that works.
+// Options configure an [IO]. The zero value takes the first backend that works.
 type Options struct {
-	// Backend names the backend to take: "io_uring", "epoll" or "portable". If it cannot start, New fails and
-	// says why and what to do about it. Of several names, with commas between, the first that works is taken;
-	// names with a minus sign in front ("-io_uring") are those that must not be. Empty: what the environment
-	// variable WEIR_BACKEND says, which is written in the same way, or else the first that works of all.
+	// Backend names the backend to take: "io_uring", "epoll" or "portable". If it cannot start,
+	// [New] fails and says why and what to do about it. Of several names, separated by commas, the
+	// first that works is taken. A name with a minus sign in front ("-io_uring") is excluded.
+	// Empty: the value of the environment variable WEIR_BACKEND, in the same form, or else the
+	// first that works of all.
 	Backend string
 
-	// Loops is the number of loops that connections and files are spread over. 0: one for each four of
-	// GOMAXPROCS. At most 256.
+	// Loops is the number of loops that connections and files are spread over. 0: one for each four
+	// of GOMAXPROCS. At most 256.
 	Loops int
 
-	// Drive is how the loops run: "thread", on OS threads of their own; "scheduler", on the goroutines that
-	// call and on Go's netpoller; "auto", what is measured to be faster, which includes doing the work in the
-	// caller where a loop would bring nothing. Empty: what the environment variable WEIR_DRIVE says, or else
-	// "auto".
+	// Drive is how the loops run: "thread", on OS threads of their own; "scheduler", on the
+	// goroutines that call and on Go's netpoller; "auto", chosen by measured speed, which includes
+	// doing the work in the calling goroutine if a loop would bring nothing. Empty: the value of
+	// the environment variable WEIR_DRIVE, or else "auto".
 	Drive string
 
-	// Logger gets one line if the backend of choice could not be had, and one if the IO is dropped without Close.
-	// Nil: nothing is logged.
+	// Logger gets one line if the preferred backend could not be had, and one if the IO is dropped
+	// without Close. Nil: nothing is logged.
 	Logger *slog.Logger
 
-	// MaxInFlight is the number of operations that a loop has in flight at most, sleepers not included; at the bound
-	// calls wait for room, until their contexts or deadlines end, or what they work on is closed. 0: 1,048,576. At
-	// most 8,388,608. That is also how many may wait and sleep, taken together.
+	// MaxInFlight is the most operations a loop has in flight, not counting sleepers. At the bound
+	// calls wait for room until their context or deadline ends, or until the descriptor is closed.
+	// 0: 1,048,576. At most 8,388,608, which also bounds the operations that wait for room and the
+	// sleepers, taken together.
 	MaxInFlight int
 
-	// QueueEntries and CompletionEntries are the sizes of a loop's two queues. They bound what one system call
-	// carries, nothing else. 0: 256, and 8 times that. At most 32,768 and 65,536. Backend: io_uring.
+	// QueueEntries and CompletionEntries are the sizes of a loop's two queues. They only bound how
+	// much one system call carries. 0: 256, and 8 times that. At most 32,768 and 65,536. Backend:
+	// io_uring.
 	QueueEntries, CompletionEntries int
 
-	// KernelWorkers bounds the kernel threads that do what can neither be done at once nor polled, of each of
-	// their two kinds, for each loop; or else the goroutines that do it. 0: 64. Backends: io_uring, portable.
+	// KernelWorkers bounds, for each loop, the kernel threads that do operations which can neither
+	// be done at once nor polled, for each of their two kinds; on other backends it bounds the
+	// goroutines that do them. 0: 64. Backends: io_uring, epoll, portable.
 	KernelWorkers int
 
-	// PoolSize bounds the goroutines that do what blocks: functions that coroutines give to their pool, and operations
-	// that a backend cannot do. 0: 64.
+	// PoolSize bounds the goroutines that make blocking calls: functions that coroutines give to
+	// their pool, and operations that a backend cannot do. 0: 64.
 	PoolSize int
 }
 
-// Info says what an IO runs on: see aiort.Info.
+// Info says what an [IO] runs on: see [aiort.Info].
 type Info = aiort.Info
 
-// Stats are counters since the start: see aiort.Stats.
+// Stats are counters since the start: see [aiort.Stats].
 type Stats = aiort.Stats
 
-// StuckError is what Shutdown returns when it ran out of time.
+// StuckError is what [IO.Shutdown] returns if its context ended first.
 type StuckError = aiort.StuckError
 
-// New starts an IO of one's own. It owns threads, descriptors and kernel memory until Close. An IO that is dropped
-// without Close keeps them for good, and Options.Logger is told.
+// New starts an IO. It owns threads, descriptors and kernel memory until [IO.Close]. An IO that is
+// dropped without Close keeps them for good, and Options.Logger gets a line.
 func New(o Options) (*IO, error) {
 	environment := o.fromEnvironment()
 	rt, err := aiort.New(aiort.Options{
@@ -82,7 +86,8 @@ func New(o Options) (*IO, error) {
 	return io, nil
 }
 
-// fromEnvironment fills in what the caller has left open, and says what that is.
+// fromEnvironment fills in the options that the caller has left empty, and returns a text that says
+// what it filled in.
 func (o *Options) fromEnvironment() (said string) {
 	for _, v := range []struct {
 		name  string
@@ -96,7 +101,7 @@ func (o *Options) fromEnvironment() (said string) {
 	return said
 }
 
-// tellDropped says of an IO that is garbage that it has not been closed.
+// tellDropped logs that an IO is garbage and has not been closed.
 func tellDropped(log *slog.Logger) {
 	log.Warn("weir: an IO was dropped without Close: " +
 		"its threads, descriptors and kernel memory stay until the program ends")
@@ -113,7 +118,7 @@ func (io *IO) running() *aiort.Runtime {
 const notMade = "aio: use of an IO that is nil or zero: " +
 	"New makes one, and Default is the one of the package's functions"
 
-// mustContext refuses a nil context, as package net does.
+// mustContext panics for a nil context, as package net does.
 func mustContext(ctx context.Context) {
 	if ctx == nil {
 		panic("aio: nil context")
@@ -121,14 +126,14 @@ func mustContext(ctx context.Context) {
 }
 
 var (
-	defaultMu sync.Mutex // who starts one holds it
+	defaultMu sync.Mutex // held while the default IO is started
 	defaultIO atomic.Pointer[IO]
 )
 
-// Default returns the IO that the functions of this package use, starting it on first use. The environment
-// variables WEIR_BACKEND and WEIR_DRIVE say which backend and drive it has, as for New. It panics if no backend can start, with the
-// reason: a program that wants to decide for itself calls New. It is not meant to be closed; if it is, the next call
-// starts another.
+// Default returns the IO that the functions of this package use, and starts it on first use. The
+// environment variables WEIR_BACKEND and WEIR_DRIVE choose its backend and drive, as for [New].
+// Default panics if no backend can start, with the reason; a program that wants to handle that
+// calls New. Programs need not close the IO. If one does, the next call of Default starts another.
 func Default() *IO {
 	if io := defaultIO.Load(); io != nil && io.alive() == nil {
 		return io
@@ -146,7 +151,7 @@ func Default() *IO {
 	return io
 }
 
-// alive reports why nothing can be started on the IO any more.
+// alive returns why nothing can be started on the IO any more, or nil.
 func (io *IO) alive() error {
 	if io.running().Closed() {
 		return aiort.ErrClosed
@@ -154,11 +159,12 @@ func (io *IO) alive() error {
 	return nil
 }
 
-// Close is Shutdown without a limit of time.
+// Close is [IO.Shutdown] without a time limit.
 func (io *IO) Close() error { return io.Shutdown(context.Background()) }
 
-// Info says which backend runs and why, and on which drive.
+// Info returns which backend runs and why, and on which drive.
 func (io *IO) Info() Info { return io.running().Info() }
 
-// Stats returns the counters of all loops. Package function: Default().Stats().
+// Stats returns the sums of the counters of all loops. For the functions of this package call
+// Default().Stats().
 func (io *IO) Stats() Stats { return io.running().Stats() }

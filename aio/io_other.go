@@ -14,23 +14,25 @@ import (
 	aiort "github.com/weirgo/weir/runtime"
 )
 
-// On systems without a backend of their own connections and files are those of packages net and os, each with what this
-// package adds. Sleeps and calls on descriptors run on the loops of backend "portable".
+// On systems without a backend of their own connections and files are those of packages net and os
+// with this package's additions. Sleeps and calls on descriptors run on the loops of backend
+// "portable".
 
-// IO is the facade bound to one runtime. Any goroutine may call its methods.
+// IO runs the connections, files and operations of this package on one runtime. Any goroutine may
+// call its methods.
 type IO struct {
 	rt     *aiort.Runtime
 	sleeps atomic.Uint32
 
-	end  context.Context // over when Shutdown begins
+	end  context.Context // ends when Shutdown begins
 	stop context.CancelFunc
 
 	mu      sync.Mutex
 	ended   bool
 	last    uint64
-	members map[uint64]func() // ends what was made on this IO
+	members map[uint64]func() // functions that end what was made on this IO
 
-	dropped runtime.Cleanup // tells Options.Logger; stopped by Shutdown
+	dropped runtime.Cleanup // logs a dropped IO; Shutdown stops it
 }
 
 func newIO(rt *aiort.Runtime) *IO {
@@ -40,11 +42,12 @@ func newIO(rt *aiort.Runtime) *IO {
 	return io
 }
 
-// Shutdown ends the IO: operations in flight are cancelled and end with an error that is net.ErrClosed and
-// os.ErrClosed, unless they were done anyway; later ones fail at once. It waits for those on loops (sleeps, operations on
-// descriptors), then frees what New took. If ctx ends first the error is a *StuckError that names the operations still in
-// flight; another call waits on. Connections and files stay open: close them as always. A call after the end is
-// net.ErrClosed.
+// Shutdown ends the IO. It cancels operations in flight, which end with an error that is
+// net.ErrClosed and os.ErrClosed, unless they were done anyway; later ones fail at once. It waits
+// for operations on loops (sleeps, operations on descriptors), then frees what New took. If ctx
+// ends first the error is a [*StuckError] that lists the operations still in flight; another call
+// waits for them again. Connections and files stay open: close them as always. A call after the end
+// returns net.ErrClosed.
 func (io *IO) Shutdown(ctx context.Context) error {
 	mustContext(ctx)
 	rt := io.running()
@@ -61,7 +64,7 @@ func (io *IO) Shutdown(ctx context.Context) error {
 	return rt.Shutdown(ctx)
 }
 
-// Runtime returns the runtime below: for loops of one's own beside the facade (Runtime.NewLoop), which have its options.
+// Runtime returns the runtime of the IO, for additional loops with its options (Runtime.NewLoop).
 func (io *IO) Runtime() *aiort.Runtime { return io.running() }
 
 // while returns a context that ends when ctx or the IO does.
@@ -74,13 +77,14 @@ func (io *IO) while(ctx context.Context) (context.Context, context.CancelFunc) {
 	}
 }
 
-// membership ties a connection, listener or file to the IO that it was made on.
+// membership ties a connection, listener or file to its IO.
 type membership struct {
 	io *IO
 	id uint64
 }
 
-// join has Shutdown end x, whose membership m is. It fails when the IO has ended. x is not kept alive by that.
+// join makes Shutdown end x, which has the membership m. It fails if the IO has ended. It does not
+// keep x alive.
 func join[T any](io *IO, m *membership, x *T, end func(*T)) error {
 	ref := weak.Make(x)
 	io.mu.Lock()
@@ -112,7 +116,7 @@ func (io *IO) forget(id uint64) {
 	delete(io.members, id)
 }
 
-// dialErr is the error of a connection that was not made because the IO ended.
+// dialErr returns the error of a connection that was not made because the IO ended.
 func dialErr(io *IO, err error) error {
 	var op *net.OpError
 	if err != nil && io.end.Err() != nil && errors.As(err, &op) {

@@ -33,8 +33,8 @@ func (c *IPConn) Read(p []byte) (int, error) {
 	return c.r.move(context.Background(), c.netIPConn.Read, p)
 }
 
-// ReadContext is Read that ends early when ctx does, with the cause of that. Bytes that had arrived are delivered with a
-// nil error all the same.
+// ReadContext is [IPConn.Read] that also ends when ctx does, with its cause. Bytes that had arrived
+// are still delivered, with a nil error.
 func (c *IPConn) ReadContext(ctx context.Context, p []byte) (int, error) {
 	mustContext(ctx)
 	return c.r.move(ctx, c.netIPConn.Read, p)
@@ -45,7 +45,8 @@ func (c *IPConn) Write(p []byte) (int, error) {
 	return c.w.move(context.Background(), c.netIPConn.Write, p)
 }
 
-// WriteContext is Write that ends early when ctx does, with the cause of that and the number of bytes written.
+// WriteContext is [IPConn.Write] that also ends when ctx does, with its cause and the number of
+// bytes written.
 func (c *IPConn) WriteContext(ctx context.Context, p []byte) (n int, err error) {
 	mustContext(ctx)
 	return c.w.move(ctx, c.netIPConn.Write, p)

@@ -13,7 +13,8 @@ import (
 
 type netTCPListener = net.TCPListener
 
-// TCPListener listens for connections: *net.TCPListener on an IO. Any goroutine may call its methods.
+// TCPListener listens for connections: *net.TCPListener on an IO. Any goroutine may call its
+// methods.
 type TCPListener struct {
 	*netTCPListener
 	m    membership
@@ -34,7 +35,7 @@ func (io *IO) tcpListener(of *net.TCPListener) (*TCPListener, error) {
 // Accept waits for a connection: see net.TCPListener.Accept.
 func (l *TCPListener) Accept() (net.Conn, error) { return l.AcceptContext(context.Background()) }
 
-// AcceptContext is Accept that ends early when ctx does, with the cause of that.
+// AcceptContext is [TCPListener.Accept] that also ends when ctx does, with its cause.
 func (l *TCPListener) AcceptContext(ctx context.Context) (net.Conn, error) {
 	mustContext(ctx)
 	c, err := l.accept(ctx)
@@ -44,7 +45,7 @@ func (l *TCPListener) AcceptContext(ctx context.Context) (net.Conn, error) {
 	return c, nil
 }
 
-// AcceptTCP is Accept with the concrete type.
+// AcceptTCP is [TCPListener.Accept] with the concrete type.
 func (l *TCPListener) AcceptTCP() (*TCPConn, error) { return l.accept(context.Background()) }
 
 func (l *TCPListener) accept(ctx context.Context) (*TCPConn, error) {
@@ -59,8 +60,9 @@ func (l *TCPListener) accept(ctx context.Context) (*TCPConn, error) {
 	return l.io.tcp(c)
 }
 
-// Accepts returns the connections as they come, until ctx ends, the listener is closed, or the consumer breaks off. An
-// error comes with a nil connection: that of ctx and net.ErrClosed are the last, others (EMFILE) are not.
+// Accepts returns the connections as they come, until ctx ends, the listener is closed, or the
+// consumer stops. An error comes with a nil connection. The cause of ctx and net.ErrClosed are the
+// last; after others (EMFILE) the sequence goes on.
 func (l *TCPListener) Accepts(ctx context.Context) iter.Seq2[net.Conn, error] {
 	mustContext(ctx)
 	return accepts(ctx, l.AcceptContext)
@@ -80,7 +82,8 @@ func (l *TCPListener) Close() error {
 
 type netUnixListener = net.UnixListener
 
-// UnixListener listens for connections: *net.UnixListener on an IO. Any goroutine may call its methods.
+// UnixListener listens for connections: *net.UnixListener on an IO. Any goroutine may call its
+// methods.
 type UnixListener struct {
 	*netUnixListener
 	m    membership
@@ -101,7 +104,7 @@ func (io *IO) unixListener(of *net.UnixListener) (*UnixListener, error) {
 // Accept waits for a connection: see net.UnixListener.Accept.
 func (l *UnixListener) Accept() (net.Conn, error) { return l.AcceptContext(context.Background()) }
 
-// AcceptContext is Accept that ends early when ctx does, with the cause of that.
+// AcceptContext is [UnixListener.Accept] that also ends when ctx does, with its cause.
 func (l *UnixListener) AcceptContext(ctx context.Context) (net.Conn, error) {
 	mustContext(ctx)
 	c, err := l.accept(ctx)
@@ -111,7 +114,7 @@ func (l *UnixListener) AcceptContext(ctx context.Context) (net.Conn, error) {
 	return c, nil
 }
 
-// AcceptUnix is Accept with the concrete type.
+// AcceptUnix is [UnixListener.Accept] with the concrete type.
 func (l *UnixListener) AcceptUnix() (*UnixConn, error) { return l.accept(context.Background()) }
 
 func (l *UnixListener) accept(ctx context.Context) (*UnixConn, error) {
@@ -126,8 +129,9 @@ func (l *UnixListener) accept(ctx context.Context) (*UnixConn, error) {
 	return l.io.unix(c)
 }
 
-// Accepts returns the connections as they come, until ctx ends, the listener is closed, or the consumer breaks off. An
-// error comes with a nil connection: that of ctx and net.ErrClosed are the last, others (EMFILE) are not.
+// Accepts returns the connections as they come, until ctx ends, the listener is closed, or the
+// consumer stops. An error comes with a nil connection. The cause of ctx and net.ErrClosed are the
+// last; after others (EMFILE) the sequence goes on.
 func (l *UnixListener) Accepts(ctx context.Context) iter.Seq2[net.Conn, error] {
 	mustContext(ctx)
 	return accepts(ctx, l.AcceptContext)
@@ -156,14 +160,14 @@ func accepts(ctx context.Context, accept func(context.Context) (net.Conn, error)
 	}
 }
 
-// listenError gives an error of a listener the shape in which package net reports it.
+// listenError returns a function that wraps an error of a listener as package net does.
 func listenError(l net.Listener, op string) func(error) error {
 	return func(err error) error {
 		return &net.OpError{Op: op, Net: l.Addr().Network(), Addr: l.Addr(), Err: err}
 	}
 }
 
-// opError gives an error of a connection the shape in which package net reports it.
+// opError returns a function that wraps an error of a connection as package net does.
 func opError(c net.Conn, op string) func(error) error {
 	return func(err error) error {
 		return &net.OpError{Op: op, Net: c.LocalAddr().Network(), Source: c.LocalAddr(), Addr: c.RemoteAddr(), Err: err}

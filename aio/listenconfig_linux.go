@@ -9,8 +9,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Listen listens for connections, on networks "tcp", "tcp4", "tcp6", "unix" and "unixpacket". ctx bounds resolving the
-// address, not the listener. A name with several addresses stands for one of them, IPv4 if there is one.
+// Listen listens for connections, on networks "tcp", "tcp4", "tcp6", "unix" and "unixpacket". ctx
+// bounds resolving the address, not the listener. If a name has several addresses Listen uses one
+// of them, IPv4 if there is one.
 func (lc *ListenConfig) Listen(ctx context.Context, network, address string) (net.Listener, error) {
 	mustContext(ctx)
 	addr, err := lc.resolve(ctx, network, address)
@@ -36,8 +37,8 @@ func (lc *ListenConfig) Listen(ctx context.Context, network, address string) (ne
 	return l, nil
 }
 
-// ListenPacket receives packets, on networks "udp", "udp4", "udp6", "unixgram", "ip:proto", "ip4:proto" and "ip6:proto".
-// See Listen.
+// ListenPacket receives packets, on networks "udp", "udp4", "udp6", "unixgram", "ip:proto",
+// "ip4:proto" and "ip6:proto". See [ListenConfig.Listen].
 func (lc *ListenConfig) ListenPacket(ctx context.Context, network, address string) (net.PacketConn, error) {
 	mustContext(ctx)
 	addr, err := lc.resolve(ctx, network, address)
@@ -81,17 +82,17 @@ func (lc *ListenConfig) resolve(ctx context.Context, network, address string) (n
 	return addrs[0], nil
 }
 
-// Listen is net.Listen: see ListenConfig.Listen.
+// Listen is net.Listen: see [ListenConfig.Listen].
 func (io *IO) Listen(network, address string) (net.Listener, error) {
 	return io.listenConfig().Listen(context.Background(), network, address)
 }
 
-// ListenPacket is net.ListenPacket: see ListenConfig.ListenPacket.
+// ListenPacket is net.ListenPacket: see [ListenConfig.ListenPacket].
 func (io *IO) ListenPacket(network, address string) (net.PacketConn, error) {
 	return io.listenConfig().ListenPacket(context.Background(), network, address)
 }
 
-// ListenTCP listens on laddr: see the function of the same name.
+// ListenTCP listens on laddr: see [ListenTCP].
 func (io *IO) ListenTCP(network string, laddr *net.TCPAddr) (*TCPListener, error) {
 	var l *TCPListener
 	var err error
@@ -111,7 +112,7 @@ func (io *IO) ListenTCP(network string, laddr *net.TCPAddr) (*TCPListener, error
 	return l, nil
 }
 
-// ListenUnix listens on laddr: see the function of the same name.
+// ListenUnix listens on laddr: see [ListenUnix].
 func (io *IO) ListenUnix(network string, laddr *net.UnixAddr) (*UnixListener, error) {
 	var l *UnixListener
 	var err error
@@ -129,9 +130,11 @@ func (io *IO) ListenUnix(network string, laddr *net.UnixAddr) (*UnixListener, er
 	return l, nil
 }
 
-func (io *IO) listenTCP(ctx context.Context, lc *ListenConfig, network string, laddr *net.TCPAddr) (*TCPListener, error) {
+func (io *IO) listenTCP(ctx context.Context, lc *ListenConfig, network string, laddr *net.TCPAddr) (*TCPListener,
+	error) {
 	l := &TCPListener{keepAlive: lc.KeepAlive, keepAliveConfig: lc.KeepAliveConfig}
-	o := &opening{network: network, sotype: unix.SOCK_STREAM, laddr: laddr, listen: true, control: ignoreContext(lc.Control)}
+	o := &opening{network: network, sotype: unix.SOCK_STREAM, laddr: laddr, listen: true,
+		control: ignoreContext(lc.Control)}
 	if lc.MultipathTCP() {
 		o.proto = unix.IPPROTO_MPTCP
 		if io.open(ctx, &l.socket, o) == nil {
@@ -146,7 +149,8 @@ func (io *IO) listenTCP(ctx context.Context, lc *ListenConfig, network string, l
 	return l, nil
 }
 
-func (io *IO) listenUnix(ctx context.Context, lc *ListenConfig, network string, laddr *net.UnixAddr) (*UnixListener, error) {
+func (io *IO) listenUnix(ctx context.Context, lc *ListenConfig, network string, laddr *net.UnixAddr) (*UnixListener,
+	error) {
 	sotype, err := unixType(network)
 	if err != nil {
 		return nil, err

@@ -8,7 +8,7 @@ import (
 	"os"
 )
 
-// plain is lc as package net has it.
+// plain returns lc as a net.ListenConfig.
 func (lc *ListenConfig) plain() *net.ListenConfig {
 	p := &net.ListenConfig{Control: lc.Control, KeepAlive: lc.KeepAlive, KeepAliveConfig: lc.KeepAliveConfig}
 	if lc.mptcp != multipathDefault {
@@ -33,17 +33,17 @@ func (lc *ListenConfig) ListenPacket(ctx context.Context, network, address strin
 	return made(io, "listen", network, listen, io.packetConn)
 }
 
-// Listen is net.Listen: see ListenConfig.Listen.
+// Listen is net.Listen: see [ListenConfig.Listen].
 func (io *IO) Listen(network, address string) (net.Listener, error) {
 	return io.listenConfig().Listen(context.Background(), network, address)
 }
 
-// ListenPacket is net.ListenPacket: see ListenConfig.ListenPacket.
+// ListenPacket is net.ListenPacket: see [ListenConfig.ListenPacket].
 func (io *IO) ListenPacket(network, address string) (net.PacketConn, error) {
 	return io.listenConfig().ListenPacket(context.Background(), network, address)
 }
 
-// listener makes l a listener on the IO.
+// listener makes a listener of the IO from l.
 func (io *IO) listener(l net.Listener) (net.Listener, error) {
 	switch l := l.(type) {
 	case *net.TCPListener:
@@ -54,7 +54,7 @@ func (io *IO) listener(l net.Listener) (net.Listener, error) {
 	return l, nil
 }
 
-// packetConn makes c a packet connection on the IO.
+// packetConn makes a packet connection of the IO from c.
 func (io *IO) packetConn(c net.PacketConn) (net.PacketConn, error) {
 	switch c := c.(type) {
 	case *net.UDPConn:
@@ -67,20 +67,20 @@ func (io *IO) packetConn(c net.PacketConn) (net.PacketConn, error) {
 	return c, nil
 }
 
-// FileConn returns a connection on a duplicate of f: see the function of the same name.
+// FileConn returns a connection on a duplicate of f: see [FileConn].
 func (io *IO) FileConn(f *os.File) (net.Conn, error) {
 	io.running()
 	dup := func() (net.Conn, error) { return net.FileConn(f) }
 	return made(io, "file", "file+net", dup, func(c net.Conn) (net.Conn, error) { return io.conn("file", c) })
 }
 
-// FileListener returns a listener on a duplicate of f: see the function of the same name.
+// FileListener returns a listener on a duplicate of f: see [FileListener].
 func (io *IO) FileListener(f *os.File) (net.Listener, error) {
 	io.running()
 	return made(io, "file", "file+net", func() (net.Listener, error) { return net.FileListener(f) }, io.listener)
 }
 
-// FilePacketConn returns a packet connection on a duplicate of f: see the function of the same name.
+// FilePacketConn returns a packet connection on a duplicate of f: see [FilePacketConn].
 func (io *IO) FilePacketConn(f *os.File) (net.PacketConn, error) {
 	io.running()
 	return made(io, "file", "file+net", func() (net.PacketConn, error) { return net.FilePacketConn(f) }, io.packetConn)

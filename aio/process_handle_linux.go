@@ -6,7 +6,7 @@ import "os"
 
 var errNoHandle = os.ErrNoHandle
 
-// withHandle calls f with the descriptor by which package os knows p, which stays open until f
+// withHandle calls f with the descriptor that package os has of p, which stays open until f
 // returns. The error is errNoHandle if there is none, and another if p has been waited for or
 // released.
 func withHandle(p *os.Process, f func(pidfd uintptr)) error { return p.WithHandle(f) }

@@ -13,10 +13,10 @@ import (
 var errNoHandle = errors.New("process handle unavailable")
 
 // withHandle calls f with a descriptor of p, which stays open until f returns. The error is
-// errNoHandle if there is none to be had, and another if p has been waited for or released.
+// errNoHandle if it cannot get one, and another if p has been waited for or released.
 //
 // A process keeps its number until it has been waited for. So the descriptor of the number is one
-// of p if p has not been waited for when there is a descriptor.
+// of p if p has not been waited for when the descriptor is open.
 func withHandle(p *os.Process, f func(pidfd uintptr)) error {
 	fd, err := unix.PidfdOpen(p.Pid, 0)
 	switch err {

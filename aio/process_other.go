@@ -7,5 +7,5 @@ import (
 	"os"
 )
 
-// awaitExit: processes cannot be watched here.
+// awaitExit reports false: processes cannot be watched on this system.
 func (io *IO) awaitExit(context.Context, *os.Process) (watched bool, err error) { return false, nil }

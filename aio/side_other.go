@@ -13,18 +13,19 @@ import (
 	aiort "github.com/weirgo/weir/runtime"
 )
 
-// side is one direction of a connection, or a file. Operations take turns, as they do inside package net, so that a
-// context that ends disturbs its own operation and no other. It does so by a deadline in the past, and then puts the
-// user's back: it is kept here, since packages net and os do not tell it. The end of the IO does the same, for good.
+// side is one direction of a connection, or a file. Its operations run one after the other, as in
+// package net, so that a context that ends disturbs only its own operation. It does so by a
+// deadline in the past, after which side restores the user's deadline; side keeps that, because
+// packages net and os do not report it. The end of the IO works in the same way, for good.
 type side struct {
-	turn chan struct{} // holds a token while an operation is under way; nil: of a zero value
+	turn chan struct{} // holds a token while an operation runs; nil: of a zero value
 	set  func(time.Time) error
-	wrap func(error) error // gives an error the shape in which package net or os reports it
+	wrap func(error) error // wraps an error as package net or os does
 
 	mu     sync.Mutex
-	user   time.Time // the deadline that was asked for
-	forced bool      // a context has ended: the deadline that is set lies in the past
-	ended  bool      // the IO has: the same for good
+	user   time.Time // the deadline that the user set
+	forced bool      // a context has ended: the deadline that is set is in the past
+	ended  bool      // the IO has ended: the same, for good
 }
 
 var longAgo = time.Unix(1, 0)
@@ -47,7 +48,7 @@ func (s *side) setDeadline(t time.Time) error {
 	return s.set(t)
 }
 
-// end ends the operation under way, and later ones at their start.
+// end ends the operation in progress, and later ones at their start.
 func (s *side) end() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -55,7 +56,7 @@ func (s *side) end() {
 	s.set(longAgo)
 }
 
-// alive reports why nothing can be started any more.
+// alive returns why nothing can be started any more, or nil.
 func (s *side) alive() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -65,7 +66,7 @@ func (s *side) alive() error {
 	return nil
 }
 
-// may reports why an operation that does not wait for its turn must not start.
+// may returns why an operation that does not wait for the others must not start, or nil.
 func (s *side) may(ctx context.Context) error {
 	switch {
 	case s.turn == nil:
@@ -76,8 +77,8 @@ func (s *side) may(ctx context.Context) error {
 	return s.alive()
 }
 
-// do runs an operation in its turn and ends it when ctx does. Then the error is ctx's cause, unless the operation ended in
-// another way.
+// do runs an operation after those before it, and ends it when ctx ends. Then the error is ctx's
+// cause, unless the operation ended in another way.
 func (s *side) do(ctx context.Context, f func() error) error {
 	if s.turn == nil {
 		return syscall.EINVAL
@@ -112,8 +113,8 @@ func (s *side) do(ctx context.Context, f func() error) error {
 
 func never() bool { return false }
 
-// watch ends the operation under way when ctx ends. over, which is to be called after the operation, takes that back and
-// reports whether it happened.
+// watch ends the operation in progress when ctx ends. The caller calls over after the operation: it
+// undoes that and reports whether it happened.
 func (s *side) watch(ctx context.Context) (over func() bool) {
 	ran := make(chan struct{})
 	stop := context.AfterFunc(ctx, func() {
@@ -138,7 +139,7 @@ func (s *side) watch(ctx context.Context) (over func() bool) {
 	}
 }
 
-// move is do for what moves bytes of p.
+// move is do for an operation that moves bytes of p.
 func (s *side) move(ctx context.Context, f func([]byte) (int, error), p []byte) (n int, err error) {
 	err = s.do(ctx, func() error {
 		n, err = f(p)
@@ -150,7 +151,7 @@ func (s *side) move(ctx context.Context, f func([]byte) (int, error), p []byte) 
 // sides are both directions.
 type sides struct{ r, w side }
 
-// end ends what is under way on either side, and what would be.
+// end ends the operations in progress on either side, and later ones.
 func (s *sides) end() {
 	s.r.end()
 	s.w.end()
@@ -171,7 +172,7 @@ func (s *sides) SetReadDeadline(t time.Time) error { return s.r.setDeadline(t) }
 // SetWriteDeadline sets the deadline of writes: see net.Conn.
 func (s *sides) SetWriteDeadline(t time.Time) error { return s.w.setDeadline(t) }
 
-// rawConn is a syscall.RawConn whose operations take their turns.
+// rawConn is a syscall.RawConn whose operations run one after the other with those of the sides.
 type rawConn struct {
 	syscall.RawConn
 	s *sides

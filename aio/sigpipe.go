@@ -9,17 +9,16 @@ import (
 	"github.com/weirgo/weir/internal/sys"
 )
 
-// std12 are package os's files of the descriptors 1 and 2, made when they are needed and never
-// closed.
+// std12 holds package os's files of descriptors 1 and 2, made when needed and never closed.
 var std12 [2]struct {
 	once sync.Once
 	file *os.File
 }
 
-// brokenPipe sees to a write of bufs to fd that failed with err. If that is EPIPE and fd is standard
-// output or standard error it has package os make the write, which ends the program with SIGPIPE,
-// unless the program has asked for that signal or ignores it. That way "prog | head -1" ends though
-// prog looks at no error.
+// brokenPipe handles a write of bufs to fd that failed with err. If err is EPIPE and fd is standard
+// output or standard error, package os repeats the write. That ends the program with SIGPIPE,
+// unless the program has asked for that signal or ignores it. So "prog | head -1" ends although
+// prog checks no error.
 func brokenPipe(fd int, err error, bufs ...[]byte) (int, error) {
 	if fd != 1 && fd != 2 || err != sys.EPIPE {
 		return 0, err
@@ -30,7 +29,7 @@ func brokenPipe(fd int, err error, bufs ...[]byte) (int, error) {
 	return n, bare(err)
 }
 
-// bare is the error in an *fs.PathError of package os.
+// bare returns the error inside an *fs.PathError of package os.
 func bare(err error) error {
 	if e := (*os.PathError)(nil); errors.As(err, &e) {
 		return e.Err

@@ -34,16 +34,16 @@ func (c *TCPConn) Read(p []byte) (int, error) {
 	return c.r.move(context.Background(), c.netTCPConn.Read, p)
 }
 
-// ReadContext is Read that ends early when ctx does, with the cause of that. Bytes that had arrived are delivered with a
-// nil error all the same.
+// ReadContext is [TCPConn.Read] that also ends when ctx does, with its cause. Bytes that had
+// arrived are still delivered, with a nil error.
 func (c *TCPConn) ReadContext(ctx context.Context, p []byte) (int, error) {
 	mustContext(ctx)
 	return c.r.move(ctx, c.netTCPConn.Read, p)
 }
 
-// Receive waits until something has arrived and calls f with it, once. The bytes are f's until it returns. The rest is as
-// with ReadContext, io.EOF at the end of the stream included; an error of f is returned as it is. On this system a buffer is
-// borrowed while it waits, too.
+// Receive waits until data has arrived and calls f with it, once. The bytes belong to f until it
+// returns. An error of f is returned as it is. Otherwise it is as [TCPConn.ReadContext], including
+// io.EOF at the end of the stream. On this system a buffer is also borrowed while it waits.
 func (c *TCPConn) Receive(ctx context.Context, f func(p []byte) error) error {
 	mustContext(ctx)
 	if c.netTCPConn == nil {
@@ -57,7 +57,8 @@ func (c *TCPConn) Write(p []byte) (int, error) {
 	return c.w.move(context.Background(), c.netTCPConn.Write, p)
 }
 
-// WriteContext is Write that ends early when ctx does, with the cause of that and the number of bytes written.
+// WriteContext is [TCPConn.Write] that also ends when ctx does, with its cause and the number of
+// bytes written.
 func (c *TCPConn) WriteContext(ctx context.Context, p []byte) (n int, err error) {
 	mustContext(ctx)
 	return c.w.move(ctx, c.netTCPConn.Write, p)

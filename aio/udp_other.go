@@ -35,8 +35,8 @@ func (c *UDPConn) Read(p []byte) (int, error) {
 	return c.r.move(context.Background(), c.netUDPConn.Read, p)
 }
 
-// ReadContext is Read that ends early when ctx does, with the cause of that. Bytes that had arrived are delivered with a
-// nil error all the same.
+// ReadContext is [UDPConn.Read] that also ends when ctx does, with its cause. Bytes that had
+// arrived are still delivered, with a nil error.
 func (c *UDPConn) ReadContext(ctx context.Context, p []byte) (int, error) {
 	mustContext(ctx)
 	return c.r.move(ctx, c.netUDPConn.Read, p)
@@ -47,7 +47,8 @@ func (c *UDPConn) Write(p []byte) (int, error) {
 	return c.w.move(context.Background(), c.netUDPConn.Write, p)
 }
 
-// WriteContext is Write that ends early when ctx does, with the cause of that and the number of bytes written.
+// WriteContext is [UDPConn.Write] that also ends when ctx does, with its cause and the number of
+// bytes written.
 func (c *UDPConn) WriteContext(ctx context.Context, p []byte) (n int, err error) {
 	mustContext(ctx)
 	return c.w.move(ctx, c.netUDPConn.Write, p)
@@ -164,7 +165,8 @@ func (c *UDPConn) WriteMsgUDPAddrPort(p, oob []byte, addr netip.AddrPort) (n int
 	return n, oobn, err
 }
 
-// ReadFromUDPAddrPortContext is ReadFromUDPAddrPort that ends early when ctx does, with the cause of that.
+// ReadFromUDPAddrPortContext is [UDPConn.ReadFromUDPAddrPort] that also ends when ctx does, with
+// its cause.
 func (c *UDPConn) ReadFromUDPAddrPortContext(ctx context.Context, p []byte) (n int, addr netip.AddrPort, err error) {
 	mustContext(ctx)
 	err = c.r.do(ctx, func() error {
@@ -174,7 +176,8 @@ func (c *UDPConn) ReadFromUDPAddrPortContext(ctx context.Context, p []byte) (n i
 	return n, addr, err
 }
 
-// WriteToUDPAddrPortContext is WriteToUDPAddrPort that ends early when ctx does, with the cause of that.
+// WriteToUDPAddrPortContext is [UDPConn.WriteToUDPAddrPort] that also ends when ctx does, with its
+// cause.
 func (c *UDPConn) WriteToUDPAddrPortContext(ctx context.Context, p []byte, addr netip.AddrPort) (n int, err error) {
 	mustContext(ctx)
 	err = c.w.do(ctx, func() error {
@@ -184,7 +187,8 @@ func (c *UDPConn) WriteToUDPAddrPortContext(ctx context.Context, p []byte, addr 
 	return n, err
 }
 
-// ReadBatch receives one packet: as many as one system call receives here. See Packet.
+// ReadBatch receives one packet, which is what one system call receives on this system. See
+// [Packet].
 func (c *UDPConn) ReadBatch(ctx context.Context, ps []Packet) (int, error) {
 	mustContext(ctx)
 	if len(ps) == 0 {
@@ -198,8 +202,8 @@ func (c *UDPConn) ReadBatch(ctx context.Context, ps []Packet) (int, error) {
 	return 1, nil
 }
 
-// WriteBatch sends all of ps, each to its Addr, one after the other. It returns how many it sent: with an error, those
-// before the one that failed.
+// WriteBatch sends all of ps, each to its Addr, one after the other. It returns how many it sent:
+// with an error, those before the one that failed.
 func (c *UDPConn) WriteBatch(ctx context.Context, ps []Packet) (int, error) {
 	mustContext(ctx)
 	for i := range ps {
@@ -228,7 +232,8 @@ func (c *UDPConn) WriteBatch(ctx context.Context, ps []Packet) (int, error) {
 	return len(ps), nil
 }
 
-// SetGRO says whether the system may join datagrams of one sender: nothing known here does.
+// SetGRO sets whether the system may join datagrams of one sender. No known system of this kind
+// does.
 func (c *UDPConn) SetGRO(on bool) error {
 	if c.netUDPConn == nil {
 		return syscall.EINVAL

@@ -86,8 +86,8 @@ func testGarbageCollection(t *testing.T, env Env) {
 	}
 }
 
-// testCloseThenWake catches a late Wake that crashes, or writes to a descriptor whose number belongs
-// to another file by then.
+// testCloseThenWake catches a late Wake that crashes, or writes to a descriptor whose number
+// belongs to another file by then.
 func testCloseThenWake(t *testing.T, env Env) {
 	thread := env.Thread()
 	if thread {
