@@ -214,10 +214,11 @@ func ExampleUDPConn_ReadBatch() {
 	defer a.Close()
 	defer b.Close()
 	to := netip.MustParseAddrPort(b.LocalAddr().String())
-	sent, err := a.WriteBatch(context.Background(), []aio.Packet{{Buf: []byte("one"), Addr: to}, {Buf: []byte("two"), Addr: to}})
+	packets := []aio.Packet{{Buf: []byte("one"), Addr: to}, {Buf: []byte("two"), Addr: to}}
+	sent, err := a.WriteBatch(context.Background(), packets)
 	fmt.Println("sent", sent, err)
 
-	packets := make([]aio.Packet, 8)
+	packets = make([]aio.Packet, 8)
 	for i := range packets {
 		packets[i].Buf = make([]byte, 1500)
 	}

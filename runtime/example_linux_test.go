@@ -13,7 +13,8 @@ import (
 	aiort "github.com/weirgo/weir/runtime"
 )
 
-// onThread runs f on a goroutine of its own: a loop belongs to the goroutine that calls Run first, and keeps its thread.
+// onThread runs f on a goroutine of its own: a loop belongs to the goroutine that calls Run first,
+// and keeps its thread.
 func onThread(f func()) {
 	done := make(chan struct{})
 	go func() {

@@ -1,11 +1,12 @@
-// Command weir-migrate rewrites the Go files of a module so that they open sockets and files with package aio in place of
-// net and os.
+// Command weir-migrate rewrites the Go files of a module so that they open sockets and files with
+// package aio in place of net and os.
 //
 //	go run github.com/weirgo/weir/cmd/weir-migrate@latest [-w] [-what sockets,files] [DIRECTORY]
 //
-// It changes calls, types and imports, also those of files for other systems and of tests. Without -w it says what it
-// would change, and writes nothing. It writes nothing either unless every file can be parsed and rewritten. Directories that
-// go leaves out (vendor, testdata, names that begin with . or _) and modules below are left alone.
+// It changes calls, types and imports, also those of files for other systems and of tests. Without
+// -w it says what it would change, and writes nothing. It writes nothing either unless every file
+// can be parsed and rewritten. Directories that go leaves out (vendor, testdata, names that begin
+// with . or _) and modules below are left alone.
 //
 // -what is a list of:
 //
@@ -13,8 +14,8 @@
 //	files    what opens, is or makes files: os.Open, os.File, os.ReadFile
 //	names    what is done with names: os.Stat, os.Mkdir. aio has them for programs that want one IO for all.
 //
-// At the end it lists the places that open sockets inside other packages, such as http.ListenAndServe: they want a listener
-// or a dial function, by hand.
+// At the end it lists the places that open sockets inside other packages, such as
+// http.ListenAndServe: they want a listener or a dial function, by hand.
 package main
 
 import (

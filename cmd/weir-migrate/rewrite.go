@@ -67,8 +67,8 @@ type edit struct {
 	text     string
 }
 
-// uses are the selectors of a package that the file imports by that name. An identifier that the parser resolves
-// is something else of that name.
+// uses are the selectors of a package that the file imports by that name. An identifier that the
+// parser resolves is something else of that name.
 func (f *file) uses(name string) (list []*ast.SelectorExpr) {
 	ast.Inspect(f.ast, func(n ast.Node) bool {
 		if sel, ok := n.(*ast.SelectorExpr); ok {
@@ -148,8 +148,8 @@ func apply(src []byte, edits []edit) []byte {
 	return out.Bytes()
 }
 
-// aioName is the name by which the file calls package aio, or will: the one it has if it imports that,
-// otherwise one that is free.
+// aioName is the name by which the file calls package aio, or will: the one it has if it imports
+// that, otherwise one that is free.
 func (f *file) aioName(declared map[string]bool) (name string, imported bool) {
 	for _, spec := range f.ast.Imports {
 		if n := importName(spec); importPath(spec) == aioPath && n != "" && n != "." {
@@ -201,7 +201,8 @@ func (f *file) without(specs []*ast.ImportSpec) (edits []edit) {
 	return edits
 }
 
-// behind is the place behind an import that ends at end: the semicolon or the end of the line goes with it.
+// behind is the place behind an import that ends at end: the semicolon or the end of the line goes
+// with it.
 func (f *file) behind(end int) int {
 	for end < len(f.src) && (f.src[end] == ' ' || f.src[end] == '\t' || f.src[end] == '\r') {
 		end++
@@ -247,7 +248,8 @@ func (f *file) with(name string) edit {
 	return edit{from, from, "import " + spec + "\n"}
 }
 
-// doubledCases fails if a switch on types would have a type twice: it knew the types of both packages.
+// doubledCases fails if a switch on types would have a type twice: it knew the types of both
+// packages.
 func (f *file) doubledCases(moved map[*ast.SelectorExpr]bool, to string) error {
 	var errs []error
 	ast.Inspect(f.ast, func(n ast.Node) bool {
@@ -260,8 +262,8 @@ func (f *file) doubledCases(moved map[*ast.SelectorExpr]bool, to string) error {
 			for _, x := range c.(*ast.CaseClause).List {
 				text := f.willBe(x, moved, to)
 				if seen[text] {
-					errs = append(errs, fmt.Errorf("line %d: the switch would have the case %s twice: join the two first",
-						f.set.Position(x.Pos()).Line, text))
+					const twice = "line %d: the switch would have the case %s twice: join the two first"
+					errs = append(errs, fmt.Errorf(twice, f.set.Position(x.Pos()).Line, text))
 				}
 				seen[text] = true
 			}

@@ -1,11 +1,12 @@
 //go:build linux
 
-// Command callbackecho is an echo server without goroutines: one loop, one thread, and callbacks that the loop calls
-// when an operation is over.
+// Command callbackecho is an echo server without goroutines: one loop, one thread, and callbacks
+// that the loop calls when an operation is over.
 //
 //	go run ./examples/callbackecho [ADDRESS]
 //
-// It serves until it is interrupted. Port 0 means any free one; the first line of output says which.
+// It serves until it is interrupted. Port 0 means any free one; the first line of output says
+// which.
 package main
 
 import (
@@ -95,8 +96,8 @@ func (s *server) accepted(c *aiort.Completion) aiort.Action {
 	return aiort.Disarm
 }
 
-// A conn is one connection: it receives, then sends what it has received, and so on. One of its operations is in
-// flight at a time.
+// A conn is one connection: it receives, then sends what it has received, and so on. One of its
+// operations is in flight at a time.
 type conn struct {
 	loop                 *aiort.Loop
 	fd                   int

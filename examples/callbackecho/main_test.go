@@ -18,8 +18,8 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// TestEcho: many clients at once get back what they sent, also what is larger than the server's buffer,
-// and the interrupt ends the server though a client stays.
+// TestEcho: many clients at once get back what they sent, also what is larger than the server's
+// buffer, and the interrupt ends the server though a client stays.
 func TestEcho(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()

@@ -55,8 +55,8 @@ func Example_save() {
 	// two <nil>
 }
 
-// appendRecord writes a record at off and makes it durable. The second operation starts when the first has
-// written all of it.
+// appendRecord writes a record at off and makes it durable. The second operation starts when the
+// first has written all of it.
 func appendRecord(ctx context.Context, f *aio.File, record []byte, off int64) error {
 	return aio.Do(ctx,
 		op.Write(-1, record, off).On(f).Link(),
@@ -82,8 +82,8 @@ func Example_appendRecord() {
 	// "first\nsecond\n" <nil>
 }
 
-// checksum adds up a file's bytes. Its goroutines read side by side, and what the page cache does not
-// hold goes to the kernel in few system calls.
+// checksum adds up a file's bytes. Its goroutines read side by side, and what the page cache does
+// not hold goes to the kernel in few system calls.
 func checksum(f *aio.File, size int64) (sum uint64, err error) {
 	const block = 64 << 10
 	var mu sync.Mutex

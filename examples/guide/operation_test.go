@@ -19,8 +19,8 @@ import (
 	"github.com/weirgo/weir/aio"
 )
 
-// open makes the IO of a test: its backend and drive are WEIR_BACKEND's and WEIR_DRIVE's, and nothing may
-// be in flight at the end.
+// open makes the IO of a test: its backend and drive are WEIR_BACKEND's and WEIR_DRIVE's, and
+// nothing may be in flight at the end.
 func open(t *testing.T) *aio.IO {
 	t.Helper()
 	weir, err := aio.New(aio.Options{})

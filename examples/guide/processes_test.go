@@ -62,8 +62,8 @@ func Example_waitProcess() {
 	// signal: killed <nil>
 }
 
-// prompt reads a line from a terminal, or from anything else that a file is, and gives up after a while. The
-// descriptor stays in the mode in which the shell has it.
+// prompt reads a line from a terminal, or from anything else that a file is, and gives up after a
+// while. The descriptor stays in the mode in which the shell has it.
 func prompt(terminal *aio.File, patience time.Duration) (string, error) {
 	if err := terminal.SetReadDeadline(time.Now().Add(patience)); err != nil {
 		return "", err // a regular file: it never waits, and has no deadlines

@@ -133,8 +133,8 @@ func Example_deadline() {
 	// context: true
 }
 
-// run serves until ctx ends. Connections have the time of grace to finish then; what still blocks after
-// that is ended with weir.
+// run serves until ctx ends. Connections have the time of grace to finish then; what still blocks
+// after that is ended with weir.
 func run(ctx context.Context, weir *aio.IO, ln net.Listener, grace time.Duration, handle func(net.Conn)) error {
 	defer context.AfterFunc(ctx, func() { ln.Close() })()
 	defer weir.Close() // ends every call that blocks, with net.ErrClosed

@@ -106,7 +106,9 @@ var code = regexp.MustCompile("`([^`\n]+)`")
 
 // sourcePath is a path of this repository, as documents name it: below one of the directories at
 // its root.
-var sourcePath = regexp.MustCompile(`^(aio|api|backends|cmd|compat|coro|docs|examples|internal|runtime|sched|stress|\.ci|\.github)/[\w./-]*\w$`)
+var sourcePath = regexp.MustCompile(
+	`^(aio|api|backends|cmd|compat|coro|docs|examples|internal|runtime|sched|stress|\.ci|\.github)` +
+		`/[\w./-]*\w$`)
 
 // notOurs are names that look like paths: a package of Go's, a pattern, a release to come.
 var notOurs = []string{"runtime/trace", "backends/NAME", "api/v0.1.0"}
@@ -213,8 +215,8 @@ func declarations(t *testing.T) map[string]bool {
 // goBlock is a piece of Go code in a document.
 var goBlock = regexp.MustCompile("(?ms)^```go\n(.*?)^```$")
 
-// TestGuideCode: each piece of Go code that README and the guide show is in a file below examples, line for
-// line, as it stands or indented. Those files are compiled, and their tests run them.
+// TestGuideCode: each piece of Go code that README and the guide show is in a file below examples,
+// line for line, as it stands or indented. Those files are compiled, and their tests run them.
 func TestGuideCode(t *testing.T) {
 	sources := make(map[string][]string)
 	for _, name := range files(t, ".go") {
@@ -230,7 +232,8 @@ func TestGuideCode(t *testing.T) {
 		for _, m := range goBlock.FindAllStringSubmatch(read(t, name), -1) {
 			blocks++
 			piece := strings.Split(strings.TrimSuffix(m[1], "\n"), "\n")
-			if !slices.ContainsFunc(slices.Collect(maps.Values(sources)), func(lines []string) bool { return contains(lines, piece) }) {
+			inLines := func(lines []string) bool { return contains(lines, piece) }
+			if !slices.ContainsFunc(slices.Collect(maps.Values(sources)), inLines) {
 				t.Errorf("%s shows code that is in no file below examples:\n%s", name, m[1])
 			}
 		}
@@ -268,7 +271,8 @@ func TestGuideIndex(t *testing.T) {
 	}
 }
 
-// TestDecisionsIndex: the index of decisions lists each, and each page has a question and a decision.
+// TestDecisionsIndex: the index of decisions lists each, and each page has a question and a
+// decision.
 func TestDecisionsIndex(t *testing.T) {
 	index := read(t, "docs/decisions/README.md")
 	for _, name := range documents(t) {
@@ -280,7 +284,8 @@ func TestDecisionsIndex(t *testing.T) {
 			t.Errorf("docs/decisions/README.md does not list %s", page)
 		}
 		text := read(t, name)
-		if page != "non-goals.md" && (!strings.Contains(text, "## Question\n") || !strings.Contains(text, "## Decision\n")) {
+		whole := strings.Contains(text, "## Question\n") && strings.Contains(text, "## Decision\n")
+		if page != "non-goals.md" && !whole {
 			t.Errorf("%s has no question, or no decision", name)
 		}
 	}

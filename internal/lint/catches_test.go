@@ -47,6 +47,8 @@ var samples = []struct {
 	{"layers", "backends/uring/x_test.go", `package uring_test; import ` + weir + `backends/backendtest"`, ""},
 	{"layers", "aio/x_test.go", `package aio_test; import ` + weir + `backends/sim"`, ""},
 	{"layers", "aio/x_test.go", `package aio_test; import ` + weir + `coro"`, "stands above it"},
+	{"layers", "aio/op/example_test.go", `package op_test; import ` + weir + `aio"`, ""},
+	{"layers", "aio/op/example_test.go", `package op; import ` + weir + `aio"`, "stands above it"},
 	{"layers", "sched/x_test.go", `package sched_test; import aiort ` + weir + `runtime"`, "stands above it"},
 	{"layers", "sched/x_test.go", `package sched_test; import ` + weir + `sched"`, ""},
 	{"layers", "internal/citizen/x_test.go", `package citizen; import (` + weir + `coro"; ` + weir + `aio"; ` + weir +

@@ -100,6 +100,7 @@ func checkLayers(f *file, report reporter) {
 		case to == nil:
 			report(im.pos, "%s has no layer (or is a module of its own, which this one must not need). If it is a new "+
 				"package, add a row to layers in internal/lint/layers_test.go.", dir)
+		case f.example(): // shows how programs come to the package, which may be by way of those above it
 		case f.test():
 			if to.level > from.level {
 				report(im.pos, "a test of %s (level %d) imports %s (level %d), which stands above it. Move the "+
