@@ -2,6 +2,7 @@ package runtime
 
 import (
 	"math/rand/v2"
+	stdruntime "runtime"
 	"slices"
 	"testing"
 	"time"
@@ -200,4 +201,62 @@ func TestListsShrink(t *testing.T) {
 			t.Errorf("%d alarms are kept", len(l.alarms))
 		}
 	})
+}
+
+// TestBackendTablesShrink: after a burst a backend keeps memory for what is in flight, not for what once was.
+func TestBackendTablesShrink(t *testing.T) {
+	for _, d := range picked(systemLoops()) {
+		t.Run(d.name, func(t *testing.T) {
+			r := startLoop(t, d, Options{})
+			const burst = 1 << 15
+			rd, wr := r.pipe()
+			lasting := r.submit(poll(rd, 1, false), func(*Completion) Action { return Disarm })
+			run := func(n int) {
+				cs := make([]Completion, n)
+				over := 0
+				for i := range cs {
+					cs[i].Callback = count(&over)
+					switch cs[i].Op = poll(rd, 1, false); i % 3 {
+					case 1:
+						cs[i].Op = backends.Op{
+							Code: backends.OpReadv, FD: rd, Off: backends.Stream, Bufs: [][]byte{make([]byte, 1), make([]byte, 1)},
+						}
+					case 2:
+						cs[i].Op = read(rd, make([]byte, 1))
+					}
+					if err := r.l.Submit(&cs[i]); err != nil {
+						t.Fatal(err)
+					}
+				}
+				r.run(NoWait)
+				for i := range cs {
+					r.l.Cancel(&cs[i])
+				}
+				r.runUntil("all are over", func() bool { return over == n })
+			}
+			heap := func() int64 {
+				var m stdruntime.MemStats
+				stdruntime.GC()
+				stdruntime.GC()
+				stdruntime.ReadMemStats(&m)
+				return int64(m.HeapAlloc)
+			}
+			run(2 * spareChunks * chunkLen)
+			before := heap()
+			run(burst)
+			run(100) // the poller of portable looks when it wakes
+			if grown := heap() - before; grown > 1<<20 {
+				t.Errorf("%d bytes are kept after %d operations", grown, burst)
+			}
+			run(burst) // all that was let go is made again
+			r.put(wr, 1)
+			r.run(UntilDone)
+			if lasting.Err() != nil || lasting.N() == 0 {
+				t.Errorf("the operation that was in flight all the time: %d, %v", lasting.N(), lasting.Err())
+			}
+			if _, ok := r.l.be.(backends.Shrinker); !ok {
+				t.Error("the backend does not shrink")
+			}
+		})
+	}
 }

@@ -110,6 +110,9 @@ func newLoop(be backends.Backend, d drive, maxInFlight int64, p *pool) *Loop {
 	}
 	l.ended = make(chan struct{})
 	l.announcer, _ = be.(backends.Announcer)
+	if b, ok := be.(backends.Shrinker); ok {
+		l.slots.shrink = b.Shrink
+	}
 	for code := range backends.NumCodes {
 		l.odd[code] = hasOwnStart(backends.Code(code))
 	}

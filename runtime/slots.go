@@ -54,7 +54,8 @@ type slots struct {
 	spare  int           // chunks that are empty
 	gen    uint32        // the newest generation of the chunks that were freed; later chunks begin with it
 	live   int
-	mixed  bool // there was no room for another chunk, and some have operations of both kinds
+	shrink func(first, n uint32, live int) // tells the backend of a chunk that was let go; nil: it does not want to know
+	mixed  bool                            // there was no room for another chunk, and some have operations of both kinds
 }
 
 func (t *slots) at(i uint32) *slot { return &t.chunks[i>>chunkBits].slots[i&(chunkLen-1)] }
@@ -185,6 +186,9 @@ func (t *slots) letGo(k *chunk) {
 	t.leave(k)
 	t.spare--
 	t.chunks[k.n] = nil
+	if t.shrink != nil && (k.kind == forBackend || t.mixed) {
+		t.shrink(uint32(k.n)<<chunkBits, chunkLen, t.live)
+	}
 	if t.holes = append(t.holes, k.n); k.n < len(t.chunks)-1 {
 		return
 	}

@@ -24,6 +24,7 @@ type Backend struct {
 	cancels []backends.ID
 	entries []*[chunkLen]entry // indexed by slot
 	descs   []*[pageLen]*desc  // indexed by descriptor number
+	known   int                // how many descs there are
 	far     map[int]*desc      // by descriptor number, from maxPaged on
 	unarmed []*desc            // whose registrations must be brought up to date in this Poll
 	out     []backends.Event   // ready, from outAt on
@@ -44,6 +45,7 @@ type Backend struct {
 var (
 	_ backends.Backend  = (*Backend)(nil)
 	_ backends.Pollable = (*Backend)(nil)
+	_ backends.Shrinker = (*Backend)(nil)
 )
 
 // Events that belong to no descriptor have generation 0, and their number says what they are.

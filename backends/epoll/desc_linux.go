@@ -95,7 +95,7 @@ func (b *Backend) lookup(fd int) *desc {
 }
 
 // desc returns the record of fd, a descriptor that is open or was a moment ago. The record is kept
-// for the next file with that number.
+// for the next file with that number, until Shrink.
 func (b *Backend) desc(fd int) *desc {
 	if d := b.lookup(fd); d != nil {
 		return d
@@ -106,6 +106,7 @@ func (b *Backend) desc(fd int) *desc {
 		}
 		d := &desc{fd: int32(fd)}
 		b.far[fd] = d
+		b.known++
 		return d
 	}
 	page := fd >> pageBits
@@ -117,6 +118,7 @@ func (b *Backend) desc(fd int) *desc {
 	}
 	d := &desc{fd: int32(fd)}
 	b.descs[page][fd&(pageLen-1)] = d
+	b.known++
 	return d
 }
 

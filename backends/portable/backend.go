@@ -2,6 +2,7 @@ package portable
 
 import (
 	"math"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -51,7 +52,10 @@ type Backend struct {
 	syscalls, enters, sqes, cqes atomic.Uint64
 }
 
-var _ backends.Backend = (*Backend)(nil)
+var (
+	_ backends.Backend  = (*Backend)(nil)
+	_ backends.Shrinker = (*Backend)(nil)
+)
 
 // Open makes a Backend. It fails if there are too few descriptors left for it.
 func Open(cfg Config) (backends.Backend, error) {
@@ -184,6 +188,9 @@ func (b *Backend) reap(dst []backends.Event) int {
 	b.cqes.Add(uint64(n))
 	if b.first += n; b.first == len(b.events) {
 		b.events, b.first = b.events[:0], 0
+		if cap(b.events) > minKept {
+			b.events = nil
+		}
 		b.bell.hush()
 	}
 	b.engine.reaped()
@@ -201,6 +208,24 @@ func (b *Backend) Pending() bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return b.waiting() > 0 || b.bell.rings()
+}
+
+// minKept is how much of each table is kept in any case.
+const minKept = 4096
+
+// Shrink lets go of records.
+func (b *Backend) Shrink(first, n uint32, _ int) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.engine.shrink(first, n)
+}
+
+// fit lets go of the room of a list that was far longer.
+func fit[T any](list []T) []T {
+	if cap(list) <= minKept+4*len(list) {
+		return list
+	}
+	return slices.Clone(list)
 }
 
 // Wake makes a Poll that blocks return.

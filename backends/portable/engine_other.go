@@ -25,4 +25,5 @@ func (e *engine) start(c *backends.Completion) {
 func (e *engine) cancel(backends.ID) {}
 func (e *engine) flush()             {}
 func (e *engine) reaped()            {}
+func (e *engine) shrink(_, _ uint32) {}
 func (e *engine) close()             {}

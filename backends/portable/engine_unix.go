@@ -199,6 +199,15 @@ func (e *engine) finish(r *record, res int32) {
 	e.b.post(backends.Event{ID: id, Res: res})
 }
 
+// shrink lets go of records that nobody uses, and of the table's end. The caller holds mu.
+func (e *engine) shrink(_, _ uint32) {
+	e.spare = nil
+	for len(e.slots) > 0 && e.slots[len(e.slots)-1] == nil {
+		e.slots = e.slots[:len(e.slots)-1]
+	}
+	e.slots = fit(e.slots)
+}
+
 // backlog is the number of events not reaped at which multishots pause.
 const backlog = 1024
 

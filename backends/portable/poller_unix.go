@@ -131,6 +131,9 @@ func (p *poller) wake() {
 // build fills set with what operations wait for. It returns how long to wait at most, in
 // milliseconds.
 func (p *poller) build() (timeout int) {
+	if cap(p.live) > minKept+4*len(p.live) || len(p.spare) > minKept+4*len(p.live) {
+		p.shrink()
+	}
 	p.set = append(p.set[:0], unix.PollFd{Fd: int32(p.e.wakeR), Events: unix.POLLIN})
 	p.order = p.order[:0]
 	multis := p.multis()
@@ -162,6 +165,15 @@ func (p *poller) build() (timeout int) {
 		return -1
 	}
 	return int((wait + time.Millisecond - 1) / time.Millisecond)
+}
+
+// shrink lets go of what was needed for far more descriptors.
+func (p *poller) shrink() {
+	p.live, p.spare, p.set, p.order = fit(p.live), nil, nil, nil
+	p.descs = make(map[int]*desc, len(p.live))
+	for _, d := range p.live {
+		p.descs[d.fd] = d
+	}
 }
 
 // multis reports whether multishots may continue: there is room for their events.

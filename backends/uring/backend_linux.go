@@ -51,6 +51,7 @@ var (
 	_ backends.Registrar     = (*Backend)(nil)
 	_ backends.FileRegistrar = (*Backend)(nil)
 	_ backends.Announcer     = (*Backend)(nil)
+	_ backends.Shrinker      = (*Backend)(nil)
 )
 
 // What the kernel uses internally for EINTR, and lets out when a worker that is opening a FIFO is
