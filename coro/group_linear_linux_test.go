@@ -8,7 +8,7 @@ import (
 )
 
 // TestGroupLinear guards that a Group costs each of its tasks the same however many there are,
-// whether they end by themselves, are waited for, or are cancelled.
+// whether they end by themselves, are waited for, are cancelled, or wait for room in it.
 func TestGroupLinear(t *testing.T) {
 	each(t, Options{HogLimit: -1}, func(t *testing.T, r *rig) {
 		most := 200000
@@ -16,9 +16,14 @@ func TestGroupLinear(t *testing.T) {
 			most = 20000
 		}
 		r.do(func(task *Task) {
-			for what, sleep := range map[string]time.Duration{"ended": 0, "cancelled": time.Hour * 1e4} {
+			for what, how := range map[string]struct {
+				sleep time.Duration
+				room  int // the limit is so many times smaller than the number of tasks; 0: there is none
+			}{
+				"ended": {0, 0}, "cancelled": {time.Hour * 1e4, 0}, "limited": {0, most / 10}, "limited, and full": {time.Millisecond, 2},
+			} {
 				for try := 1; ; try++ {
-					few, many := groupCPU(t, task, most/10, sleep), groupCPU(t, task, most, sleep)
+					few, many := groupCPU(t, task, most/10, how.sleep, how.room), groupCPU(t, task, most, how.sleep, how.room)
 					if many < 40*max(few, 10*time.Millisecond) { // it takes 100 times as long, if the time is a square
 						break
 					}
@@ -33,20 +38,29 @@ func TestGroupLinear(t *testing.T) {
 }
 
 // groupCPU is the CPU time that a group of n tasks takes.
-func groupCPU(t *testing.T, task *Task, n int, sleep time.Duration) time.Duration {
+func groupCPU(t *testing.T, task *Task, n int, sleep time.Duration, room int) time.Duration {
 	before := processCPU(t)
 	g := NewGroup(task)
+	running, most := 0, n
+	if room > 0 {
+		most = n / room
+		g.SetLimit(most)
+	}
 	for range n {
 		if err := g.Go(func(task *Task) error {
+			if running++; running > most {
+				t.Errorf("%d tasks run, the limit is %d", running, most)
+			}
 			if sleep > 0 {
 				task.Sleep(sleep)
 			}
+			running--
 			return nil
 		}); err != nil {
 			t.Error(err)
 		}
 	}
-	if sleep > 0 {
+	if sleep > time.Second {
 		task.Yield()
 		g.Cancel()
 	}
