@@ -51,6 +51,8 @@ type Scheduler struct {
 	closed    atomic.Bool             // no more tasks without a parent are taken; set with mu held
 	cancelIt  atomic.Bool             // all tasks must be cancelled
 	listings  atomic.Pointer[listing] // requests of Shutdowns for the names of tasks
+	views     atomic.Pointer[viewing] // requests of Snapshots
+	viewer    viewer                  // see snapshot.go
 	idled     Event                   // live is 0
 	mu        sync.Mutex              // guards the fields below
 	live      int                     // number of tasks without a parent, including those still in the inbox
@@ -240,8 +242,8 @@ func (s *Scheduler) settle() {
 // the thread.
 func (s *Scheduler) run(t *Task) {
 	t.become(stateRunning)
-	t.direct = 0
 	s.resumed++
+	t.direct, t.turn = 0, uint32(s.resumed)
 	s.budget--
 	s.share = max(s.share-1, 0)
 	if s.looked.Load() {
@@ -390,6 +392,9 @@ func (s *Scheduler) takeInbox() {
 	}
 	if s.listings.Load() != nil {
 		s.answer(s.listings.Swap(nil))
+	}
+	if s.views.Load() != nil {
+		s.answerViews(s.views.Swap(nil))
 	}
 }
 

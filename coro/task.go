@@ -28,8 +28,9 @@ type Task struct {
 	// and together: with many tasks none of them is in the processor's caches any more when a task
 	// runs again.
 	state  state
-	direct uint8 // number of system calls made for the views since it was resumed
-	sitter       // where its goroutine is parked while it has a worker
+	direct uint8  // number of system calls made for the views since it was resumed
+	turn   uint32 // number of the turn in which it last ran, for snapshots: see Scheduler.run
+	sitter        // where its goroutine is parked while it has a worker
 	lane   taskLane
 	scope  *scope
 	own    scope              // the outermost scope
@@ -61,6 +62,7 @@ type Task struct {
 	// The fields below belong to all threads.
 	node     sched.Node[Task]
 	asks     atomic.Uint32
+	mark     uint32                 // its number in snapshots; belongs to the loop's thread
 	employer atomic.Pointer[worker] // the worker, as the watchdog sees it
 	reported atomic.Bool            // it has been reported as a hog
 	detached atomic.Bool            // its result will not be waited for

@@ -48,13 +48,14 @@ type Completion struct {
 	Link Link
 
 	more    bool
-	cause   cause // why the loop asked for cancellation; the loop's until the Completion is idle
-	tries   uint8 // how often this activation has been submitted again
-	guarded bool  // the deadline comes from an OpLinkTimeout
-	park    bool  // a goroutine waits in Do; otherwise Callback is to be called
-	head    bool  // it is the head of its batch
-	passed  bool  // an OpEventWait got a notification; guarded by event.mu while it waits
-	room    room  // the room it takes; for a member of a Batch that waits for room: the room its chain takes
+	cause   cause  // why the loop asked for cancellation; the loop's until the Completion is idle
+	tries   uint8  // how often this activation has been submitted again
+	guarded bool   // the deadline comes from an OpLinkTimeout
+	park    bool   // a goroutine waits in Do; otherwise Callback is to be called
+	head    bool   // it is the head of its batch
+	passed  bool   // an OpEventWait got a notification; guarded by event.mu while it waits
+	room    room   // the room it takes; for a member of a Batch that waits for room: the room its chain takes
+	mark    uint16 // see sighting; the loop's while the operation is in flight
 	res     int32
 	place   int32       // index in the batch
 	signal  atomic.Bool // a Notify, the pool or an Event has a result for this activation

@@ -75,9 +75,10 @@ type Loop struct {
 	line         line
 	peers        func() []*Loop // the loops of the same Runtime; nil: there are none
 
-	known func() ([]*Buffers, []*FixedFile) // what the Runtime has registered; nil: there is no Runtime
-	asked atomic.Bool                       // asks is not empty
-	asks  struct {                          // requests of inLoop on the thread drive
+	known  func() ([]*Buffers, []*FixedFile) // what the Runtime has registered; nil: there is no Runtime
+	viewer viewer                            // see snapshot.go
+	asked  atomic.Bool                       // asks is not empty
+	asks   struct {                          // requests of inLoop on the thread drive
 		sync.Mutex
 		list []func()
 	}
