@@ -275,6 +275,25 @@ import "github.com/weirgo/weir/aio"
 var a, _ = aio.Dial("tcp", "a")
 var b C.int
 `},
+		"cgo last": {nil, `package p
+
+import "net"
+
+// #include <errno.h>
+import "C"
+
+var a, _ = net.Dial("tcp", "a")
+var b C.int
+`, `package p
+
+import "github.com/weirgo/weir/aio"
+
+// #include <errno.h>
+import "C"
+
+var a, _ = aio.Dial("tcp", "a")
+var b C.int
+`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			if c.after == "" {
