@@ -14,8 +14,8 @@ import (
 	"github.com/weirgo/weir/aio/op"
 )
 
-// A chain: each operation starts when the one before it has succeeded. The descriptor that Open makes
-// is that of the operations that take it From there.
+// A chain: each operation starts when the one before it has succeeded. The descriptor that Open
+// makes is that of the operations that take it From there.
 func Example() {
 	weir, _ := aio.New(aio.Options{})
 	defer weir.Close()

@@ -10,9 +10,9 @@
 //
 // -what is a list of:
 //
-//	sockets  what opens, is or makes connections and listeners: net.Dial, net.TCPConn, net.ListenConfig
+//	sockets  what opens, is or makes connections and listeners: net.Dial, net.TCPConn
 //	files    what opens, is or makes files: os.Open, os.File, os.ReadFile
-//	names    what is done with names: os.Stat, os.Mkdir. aio has them for programs that want one IO for all.
+//	names    what is done with names: os.Stat, os.Mkdir; for programs that want one IO for all
 //
 // At the end it lists the places that open sockets inside other packages, such as
 // http.ListenAndServe: they want a listener or a dial function, by hand.

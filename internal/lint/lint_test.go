@@ -58,7 +58,8 @@ func (f *file) dir() string { return path.Dir(f.path) }
 
 func (f *file) test() bool { return strings.HasSuffix(f.path, "_test.go") }
 
-// example reports whether the file has the examples of a package's documentation, and is outside of that package.
+// example reports whether the file has the examples of a package's documentation, and is outside of
+// that package.
 func (f *file) example() bool {
 	return f.test() && strings.HasPrefix(path.Base(f.path), "example_") && strings.HasSuffix(f.ast.Name.Name, "_test")
 }
