@@ -22,6 +22,7 @@ var packages = map[string]string{
 	"aio":     "aio.txt",
 	"aio/op":  "op.txt",
 	"coro":    "coro.txt",
+	"inspect": "inspect.txt",
 	"runtime": "runtime.txt",
 }
 

@@ -14,6 +14,13 @@ var samples = []struct {
 	rule, path, src string
 	want            string // part of the one report expected; "" if there must be none
 }{
+	// http: what serves it stands above all that others link.
+	{"http", "aio/x.go", `package aio; import "net/http"`, "aio must not import net/http"},
+	{"http", "coro/x.go", `package coro; import _ "net/http/pprof"`, "coro must not import net/http/pprof"},
+	{"http", "runtime/x.go", `package runtime; import "expvar"`, "runtime must not import expvar"},
+	{"http", "inspect/x.go", `package inspect; import "net/http"`, ""},
+	{"http", "aio/x_test.go", `package aio; import "net/http"`, ""},
+
 	// layers: every arrow of the picture, the wrong way round.
 	{"layers", "sched/x.go", `package sched; import ` + weir + `backends"`, "sched must not import backends"},
 	{"layers", "sched/x.go", `package sched; import ` + weir + `internal/sys"`, "sched must not import internal/sys"},
@@ -36,6 +43,8 @@ var samples = []struct {
 	{"layers", "aio/x.go", `package aio; import (` + weir + `aio/op"; ` + weir + `internal/sys")`, ""},
 	{"layers", "coro/x.go", `package coro; import ` + weir + `examples/echo"`, "coro must not import examples/echo"},
 	{"layers", "coro/x.go", `package coro; import ` + weir + `aio"`, ""},
+	{"layers", "coro/x.go", `package coro; import ` + weir + `inspect"`, "coro must not import inspect"},
+	{"layers", "inspect/x.go", `package inspect; import ` + weir + `backends"`, "inspect must not import backends"},
 	{"layers", "examples/echo/main.go", `package main; import ` + weir + `internal/sys"`,
 		"must not import internal/sys"},
 	{"layers", "examples/echo/main.go", `package main; import ` + weir + `coro"`, ""},

@@ -12,6 +12,8 @@ import (
 var layers = []layer{
 	{".", 9, nil,
 		"the root is the module's landing page: documentation and no code"},
+	{"inspect/register", 9, []string{"inspect"},
+		"the import that registers the handler, apart from it, so that who mounts it elsewhere does not register it"},
 	{"examples/...", 8, []string{"coro", "aio", "aio/op", "runtime", "backends"},
 		"an example shows what a program outside this module can do, so it uses what such a program would"},
 	{"cmd/...", 8, nil,
@@ -20,6 +22,8 @@ var layers = []layer{
 		"it measures all that users may import, from outside, and is a test and nothing else"},
 	{"internal/misuse", 8, nil,
 		"it calls all that users may import, from outside, and is a test and nothing else"},
+	{"inspect", 8, []string{"coro", "aio", "runtime"},
+		"it shows what all layers do over HTTP; that nothing below knows it keeps net/http out of them"},
 	{"coro", 7, []string{"aio", "aio/op", "runtime", "sched", "backends", "internal/..."},
 		"coroutines stand on the facade's types and on the loop; that nothing below knows them keeps both usable " +
 			"without them"},

@@ -34,6 +34,7 @@ var rules = []rule{
 	{"constraints", checkConstraints},
 	{"build-tags", checkBuildTags},
 	{"linknames", checkLinknames},
+	{"http", checkHTTP},
 }
 
 type rule struct {
