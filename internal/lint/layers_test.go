@@ -16,6 +16,8 @@ var layers = []layer{
 		"the import that registers the handler, apart from it, so that who mounts it elsewhere does not register it"},
 	{"examples/...", 8, []string{"coro", "aio", "aio/op", "runtime", "backends"},
 		"an example shows what a program outside this module can do, so it uses what such a program would"},
+	{"cmd/weir", 8, []string{"aio"},
+		"it says what a program gets that uses the facade, so it uses nothing else"},
 	{"cmd/...", 8, nil,
 		"a program for users that stands beside the library: what it needs must not become what the library needs"},
 	{"internal/citizen", 8, nil,
