@@ -206,6 +206,12 @@ func TestSnapshotStuck(t *testing.T) {
 		if l := r.l.Snapshot(SnapshotOptions{Wait: patience}); l.State != LoopRunning || l.Stuck != 0 {
 			t.Errorf("after that: %+v", l)
 		}
+		r.l.viewer.mu.Lock()
+		since := r.l.viewer.unknown
+		r.l.viewer.mu.Unlock()
+		if since != 0 {
+			t.Error("the loop has answered, and the time of its next silence would count from the first one")
+		}
 	})
 }
 
