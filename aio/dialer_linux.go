@@ -48,6 +48,9 @@ func (d *Dialer) bound(ctx context.Context) (context.Context, context.CancelFunc
 			end, limited = t, true
 		}
 	}
+	if t, ok := ctx.Deadline(); ok && !t.IsZero() && (!limited || t.Before(end)) {
+		end, limited = t, true // Done of a context that is not package context's may know nothing of it
+	}
 	var stops []func()
 	if limited {
 		var cancel context.CancelFunc
