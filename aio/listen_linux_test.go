@@ -100,7 +100,7 @@ func TestAcceptDeadlineAndContext(t *testing.T) {
 }
 
 // A connection that arrives while its Accept is being cancelled is returned or stays in the queue:
-// none is lost, no descriptor leaks (tokio 7979).
+// none is lost, no descriptor leaks (tokio#7979, compio#315, tokio-uring#207).
 func TestAcceptCancelRace(t *testing.T) {
 	const rounds = 300
 	each(t, func(t *testing.T, io *aio.IO) {

@@ -364,7 +364,8 @@ func BenchmarkAbortRead(b *testing.B) {
 	}
 }
 
-// The ways in which a peer can end a connection, half of it or all, look as they do in package net.
+// The ways in which a peer can end a connection, half of it or all, look as they do in package net
+// (netty#14193, netty#3729, netty#4317, netty#16718).
 func TestPeerEnds(t *testing.T) {
 	each(t, func(t *testing.T, lib *aio.IO) {
 		a, b := tcpPair(t, lib)

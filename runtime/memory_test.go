@@ -176,7 +176,7 @@ func TestKernelWritesLate(t *testing.T) {
 
 // TestBufferUntouched guards that nobody writes to a buffer after its operation has returned, nor
 // before or behind it, with the garbage collector running all the time; what arrives after a cancel
-// goes to the next read.
+// goes to the next read (go#68273).
 func TestBufferUntouched(t *testing.T) {
 	eachDrive(t, Options{}, func(t *testing.T, r *rig) {
 		pressGC(t)

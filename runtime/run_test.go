@@ -151,7 +151,7 @@ func TestPost(t *testing.T) {
 func timeout0() backends.Op { return timeout() } // without a deadline: it is over at once
 
 // TestRearm guards that Rearm submits the same operation again, that Disarm does not, and that a
-// loop of operations that are over at once does not keep others waiting.
+// loop of operations that are over at once does not keep others waiting (libxev#227).
 func TestRearm(t *testing.T) {
 	eachLoop(t, Options{}, func(t *testing.T, r *rig) {
 		n := 0
@@ -214,7 +214,7 @@ func panicked(f func()) (v any) {
 }
 
 // TestCallbackPanics guards that a callback that panics reaches the caller of Run, and costs nobody
-// else a thing: the others are called, nothing stays in flight, the loop goes on and closes.
+// else a thing: the others are called, nothing stays in flight, the loop goes on and closes (libxev#233).
 func TestCallbackPanics(t *testing.T) {
 	eachLoop(t, Options{}, func(t *testing.T, r *rig) {
 		n := 0
