@@ -84,8 +84,8 @@ func TestAccepts(t *testing.T) {
 	})
 }
 
-// Whoever breaks off leaves the connections that were accepted ahead to the next, in order: none is
-// lost, none comes twice. There may be more than are accepted ahead at once.
+// A consumer that stops leaves the connections that were accepted ahead to the next consumer, in
+// order: none is lost, none comes twice. There may be more than are accepted ahead at once.
 func TestAcceptsBreak(t *testing.T) {
 	const conns = 200
 	each(t, func(t *testing.T, io *aio.IO) {
@@ -274,8 +274,8 @@ func TestAcceptsErrors(t *testing.T) {
 	})
 }
 
-// A client that has left before it is accepted costs nobody anything: it is skipped, or its
-// connection says so.
+// A client that has left before it is accepted does no harm: it is skipped, or its connection says
+// so.
 func TestAcceptGone(t *testing.T) {
 	each(t, func(t *testing.T, lib *aio.IO) {
 		ln := listen(t, lib)

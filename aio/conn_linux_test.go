@@ -165,7 +165,7 @@ func TestWritev(t *testing.T) {
 		}
 		ctx, cancel := context.WithCancel(context.Background())
 		first := make([]byte, 1)
-		go func() { // nobody reads more than a byte
+		go func() { // no read takes more than a byte
 			b.Read(first)
 			cancel()
 		}()

@@ -187,7 +187,7 @@ func TestCopyEnds(t *testing.T) {
 				}
 			})
 		}
-		for range 20 { // what was left in a pipe is not found by those who get it next
+		for range 20 { // what was left in a pipe is not found by the next copy that gets it
 			in, from := pipe(t, "tcp", net.Dial, lib.Listen)
 			to, out := pipe(t, "tcp", lib.Dial, net.Listen)
 			in.Write([]byte("clean"))

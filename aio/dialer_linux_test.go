@@ -122,7 +122,7 @@ func TestHappyEyeballs(t *testing.T) {
 
 		d.ControlContext = func(ctx context.Context, network, address string, c syscall.RawConn) error {
 			note(network)
-			if network == "tcp6" { // as if nobody answered
+			if network == "tcp6" { // as if the peer did not answer
 				<-ctx.Done()
 				stuck <- ctx.Err()
 				return ctx.Err()
@@ -386,7 +386,7 @@ func TestDialerTyped(t *testing.T) {
 func inNamespace(t *testing.T, f func()) {
 	done := make(chan string)
 	go func() {
-		runtime.LockOSThread() // for good: the thread must not serve anybody else
+		runtime.LockOSThread() // for good: the thread must not run other goroutines
 		if err := unix.Unshare(unix.CLONE_NEWNET); err != nil {
 			done <- "no network namespace: " + err.Error()
 			return
@@ -406,7 +406,8 @@ func inNamespace(t *testing.T, f func()) {
 	}
 }
 
-// Nobody answers: dialing ends at its limits and not before; without a route it fails at once.
+// The peer does not answer: dialing ends at its limits and not before; without a route it fails at
+// once.
 func TestBlackHole(t *testing.T) {
 	each(t, func(t *testing.T, io *aio.IO) {
 		inNamespace(t, func() {

@@ -167,8 +167,8 @@ func TestConnEverywhere(t *testing.T) {
 	wg.Wait()
 }
 
-// TestContextLeavesDeadline guards that a context that ends takes nobody's deadline away, however
-// close together the two come, and ends no call but its own.
+// TestContextLeavesDeadline guards that a context that ends removes no deadline, however close
+// together the two come, and ends no call but its own.
 func TestContextLeavesDeadline(t *testing.T) {
 	lib := anywhere(t)
 	ln, err := lib.Listen("tcp", "127.0.0.1:0")

@@ -105,9 +105,9 @@ func traffic(t *testing.T, lib *aio.IO) (stop func() (rounds int64)) {
 	return stop
 }
 
-// TestFault57Signals: children that end send SIGCHLD, and writes to those who have gone would send
-// SIGPIPE, in the midst of everything. No call fails for that, but with EPIPE. (SIGURG and SIGPROF:
-// package runtime's TestSignals.)
+// TestFault57Signals: children that end send SIGCHLD, and writes to a peer that has gone would send
+// SIGPIPE, in the midst of everything. No call fails for that, except with EPIPE. (SIGURG and
+// SIGPROF: package runtime's TestSignals.)
 func TestFault57Signals(t *testing.T) {
 	systest.Child(t, func() {
 		each(t, func(t *testing.T, lib *aio.IO) {
@@ -344,10 +344,10 @@ func dieBusy(t *testing.T) {
 func TestFault58Stopped(t *testing.T) {
 	const (
 		limit = 400 * time.Millisecond
-		later = 300 * time.Millisecond // is how long after the pause nobody may be late
+		later = 300 * time.Millisecond // how long after the pause every wait must be over
 	)
-	// Whoever starts the wait again for all of its time is too late each time; a slow machine now
-	// and then.
+	// A wait that is started again for all of its time ends too late each time; a wait on a slow
+	// machine does so now and then.
 	const attempts = 3
 	if systest.InChild(t) {
 		each(t, func(t *testing.T, lib *aio.IO) {

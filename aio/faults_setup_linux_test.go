@@ -69,8 +69,8 @@ func everyday(t *testing.T, lib *aio.IO) {
 	}
 }
 
-// inChild runs inside in a process of its own, in a directory that anybody may write to, with
-// nothing but inside to decide which backend there is.
+// inChild runs inside in a process of its own, in a directory that is writable for all users. Only
+// inside decides which backend there is.
 func inChild(t *testing.T, inside func()) {
 	t.Helper()
 	systest.Child(t, inside, func(cmd *exec.Cmd) {
@@ -191,9 +191,9 @@ func TestFault44UseDenied(t *testing.T) {
 	}
 }
 
-// TestFault46Disabled: a system administrator has switched io_uring off for everybody, or for those
-// without rights. The file of the sysctl is covered by another one that says so, for the child
-// alone, and a filter does what the kernel would.
+// TestFault46Disabled: a system administrator has switched io_uring off for all users, or for those
+// without rights. For the child alone another file covers the file of the sysctl and says so, and a
+// filter does what the kernel would.
 func TestFault46Disabled(t *testing.T) {
 	const sysctl = "/proc/sys/kernel/io_uring_disabled"
 	if _, err := os.Stat(sysctl); err != nil {

@@ -281,7 +281,7 @@ func hijack(t *testing.T, w *web) {
 	}
 }
 
-// A server that shuts down finishes what it is at, and times out those who are slow to ask.
+// A server that shuts down finishes its requests, and times out clients that are slow to ask.
 func TestHTTPShutdown(t *testing.T) {
 	each(t, func(t *testing.T, lib *aio.IO) {
 		ln, err := lib.Listen("tcp", "127.0.0.1:0")

@@ -54,8 +54,7 @@ func TestListenerClose(t *testing.T) {
 	})
 }
 
-// An Accept ends at its deadline or with its context, and the listener goes on: nobody who connects
-// is lost.
+// An Accept ends at its deadline or with its context, and the listener goes on: no client is lost.
 func TestAcceptDeadlineAndContext(t *testing.T) {
 	each(t, func(t *testing.T, io *aio.IO) {
 		ln := listen(t, io)
@@ -207,7 +206,7 @@ func TestUnixListener(t *testing.T) {
 	})
 }
 
-// Handles that nobody closed are closed by the collector.
+// The collector closes handles that the program has not closed.
 func TestLeakedConnIsCollected(t *testing.T) {
 	each(t, func(t *testing.T, io *aio.IO) {
 		before := len(openFDs(t))

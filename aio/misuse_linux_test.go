@@ -291,7 +291,7 @@ func TestWritesDoNotMix(t *testing.T) {
 	})
 }
 
-// A deadline may be moved, into the past and back, by anybody at any time, as net/http does to end
+// Any goroutine may move a deadline, into the past and back, at any time, as net/http does to end
 // its read in the background: no byte is lost.
 func TestAbortRead(t *testing.T) {
 	each(t, func(t *testing.T, lib *aio.IO) {

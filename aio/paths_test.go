@@ -128,7 +128,7 @@ func exactly(err error) string {
 	return fmt.Sprintf("%T(%v)", err, err)
 }
 
-// shape is what is known of a file whose times nobody has set.
+// shape is what is known of a file whose times have not been set.
 func shape(info os.FileInfo, err error) string {
 	if err != nil {
 		return exactly(err)

@@ -22,8 +22,8 @@ type receiver interface {
 	Receive(ctx context.Context, f func(p []byte) error) error
 }
 
-// byReceive is a connection whose Read is a Receive, which keeps what it has received and nobody
-// has read.
+// byReceive is a connection whose Read is a Receive. It keeps what it has received and what has not
+// been read.
 type byReceive struct {
 	receiver
 	turn chan struct{}

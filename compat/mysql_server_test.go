@@ -12,7 +12,7 @@ import (
 )
 
 // mysqlServer speaks as much of MySQL's protocol as a client needs for plain queries, as they are
-// described in "MySQL Internals, Client/Server Protocol". It lets everybody in. Its queries are
+// described in "MySQL Internals, Client/Server Protocol". It accepts every user. Its queries are
 //
 //	ECHO text   one row with the text
 //	ROWS n      n rows: a number, and text(number)

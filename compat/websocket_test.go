@@ -155,7 +155,7 @@ func TestWebSocket(t *testing.T) {
 	})
 }
 
-// A client that is dialing when its context ends gives up: nobody answers it.
+// A client that is dialing when its context ends gives up: the server does not answer it.
 func TestWebSocketDial(t *testing.T) {
 	each(t, func(t *testing.T, e ends) {
 		ln := e.listen(t)

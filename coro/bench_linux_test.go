@@ -11,10 +11,10 @@ import (
 	"github.com/weirgo/weir/internal/sys"
 )
 
-// BenchmarkNopsPaired takes turns between BenchmarkNops and the same on a bare ring, which nobody
-// can do without: entries filled in, one system call for each 32, completions counted. One op is
-// one nop of a coroutine, and ring-ns/op is what one takes on the ring; rate is that of coroutines,
-// 1 being the ring's.
+// BenchmarkNopsPaired alternates between BenchmarkNops and the same on a bare ring, which is the
+// least that it takes: entries filled in, one system call for each 32, completions counted. One op
+// is one nop of a coroutine, and ring-ns/op is what one takes on the ring; rate is that of
+// coroutines, 1 being the ring's.
 func BenchmarkNopsPaired(b *testing.B) {
 	const list, lists = 32, 1000 // in a turn
 	benchmark(b, func(t *Task) {

@@ -24,7 +24,7 @@ func TestCrash(t *testing.T) {
 					}
 				})
 			}
-			for range yields { // those who could go on have come there in one way or the other
+			for range yields { // the tasks that could go on have come there in one way or the other
 				task.Yield()
 			}
 			task.state = stateWaiting // in which it cannot wait

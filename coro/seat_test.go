@@ -54,9 +54,9 @@ func seated(t *testing.T, task *Task) map[*seat]bool {
 	return seats
 }
 
-// TestSeats guards that each goroutine of a scheduler that does not run has a seat of its own, and
-// each seat somebody who sits there, whatever ways tasks end in and whatever worker ends with them,
-// and that no goroutine stays behind.
+// TestSeats guards that each goroutine of a scheduler that does not run is parked in a seat of its
+// own, and that each seat holds a goroutine, in whatever ways tasks end and whatever worker ends
+// with them; and that no goroutine stays behind.
 func TestSeats(t *testing.T) {
 	before := runtime.NumGoroutine()
 	away := 0 // how often the loop has gone on in a seat that was another worker's
@@ -122,7 +122,7 @@ func TestSeats(t *testing.T) {
 			}
 		})
 		func() {
-			defer func() { recover() }() // the panic of a grandchild that nobody waited for
+			defer func() { recover() }() // the panic of a grandchild whose result was not waited for
 			h.Wait(context.Background())
 		}()
 		r.Close()

@@ -115,7 +115,7 @@ func TestSelect(t *testing.T) {
 
 // TestSelectPairs guards Selects that can only meet each other: senders and receivers on several
 // unbuffered queues, on two schedulers and in goroutines, with time limits. Every value that was
-// sent is received once; nobody is stuck.
+// sent is received once; no Select hangs.
 func TestSelectPairs(t *testing.T) {
 	two(t, func(t *testing.T, a, b *rig) {
 		qs := []*Queue[int]{NewQueue[int](0), NewQueue[int](0), NewQueue[int](1)}
@@ -426,7 +426,7 @@ func TestNoRoom(t *testing.T) {
 					t.Errorf("%d: %v", i, err)
 				}
 			}
-			// Who comes later does not overtake one who waits for more room.
+			// A later waiter does not overtake one that waits for more room.
 			var order []int
 			one := failing(task, func(task *Task) error { return task.Do(op.Read(rd, make([]byte, 1), op.Stream)) })
 			waiting(task, one)

@@ -21,8 +21,8 @@ func two(t *testing.T, f func(t *testing.T, a, b *rig)) {
 	f(t, a, b)
 }
 
-// TestFIFO guards that who waits longest for a lock, a token or a value is served first, and that
-// Try does not overtake.
+// TestFIFO guards that the waiter that has waited longest for a lock, a token or a value is served
+// first, and that Try does not overtake.
 func TestFIFO(t *testing.T) {
 	each(t, Options{}, func(t *testing.T, r *rig) {
 		type lock struct {
@@ -163,7 +163,8 @@ func TestRWMutexReaders(t *testing.T) {
 			if err := NewSemaphore(1).Acquire(task, 2); err == nil {
 				t.Error("more tokens than there are")
 			}
-			// Who wants less stands behind who wants more, and goes on when that gives up.
+			// A waiter that wants less stands behind one that wants more, and goes on when that
+			// gives up.
 			s := NewSemaphore(3)
 			s.Acquire(task, 2)
 			big := failing(task, func(task *Task) error { return s.Acquire(task, 3) })
@@ -178,7 +179,7 @@ func TestRWMutexReaders(t *testing.T) {
 	})
 }
 
-// TestQueueClose guards that Close ends those who wait, keeps what is inside, and that senders and
+// TestQueueClose guards that Close ends the waits, keeps what is inside, and that senders and
 // receivers learn of it.
 func TestQueueClose(t *testing.T) {
 	each(t, Options{}, func(t *testing.T, r *rig) {
@@ -224,8 +225,8 @@ func TestQueueClose(t *testing.T) {
 }
 
 // TestZigAioQueue: in zig-aio a Recv takes the queue's token and may be cancelled before it takes
-// the value: then a value stays inside that nobody is woken for. Here a Recv that is cancelled has
-// taken nothing, and who comes next gets it.
+// the value. Then a value stays inside that no waiter is woken for. Here a Recv that is cancelled
+// has taken nothing, and the next one gets it.
 func TestZigAioQueue(t *testing.T) {
 	each(t, Options{}, func(t *testing.T, r *rig) {
 		r.do(func(task *Task) {
@@ -257,7 +258,7 @@ func TestZigAioQueue(t *testing.T) {
 
 // TestAcrossThreads guards queues, locks and events between coroutines of two schedulers and
 // goroutines, with cancellations all the time: no value is lost or doubled, no lock is held twice,
-// and nobody waits for ever.
+// and no wait lasts for ever.
 func TestAcrossThreads(t *testing.T) {
 	two(t, func(t *testing.T, a, b *rig) {
 		for _, capacity := range []int{0, 1, 7} {

@@ -370,7 +370,7 @@ func TestRun(t *testing.T) {
 }
 
 // TestSpawnRacesClose guards that a task that is spawned while the scheduler is closed either runs
-// to its end or is refused: nobody waits for ever.
+// to its end or is refused: no wait lasts for ever.
 func TestSpawnRacesClose(t *testing.T) {
 	for range scale(100) {
 		r := onSim(t, sim.Config{Seed: 1, Trace: -1}, aiort.Options{}, Options{})

@@ -206,7 +206,8 @@ func TestViewDeadline(t *testing.T) {
 }
 
 // TestViewTurns guards that writes of coroutines and goroutines on one connection never mix, in
-// whatever way each waits, and that who is cancelled while he waits for his turn gives it up.
+// whatever way each waits, and that one that is cancelled while it waits for the lock stops waiting
+// for it.
 func TestViewTurns(t *testing.T) {
 	eachDrive(t, func(t *testing.T, weir *aio.IO, r *rig) {
 		a, b := pair(t, weir, "unix")

@@ -217,7 +217,7 @@ func (l *lockedBuffer) String() string {
 // TestFairness guards that tasks that are always ready do not keep the loop from timers, operations
 // and other threads.
 func TestFairness(t *testing.T) {
-	r := onSystem(t, Options{}) // a simulated clock stands still as long as nobody waits for it
+	r := onSystem(t, Options{}) // a simulated clock stands still while no goroutine waits for it
 	r.do(func(task *Task) {
 		stop := false
 		for range 3 {

@@ -11,7 +11,7 @@ import (
 )
 
 // TestRegisterAtTheEnd: a loop that has ended, or ends meanwhile, registers nothing and says so,
-// and nobody waits for it.
+// and no caller waits for it.
 func TestRegisterAtTheEnd(t *testing.T) {
 	for _, drive := range []string{DriveThread, DriveScheduler} {
 		t.Run(drive, func(t *testing.T) {

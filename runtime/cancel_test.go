@@ -12,8 +12,8 @@ import (
 	"github.com/weirgo/weir/backends"
 )
 
-// duel is one reader of a pipe and somebody who both fills the pipe and stops the reader. The bytes
-// are numbered, so that each one lost, doubled or out of order shows.
+// duel is one reader of a pipe and an antagonist that both fills the pipe and stops the reader. The
+// bytes are numbered, so that each one lost, doubled or out of order shows.
 type duel struct {
 	r        *rig
 	rd, wr   int

@@ -266,8 +266,8 @@ func TestShutdownStuck(t *testing.T) {
 	})
 }
 
-// TestCloseRacesSubmit guards that nobody hangs and nothing is lost when many goroutines submit
-// while the runtime closes, and that each gets its result or ErrClosed.
+// TestCloseRacesSubmit guards that no submitter hangs and nothing is lost when many goroutines
+// submit while the runtime closes, and that each gets its result or ErrClosed.
 func TestCloseRacesSubmit(t *testing.T) {
 	for _, d := range drives() {
 		t.Run(d.name, func(t *testing.T) {

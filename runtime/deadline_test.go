@@ -28,7 +28,7 @@ func TestDeadlineRace(t *testing.T) {
 	})
 }
 
-// TestSetDeadlineFromMany guards that deadlines may be moved by anybody while the operation is in
+// TestSetDeadlineFromMany guards that any goroutine may move deadlines while the operation is in
 // flight, and that the last setting wins.
 func TestSetDeadlineFromMany(t *testing.T) {
 	eachDrive(t, Options{}, func(t *testing.T, r *rig) {
@@ -83,10 +83,10 @@ func TestSetDeadlineFromMany(t *testing.T) {
 	})
 }
 
-// TestSetDeadlineDuringSubmit guards that anybody may call SetDeadline, Cancel and Retire at any
-// time, that is also while the operation is being submitted, for the first time or again, and when
-// it is just over; that a Cancel which has been answered does not hit the operation that follows;
-// and that no deadline outlives its operation.
+// TestSetDeadlineDuringSubmit guards that any goroutine may call SetDeadline, Cancel and Retire at
+// any time, which includes while the operation is being submitted, for the first time or again, and
+// when it is just over; that a Cancel which has been answered does not hit the operation that
+// follows; and that no deadline outlives its operation.
 func TestSetDeadlineDuringSubmit(t *testing.T) {
 	eachDrive(t, Options{}, func(t *testing.T, r *rig) {
 		const workers = 8
@@ -129,7 +129,7 @@ func TestSetDeadlineDuringSubmit(t *testing.T) {
 func TestDeadlineAfterTheEnd(t *testing.T) {
 	for _, d := range picked(systemDrives()) {
 		if d.drive != DriveScheduler {
-			continue // on the thread drive nobody gets in between
+			continue // on the thread drive no other goroutine gets in between
 		}
 		var c Completion
 		var now func() int64

@@ -43,7 +43,7 @@ func TestFault48NoThreads(t *testing.T) {
 					wg.Go(func() { r.mustDo(backends.Op{Code: backends.OpFsync, FD: file}) })
 				}
 				wg.Wait()
-				// Which blocks, in the pool, and nobody is blocked by it.
+				// This blocks, in the pool, and blocks nothing else.
 				path, err := backends.PathOf("fifo")
 				if err != nil {
 					t.Fatal(err)

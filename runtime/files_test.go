@@ -18,8 +18,7 @@ func onFixed(f *FixedFile, op backends.Op) backends.Op {
 }
 
 // TestFixedFile: on every backend, the simulated one included, a file outlives the descriptor it
-// was made from, Close ends what waits on it, whoever is to start on it later, and the file with
-// it.
+// was made from, and Close ends what waits on it, what starts on it later, and the file with it.
 func TestFixedFile(t *testing.T) {
 	eachDrive(t, Options{}, func(t *testing.T, r *rig) {
 		rd, wr := r.pipe()
@@ -66,7 +65,7 @@ func TestFixedFile(t *testing.T) {
 }
 
 // TestFilesAtTheEnd: a loop that has ended, or ends meanwhile, registers nothing and says so, and
-// nobody waits for it.
+// no caller waits for it.
 func TestFilesAtTheEnd(t *testing.T) {
 	eachDrive(t, Options{}, func(t *testing.T, r *rig) {
 		rd, _ := r.pipe()

@@ -125,7 +125,7 @@ func TestFaultInTick(t *testing.T) {
 	}
 }
 
-// TestFaultOfOwnLoop: on a loop that NewLoop made a fault reaches the owner, who can close the
+// TestFaultOfOwnLoop: on a loop that NewLoop made a fault reaches the owner, which can close the
 // loop.
 func TestFaultOfOwnLoop(t *testing.T) {
 	armed := false

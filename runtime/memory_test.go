@@ -15,8 +15,7 @@ import (
 // is gone.
 type bigBuf [4096]byte
 
-// submitAlone submits a read whose Completion and buffer nobody but the loop refers to when it
-// returns.
+// submitAlone submits a read whose Completion and buffer only the loop refers to when it returns.
 //
 //go:noinline
 func submitAlone(r *rig, fd int, got chan<- byte) (*Completion, weak.Pointer[bigBuf]) {
@@ -174,7 +173,7 @@ func TestKernelWritesLate(t *testing.T) {
 	})
 }
 
-// TestBufferUntouched guards that nobody writes to a buffer after its operation has returned, nor
+// TestBufferUntouched guards that nothing writes to a buffer after its operation has returned, nor
 // before or behind it, with the garbage collector running all the time; what arrives after a cancel
 // goes to the next read (go#68273).
 func TestBufferUntouched(t *testing.T) {

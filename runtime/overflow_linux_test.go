@@ -13,7 +13,7 @@ import (
 )
 
 // TestTokio8277CompletionQueueOverflow guards that a completion queue that overflows loses nothing
-// and hangs nobody: far more operations become ready at once than it has entries.
+// and hangs no operation: far more operations become ready at once than it has entries.
 func TestTokio8277CompletionQueueOverflow(t *testing.T) {
 	eachDrive(t, tiny, func(t *testing.T, r *rig) {
 		const n = 64
@@ -74,7 +74,7 @@ func TestWakeAfterOverflow(t *testing.T) {
 		}
 		for range 100 {
 			asleep()
-			r.mustDo(nop()) // hangs if nobody wakes the loop
+			r.mustDo(nop()) // hangs if nothing wakes the loop
 		}
 		t.Logf("%d wake-ups, %+v", waker.Load(), r.l.Stats())
 	}

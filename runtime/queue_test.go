@@ -252,7 +252,7 @@ func TestManyReady(t *testing.T) {
 	})
 }
 
-// TestBackendLost guards that a backend that fails takes nobody down with it: every operation in
+// TestBackendLost guards that a backend that fails takes no caller down with it: every operation in
 // flight, queued or submitted later ends with an error that wraps the backend's, and Close works.
 func TestBackendLost(t *testing.T) {
 	lost := errors.New("the ring is gone")
@@ -319,7 +319,7 @@ func TestBackendLost(t *testing.T) {
 				t.Errorf("a blocking function that was done: %v", err)
 			}
 			idle := false
-			for range 5 { // nothing happens any more: nobody may burn a processor
+			for range 5 { // nothing happens any more: no goroutine may burn a processor
 				begin, used := time.Now(), cpuTime()
 				time.Sleep(20 * time.Millisecond)
 				idle = idle || cpuTime()-used < time.Since(begin)/2

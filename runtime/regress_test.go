@@ -21,8 +21,8 @@ import (
 // when it has become another's.
 
 // TestLibxev169ResubmitWhileLinked: a completion that was still linked into one queue was put into
-// another, which corrupted both. Here whoever submits, starts or arms what is queued or in flight
-// is told so, and the first submission goes on undisturbed.
+// another, which corrupted both. Here a caller that submits, starts or arms what is queued or in
+// flight gets an error, and the first submission goes on undisturbed.
 func TestLibxev169ResubmitWhileLinked(t *testing.T) {
 	eachLoop(t, Options{}, func(t *testing.T, r *rig) {
 		const n = 20
@@ -293,8 +293,8 @@ func TestLibxev233CancelNamesActivation(t *testing.T) {
 }
 
 // TestLibxev234StaleEvent: an event that came in the same batch as the end of its completion called
-// the callback of what was retired. Here events that are stale, doubled or of somebody else's slot
-// are counted and nothing more.
+// the callback of what was retired. Here events that are stale, doubled or of another slot are
+// counted and nothing more.
 func TestLibxev234StaleEvent(t *testing.T) {
 	staleEvents(t, sim.Faults{Stale: 1, Duplicate: 1, Reorder: 0.5})
 }
@@ -374,7 +374,7 @@ func staleEvents(t *testing.T, f sim.Faults) {
 }
 
 // TestTokio7979LateAccept: an accept that succeeded although it was cancelled lost its descriptor.
-// Here whoever was cancelled gets it, with a nil error.
+// Here the cancelled caller gets it, with a nil error.
 func TestTokio7979LateAccept(t *testing.T) {
 	eachDrive(t, Options{}, func(t *testing.T, r *rig) {
 		fd, addr := r.listener()

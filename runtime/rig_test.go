@@ -33,8 +33,8 @@ type kernel interface {
 	socket(t testing.TB) int
 	closeFD(fd int) error
 
-	// put writes p to a pipe or socket while nobody has to help: behind the loop's back where that
-	// can be.
+	// put writes p to a pipe or socket without help from the loop: behind its back where that can
+	// be.
 	put(r *rig, fd int, p []byte)
 
 	descriptors() []string
@@ -372,7 +372,7 @@ func (k *simKernel) descriptors() []string {
 	return k.Sim.Descriptors()
 }
 
-// put goes through the loop: nobody else can write to simulated objects.
+// put goes through the loop: there is no other way to write to simulated objects.
 func (k *simKernel) put(r *rig, fd int, p []byte) {
 	if r.rt != nil {
 		r.mustDo(write(fd, p))

@@ -446,7 +446,7 @@ func TestCancelDuringCallback(t *testing.T) {
 			"SetDeadline": {func(c *Completion) { c.SetDeadline(r.l.Now() - 1) }, os.ErrDeadlineExceeded},
 			"Retire":      {(*Completion).Retire, ErrClosed},
 		} {
-			elsewhere := func(c *Completion) { // during the callback, by somebody else
+			elsewhere := func(c *Completion) { // during the callback, by another goroutine
 				done := make(chan struct{})
 				go func() { stop.f(c); close(done) }()
 				<-done

@@ -16,9 +16,9 @@ import (
 )
 
 // TestSimulation runs random programs of operations, cancels, deadlines and re-arming on a loop,
-// over a simulated kernel with random faults. It guards, in all company, what the other tests guard
-// one by one: exactly one last callback for each submission, with an outcome that somebody asked
-// for; every byte and descriptor accounted for; and nothing left at the end.
+// over a simulated kernel with random faults. It guards, all together, what the other tests guard
+// one by one: exactly one last callback for each submission, with an outcome that was asked for;
+// every byte and descriptor accounted for; and nothing left at the end.
 //
 // A failure names its seed: WEIR_SIM_SEED runs that one alone, WEIR_SIM_SEEDS sets how many are
 // run.
@@ -99,7 +99,7 @@ type world struct {
 	asyncs bool // started
 	timers [3]Timer
 	due    [3]int64
-	ending bool // nobody starts anything any more
+	ending bool // no actor starts anything any more
 	closed bool
 	posts  int // to come
 
@@ -115,7 +115,7 @@ type actor struct {
 	done func(*actor) // what to do with a success
 
 	inFlight        bool
-	canceled, timed bool // somebody asked for it, since this activation began or before
+	canceled, timed bool // it was asked for, since this activation began or before
 	retired         bool
 	stream          *stream
 	buf             []byte
@@ -181,7 +181,7 @@ func (w *world) explain(seed uint64) {
 	w.t.Logf("to repeat it: WEIR_SIM_SEED=%d go test ./runtime -run TestSimulation", seed)
 }
 
-// cast makes the objects and those who act on them.
+// cast makes the objects and the actors that use them.
 func (w *world) cast() {
 	add := func(name string, s *stream, op func(*actor) backends.Op, done func(*actor)) {
 		a := &actor{w: w, name: name, op: op, done: done, stream: s, client: -1}
@@ -366,7 +366,7 @@ func (a *actor) callback(c *Completion) Action {
 	return Rearm
 }
 
-// check finds out whether somebody asked for this outcome.
+// check finds out whether this outcome was asked for.
 func (a *actor) check(c *Completion) {
 	w := a.w
 	switch err := c.Err(); {

@@ -74,7 +74,7 @@ func TestSpin(t *testing.T) {
 	}
 }
 
-// TestAttend: of those who find that the loop has not had a tick for long one runs one.
+// TestAttend: of the goroutines that find that the loop has not had a tick for long, one runs one.
 func TestAttend(t *testing.T) {
 	const never, limit = 0, 1000
 	far := int64(math.MaxInt64 / 2) // a time that no tick leaves behind

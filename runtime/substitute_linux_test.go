@@ -137,7 +137,8 @@ func everyOperation(r *rig) {
 	defer unix.Close(dgram)
 	if _, err := r.do(context.Background(), backends.Op{Code: backends.OpConnect, FD: dgram,
 		Addr: broadcast(r)}); err != unix.EACCES {
-		r.Errorf("connecting to a broadcast address: %v, want EACCES", err) // its own, and nobody falls back for that
+		// the operation's own error, for which no operation falls back
+		r.Errorf("connecting to a broadcast address: %v, want EACCES", err)
 	}
 	do(0, backends.Op{Code: backends.OpNop})
 	do(unix.POLLOUT, backends.Op{Code: backends.OpPoll, FD: a, Flags: unix.POLLOUT})

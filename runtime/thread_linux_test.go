@@ -133,12 +133,12 @@ func storm(pick func() []int) (stop func() int) {
 	}
 }
 
-// TestSignals guards that signals, which end every wait in the kernel early, are nobody's error:
-// nothing fails, and no sleep gets shorter or ends never.
+// TestSignals guards that signals, which end every wait in the kernel early, are no error: nothing
+// fails, no sleep gets shorter, and every sleep ends.
 func TestSignals(t *testing.T) {
 	eachDrive(t, Options{}, func(t *testing.T, r *rig) {
 		var profile bytes.Buffer
-		if err := pprof.StartCPUProfile(&profile); err == nil { // SIGPROF; fails if somebody profiles the tests
+		if err := pprof.StartCPUProfile(&profile); err == nil { // SIGPROF; fails if the tests are being profiled
 			defer pprof.StopCPUProfile()
 		}
 		var list atomic.Pointer[[]int]
@@ -197,7 +197,7 @@ func TestSignals(t *testing.T) {
 
 // TestThreadsThatDie guards against a rule of the kernel: what a thread has submitted is cancelled
 // when the thread ends. Goroutines that exit while they are locked to their thread end it, and with
-// it operations of everybody whose turn they happened to run. Not one of them may fail.
+// it operations of the other goroutines whose ticks they happened to run. Not one of them may fail.
 func TestThreadsThatDie(t *testing.T) {
 	eachDrive(t, Options{}, func(t *testing.T, r *rig) {
 		const readers = 32

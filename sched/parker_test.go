@@ -110,7 +110,7 @@ func TestParkUntilRace(t *testing.T) {
 			done := make(chan struct{})
 			go func() {
 				if i%2 == 0 {
-					close(done) // whoever waits is ready, and does not run yet
+					close(done) // the waiter is ready, and does not run yet
 				}
 				said = i + 1
 				p.Unpark()
@@ -139,8 +139,8 @@ func TestParkUntilRace(t *testing.T) {
 	t.Logf("given up in %d of %d rounds", ended, rounds)
 }
 
-// A goroutine that is parked is one that waits, to those who look at stacks, and to the collector:
-// it shrinks and moves its stack, and the goroutine goes on.
+// A goroutine that is parked is one that waits, as stacks and the collector see it: the collector
+// shrinks and moves its stack, and the goroutine goes on.
 func TestParkedStack(t *testing.T) {
 	var p sched.Parker
 	at := make(chan uintptr)

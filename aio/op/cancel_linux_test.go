@@ -52,7 +52,7 @@ func TestCancelPending(t *testing.T) {
 				time.Sleep(short / 5)
 				b.Cancel()
 				if err := b.Wait(bg); errors.Is(err, unix.EOPNOTSUPP) {
-					break // a futex, where nobody can wait for one
+					break // a futex, on a backend that cannot wait for one
 				} else if o.Err != op.ErrCanceled || !errors.Is(err, context.Canceled) || o.N != 0 {
 					t.Errorf("%v: %d, %v; Wait: %v", o, o.N, o.Err, err)
 				}
@@ -175,9 +175,9 @@ func TestLateDescriptors(t *testing.T) {
 	})
 }
 
-// The memory of operations in flight survives collections and the growth of the stacks of those who
-// made them, and what was handed over with them arrives unharmed, when nobody but the operation
-// refers to it.
+// The memory of operations in flight survives collections and the growth of the stacks of the
+// goroutines that made them. What was given to the operations arrives unharmed, although only the
+// operation refers to it.
 func TestMemory(t *testing.T) {
 	defer debug.SetGCPercent(debug.SetGCPercent(5))
 	stop := make(chan struct{})
@@ -327,8 +327,8 @@ func TestFIFOs(t *testing.T) {
 			r.ok(op.Fsync(fd), op.Fdatasync(fd), op.Ftruncate(fd, 1), op.Statx(op.CWD, dir, 0, 0, new(op.Stat)), o)
 			r.ok(op.Close(o.N))
 		}
-		// Both ends let everybody in. Those that wait behind the bound, and those that can be ended
-		// where they are, are cancelled.
+		// Both ends accept everything. Operations that wait behind the bound, and those that can be
+		// ended where they are, are cancelled.
 		flying.Cancel()
 		for {
 			select {
@@ -451,7 +451,8 @@ func TestClose(t *testing.T) {
 	}
 }
 
-// Notifications of an Event are neither lost nor doubled, whoever waits, gives up or is cut off.
+// Notifications of an Event are neither lost nor doubled, whichever goroutines wait, give up or are
+// cancelled.
 func TestEventStorm(t *testing.T) {
 	each(t, func(t *testing.T, r *on) {
 		e := new(op.Event)

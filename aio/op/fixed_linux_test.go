@@ -462,8 +462,8 @@ func dropLock(t *testing.T) bool {
 }
 
 // TestFixedPressure: buffers keep their place and their contents while the collector and growing
-// stacks disturb them, with many goroutines and nobody but the pool and the operations to keep
-// them.
+// stacks disturb them, with many goroutines, and with only the pool and the operations to keep them
+// alive.
 func TestFixedPressure(t *testing.T) {
 	each(t, func(t *testing.T, r *on) {
 		p := r.buffers(4, 4096)

@@ -425,7 +425,7 @@ func TestFilesClose(t *testing.T) {
 			}
 		}
 
-		// With nobody else to keep it open the file is gone when Close returns.
+		// The file is gone when Close returns, since it is not open elsewhere.
 		var p [2]int
 		if err := unix.Pipe2(p[:], unix.O_CLOEXEC); err != nil {
 			t.Fatal(err)
@@ -491,9 +491,9 @@ func TestFilesShutdown(t *testing.T) {
 	}
 }
 
-// TestFilesRace: files are registered, used by many and closed under them; each operation is done
-// or says that the file is closed, and nobody ever gets at the file that has the place, or the
-// descriptor, next.
+// TestFilesRace: files are registered, used by many goroutines and closed meanwhile. Each operation
+// is done or says that the file is closed, and none reaches the next file at that index or
+// descriptor.
 func TestFilesRace(t *testing.T) {
 	each(t, func(t *testing.T, r *on) {
 		names := make([]string, 4)

@@ -90,8 +90,8 @@ func TestSockets(t *testing.T) {
 	}
 }
 
-// refused waits until nobody listens on addr: a worker thread of io_uring did the bind to a path,
-// and the thread that submitted it lets go of the socket when it runs next.
+// refused waits until no socket listens on addr. A worker thread of io_uring did the bind to a
+// path, and the thread that submitted it releases the socket when it runs next.
 func (r *on) refused(domain int, addr net.Addr) {
 	r.Helper()
 	for limit := time.Now().Add(patience); ; time.Sleep(time.Millisecond) {

@@ -155,8 +155,8 @@ func TestAlarm(t *testing.T) {
 	expect(near)
 }
 
-// No Wake makes a system call when nobody sleeps, and one is enough for any number when somebody
-// does.
+// No Wake makes a system call while no thread sleeps. While one sleeps, one call is enough for any
+// number of Wakes.
 func TestWakeWrites(t *testing.T) {
 	r := newRig(t, Config{})
 	before := r.wake.writes.Load()
@@ -246,7 +246,7 @@ func TestFault64Coarse(t *testing.T) {
 	}
 }
 
-// An epoll instance that somebody closed is an error, not a hang.
+// An epoll instance that was closed behind the backend's back is an error, not a hang.
 func TestLost(t *testing.T) {
 	b := open(t, Config{})
 	if err := b.Bind(false); err != nil {

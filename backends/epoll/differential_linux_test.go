@@ -250,7 +250,7 @@ func (s *script) settle(must *backends.Completion) {
 	s.log = append(s.log, "-")
 }
 
-// busy reports whether something in flight must end without anybody's help.
+// busy reports whether something in flight must end by itself.
 func (s *script) busy() bool {
 	return slices.ContainsFunc(s.live, func(c *backends.Completion) bool {
 		ready := backends.Readiness(&c.Op)

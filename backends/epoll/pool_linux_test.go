@@ -231,8 +231,8 @@ func TestBlockingMode(t *testing.T) {
 	}
 	r.stop(m)
 
-	// Somebody else is faster, and makes the listener non-blocking besides: the pool finds nothing,
-	// so the wait goes on.
+	// Another process is faster, and makes the listener non-blocking besides: the pool finds
+	// nothing, so the wait goes on.
 	one := newRig(t, Config{Workers: 1})
 	block, release := one.blocker()
 	a := one.op(backends.Op{Code: backends.OpAccept, FD: l, Flags: unix.SOCK_CLOEXEC})

@@ -9,7 +9,7 @@ import (
 	"github.com/weirgo/weir/backends"
 )
 
-// Who comes first is served first, in each direction for itself.
+// Operations are served in order of arrival, separately for each direction.
 func TestOrder(t *testing.T) {
 	r := newRig(t, Config{})
 	a, b := r.pair(unix.SOCK_STREAM)
@@ -49,7 +49,7 @@ func TestOrder(t *testing.T) {
 	}
 }
 
-// A full socket does not keep anybody from reading it, nor an empty one from writing.
+// A full socket does not keep operations from reading it, nor an empty one from writing.
 func TestDirections(t *testing.T) {
 	r := newRig(t, Config{})
 	a, b := r.pair(unix.SOCK_STREAM)
@@ -228,8 +228,8 @@ func TestAside(t *testing.T) {
 	r.want(mark, 1)
 }
 
-// An error that nobody takes is reported once to who waits for something else, and not again and
-// again.
+// An error that no operation takes is reported once to an operation that waits for something else,
+// and not again and again.
 func TestFault5Stubborn(t *testing.T) {
 	r := newRig(t, Config{})
 	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, 0)
@@ -311,7 +311,7 @@ func TestMultiPollNews(t *testing.T) {
 	if !r.lookup(a).keeps {
 		t.Error("the registration is not one that stays armed: this test has tested nothing")
 	}
-	r.write(b, "z") // the first news of which nobody wants to know is the last
+	r.write(b, "z") // the first event that no operation waits for is the last
 	r.flush()
 	if r.lookup(a).keeps {
 		t.Error("the registration stays armed, though nobody waits")

@@ -82,7 +82,7 @@ func TestFault25Reopened(t *testing.T) {
 	}
 }
 
-// The same when nobody waited meanwhile, and nothing tells that the file is another one.
+// The same when no operation waited meanwhile, and nothing tells that the file is another one.
 func TestFault25ReopenedIdle(t *testing.T) {
 	r := newRig(t, Config{})
 	fd, w := r.pipe(unix.O_NONBLOCK)
@@ -155,7 +155,7 @@ func TestFault26ClosedBehindOurBack(t *testing.T) {
 	r.want(p, badFD)
 }
 
-// Events of a registration that a duplicate keeps alive are nobody's. Fault 40.
+// Events of a registration that a duplicate keeps alive belong to no operation. Fault 40.
 func TestFault40StaleEvent(t *testing.T) {
 	r := newRig(t, Config{})
 	fd, w := r.pipe(unix.O_NONBLOCK)
@@ -231,7 +231,7 @@ func TestClosePending(t *testing.T) {
 	r.want(after, badFD)
 	r.do(r.recv(b), 0)
 
-	c, d := r.pair(unix.SOCK_STREAM) // when nobody comes after it as well
+	c, d := r.pair(unix.SOCK_STREAM) // when no descriptor comes after it as well
 	last := r.recv(c)
 	r.begin(last)
 	r.begin(r.op(backends.Op{Code: backends.OpClose, FD: c}))
@@ -295,7 +295,7 @@ func (r *rig) untilBegun(c *backends.Completion) {
 	}
 }
 
-// The same where the pool has room: the descriptor stays open for as long as somebody works on it.
+// The same with room in the pool: the descriptor stays open for as long as an operation uses it.
 func TestCloseWhileWorking(t *testing.T) {
 	r := newRig(t, Config{})
 	for _, end := range []string{"to", "from"} {
@@ -321,7 +321,7 @@ func TestCloseWhileWorking(t *testing.T) {
 }
 
 // blocker is an operation that keeps a goroutine of the pool until it is released: opening a FIFO
-// that nobody writes to.
+// that has no writer.
 func (r *rig) blocker() (c *backends.Completion, release func()) {
 	r.Helper()
 	name := r.TempDir() + "/fifo"

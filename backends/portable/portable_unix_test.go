@@ -172,7 +172,7 @@ func TestBlockingDescriptor(t *testing.T) {
 }
 
 // TestBlockingWriteFillsPipe guards writes to a pipe in blocking mode: one that finds less room
-// than it has data does what there is room for, instead of holding a worker until somebody reads.
+// than it has data does what there is room for, instead of holding a worker until the pipe is read.
 func TestBlockingWriteFillsPipe(t *testing.T) {
 	r := newRig(t, Config{Workers: 1})
 	rd, wr := blockingPipe(t)
@@ -342,8 +342,8 @@ func TestMultiPollIsPatient(t *testing.T) {
 	r.want("the poll", m, -int32(unix.ECANCELED))
 }
 
-// TestBacklog guards that multishots pause while nobody reaps, instead of filling the memory, and
-// then go on.
+// TestBacklog guards that multishots pause while their events are not reaped, instead of filling
+// the memory, and then go on.
 func TestBacklog(t *testing.T) {
 	r := newRig(t, Config{Entries: 3 * backlog})
 	l, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM, 0)

@@ -467,7 +467,7 @@ func blockWorkers(r *rig) {
 	}
 }
 
-// Sending to nobody is an error, not a signal.
+// Sending to a peer that is gone is an error, not a signal.
 func TestNoSigpipe(t *testing.T) {
 	pipes := make(chan os.Signal, 1)
 	signal.Notify(pipes, syscall.SIGPIPE)

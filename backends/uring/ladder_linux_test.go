@@ -113,7 +113,7 @@ func TestRungs(t *testing.T) {
 	}
 }
 
-// When no rung holds, Open says why; and the lowest is what is left to those who ask for less.
+// When no rung holds, Open says why. A Config that asks for less starts at a lower rung.
 func TestClimb(t *testing.T) {
 	openOrSkip(t, Config{}).Close()
 	for _, errno := range []syscall.Errno{syscall.EPERM, syscall.EMFILE, syscall.EINVAL} {

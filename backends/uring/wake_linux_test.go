@@ -24,7 +24,7 @@ func TestWakeStates(t *testing.T) {
 		writes uint64
 	}{
 		{idle, "sleep", asleep, true, 0},
-		{idle, "call", called, false, 0}, // nobody sleeps: no system call
+		{idle, "call", called, false, 0}, // Poll does not sleep: no system call
 		{idle, "awake", idle, false, 0},
 		{asleep, "sleep", asleep, false, 0},
 		{asleep, "call", called, false, 1},
@@ -66,8 +66,8 @@ func TestWakeStates(t *testing.T) {
 	}
 }
 
-// A Wake that comes while nobody waits is kept for the next Poll that would, however many Polls
-// with NoWait come between.
+// A Wake that comes while no Poll waits is kept for the next Poll that would wait, however many
+// Polls with NoWait come between.
 func TestWakeDuringNoWait(t *testing.T) {
 	r := newRig(t, Config{})
 	for range 10 {
@@ -110,8 +110,8 @@ func TestWakeDuringNoWait(t *testing.T) {
 	}
 }
 
-// A Wake without anybody asleep costs no system call; one that finds Poll asleep costs one, and a
-// storm of them no more.
+// A Wake while Poll does not sleep costs no system call. One that finds Poll asleep costs one, and
+// a storm of them no more.
 func TestWakeCost(t *testing.T) {
 	r := newRig(t, Config{})
 	r.Wake()

@@ -37,8 +37,8 @@ func server(t *testing.T, f func(net.Conn)) string {
 	return ln.Addr().String()
 }
 
-// Answers come in the order of the arguments; who does not answer has ended by its own time limit,
-// and not the others.
+// Answers come in the order of the arguments. A host that does not answer is ended by its own time
+// limit, and does not end the others.
 func TestFan(t *testing.T) {
 	var args, want []string
 	for i := range 10 {

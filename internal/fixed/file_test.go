@@ -79,7 +79,7 @@ func TestFileReasons(t *testing.T) {
 	}
 }
 
-// TestFileDrop: to drop what nobody holds is a mistake of this module's.
+// TestFileDrop: to drop a file that is not held is a fault of this module.
 func TestFileDrop(t *testing.T) {
 	f := NewFile(0, 0, nil, nil)
 	if panics(func() { DropFile(f) }) == nil {
@@ -87,8 +87,8 @@ func TestFileDrop(t *testing.T) {
 	}
 }
 
-// TestFileRace: of many that close a file while others use it one succeeds, and nobody has it when
-// it is gone.
+// TestFileRace: many goroutines close a file while others use it. One succeeds, and the file is not
+// in use when it is gone.
 func TestFileRace(t *testing.T) {
 	for range 200 {
 		var users, gone, closed atomic.Int32

@@ -183,8 +183,7 @@ func TestReason(t *testing.T) {
 	}
 }
 
-// TestTogether: many goroutines lend, hold, release twice and close; nobody ever has a buffer that
-// another has.
+// TestTogether: many goroutines borrow, hold, release twice and close; no two have the same buffer.
 func TestTogether(t *testing.T) {
 	p, gone := pool(t, 4, 8)
 	users := make([]atomic.Int32, 4)

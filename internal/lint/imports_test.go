@@ -14,8 +14,8 @@ import (
 	"testing"
 )
 
-// dependencies lists who may import what comes neither from the standard library nor from this
-// module. Tests may import what they like, except where the row says "always".
+// dependencies lists which package may import what comes neither from the standard library nor from
+// this module. Tests may import what they like, except where the row says "always".
 var dependencies = []struct {
 	path   string   // the packages at and below it
 	in     []string // where, written like layer.pkg

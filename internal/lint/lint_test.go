@@ -168,7 +168,7 @@ func TestModule(t *testing.T) {
 		})
 	}
 
-	// An exception nobody needs is one that somebody will use.
+	// An exception that is not needed is one that will be used.
 	t.Run("exceptions", func(t *testing.T) {
 		for name := range longFiles {
 			i := slices.IndexFunc(files, func(f *file) bool { return f.path == name })

@@ -149,7 +149,7 @@ func checkConstraints(f *file, report reporter) {
 	}
 }
 
-// ownTags are the build tags that mean something in this module, and who sets them.
+// ownTags are the build tags that mean something in this module, and what sets them.
 var ownTags = map[string]string{
 	"giouring":        "task test:giouring",
 	"weir_nolinkname": "task test:nolinkname",

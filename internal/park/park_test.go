@@ -66,7 +66,7 @@ func TestPark(t *testing.T) {
 	}
 }
 
-// TestYield: those who are ready on the same processor run first.
+// TestYield: the goroutines that are ready on the same processor run first.
 func TestYield(t *testing.T) {
 	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1))
 	const n = 10

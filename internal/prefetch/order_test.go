@@ -10,8 +10,8 @@ import (
 	"unsafe"
 )
 
-// TestOrder guards that who gives way is written down, where Fetch would look for it, and that the
-// order goes round.
+// TestOrder guards that a goroutine that yields is recorded where Fetch would look for it, and that
+// the order goes round.
 func TestOrder(t *testing.T) {
 	enlist() // twice is once
 	o := new(order)
@@ -104,10 +104,10 @@ func TestGiveWay(t *testing.T) {
 	}
 }
 
-// TestTell guards that a time that has been told is shared by so many, and by nobody when turns
-// take long.
+// TestTell guards that a time that has been told is shared by the right number of goroutines, and
+// by none when passes take long.
 func TestTell(t *testing.T) {
-	Turn{}.Tell(1) // nobody's
+	Turn{}.Tell(1) // of no order
 	Turn{}.GoOn()
 	for i := range orders {
 		orders[i].Store(nil)
@@ -139,7 +139,7 @@ func TestTell(t *testing.T) {
 		after int64 // the last look, of which the turns before this one took part
 		want  int
 	}{
-		{0, 0},                   // the first: who knows when the one before was
+		{0, 0},                   // the first: the time of the one before is unknown
 		{each - 1, sharing},      // one turn
 		{timely - 1, sharing},    // eight
 		{0, sharing},             // they take no time
@@ -147,7 +147,7 @@ func TestTell(t *testing.T) {
 		{each, 0},                // and one
 		{each / 2, sharing},      // one that does not
 		{int64(time.Second), 0},  // a pause
-		{-1, 0},                  // somebody else was faster
+		{-1, 0},                  // another goroutine was faster
 		{1, sharing},             // one turn
 		{-int64(time.Second), 0}, // much faster
 	} {
@@ -167,7 +167,8 @@ func TestTell(t *testing.T) {
 	}
 }
 
-// TestTellTogether guards that no more share a time than may, whoever else tells one or takes it.
+// TestTellTogether guards that no more goroutines share a time than may, whichever others tell one
+// or take it.
 func TestTellTogether(t *testing.T) {
 	o := new(order)
 	var wg sync.WaitGroup
