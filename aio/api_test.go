@@ -43,7 +43,7 @@ func apiOf(t *testing.T, goos string, tags ...string) api {
 		ctxt.GOARCH = "wasm"
 	}
 	fset := token.NewFileSet()
-	p := source{fset: fset, types: map[string]*ast.TypeSpec{}, methods: map[string]map[string]string{}, api: api{}}
+	p := Source{fset: fset, types: map[string]*ast.TypeSpec{}, methods: map[string]map[string]string{}, api: api{}}
 	files, err := os.ReadDir(".")
 	if err != nil {
 		t.Fatal(err)
@@ -72,14 +72,14 @@ func apiOf(t *testing.T, goos string, tags ...string) api {
 	return p.api
 }
 
-type source struct {
+type Source struct {
 	fset    *token.FileSet
 	types   map[string]*ast.TypeSpec
 	methods map[string]map[string]string // by receiver
 	api     api
 }
 
-func (p *source) text(n ast.Node) string {
+func (p *Source) text(n ast.Node) string {
 	var b bytes.Buffer
 	if err := printer.Fprint(&b, p.fset, n); err != nil {
 		panic(err)
@@ -88,7 +88,7 @@ func (p *source) text(n ast.Node) string {
 }
 
 // signature is the types of a function's parameters and results, without their names.
-func (p *source) signature(f *ast.FuncType) string {
+func (p *Source) signature(f *ast.FuncType) string {
 	list := func(fields *ast.FieldList) string {
 		var all []string
 		for _, f := range fields.List {
@@ -105,7 +105,7 @@ func (p *source) signature(f *ast.FuncType) string {
 	return sig
 }
 
-func (p *source) declare(d ast.Decl) {
+func (p *Source) declare(d ast.Decl) {
 	switch d := d.(type) {
 	case *ast.FuncDecl:
 		sig := p.signature(d.Type)
@@ -141,7 +141,7 @@ func (p *source) declare(d ast.Decl) {
 	}
 }
 
-func (p *source) declareType(s *ast.TypeSpec) {
+func (p *Source) declareType(s *ast.TypeSpec) {
 	if !s.Name.IsExported() {
 		return
 	}
@@ -161,7 +161,7 @@ func (p *source) declareType(s *ast.TypeSpec) {
 }
 
 // methodsOf lists the methods of a type, those of what it embeds included.
-func (p *source) methodsOf(name string) map[string]string {
+func (p *Source) methodsOf(name string) map[string]string {
 	all := map[string]string{}
 	s := p.types[name]
 	if s == nil {

@@ -11,10 +11,6 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
-
-	"github.com/weirgo/weir/backends"
-	"github.com/weirgo/weir/internal/prefetch"
-	"github.com/weirgo/weir/internal/sys"
 )
 
 // conn is what all connections share, packet sockets included.
@@ -26,145 +22,45 @@ func (c *conn) ok() bool { return c != nil && c.socket.ok() }
 // has closed its side, or with an error. A packet socket gives one packet, which may be empty and is cut to len(p). It
 // ends early at the read deadline (os.ErrDeadlineExceeded) and on Close (net.ErrClosed). p belongs to weir until Read
 // returns. An empty p returns at once. Reads of several goroutines queue up.
-func (c *conn) Read(p []byte) (int, error) { return c.recv(context.Background(), p) }
+func (c *conn) Read(p []byte) (int, error) {
+	return c.fd.Read(background, p, (*netErrors)(c))
+}
 
 // ReadContext is Read that ends early when ctx does, with the cause of that. Bytes that had arrived are
 // delivered with a nil error all the same.
 func (c *conn) ReadContext(ctx context.Context, p []byte) (int, error) {
 	mustContext(ctx)
-	return c.recv(ctx, p)
-}
-
-// recv is all of a read, and send of a write, in one function each: every one that waits, or the kernel, returns to costs 10 ns,
-// since the processor mispredicts that.
-func (c *conn) recv(ctx context.Context, p []byte) (int, error) {
-	if !c.ok() {
-		return 0, syscall.EINVAL
-	}
-	h, s := &c.h, &c.h.r
-	if err := h.begin(ctx, s); err != nil {
-		return 0, c.opError("read", err)
-	}
-	defer h.end(s)
-	if len(p) == 0 {
-		return 0, nil
-	}
-	idle := s.idle
-	l := lingering{brief: len(p) == 1, retries: true, data: prefetch.Of(&p[0])} // net/http reads one byte while it works on a request, and takes that back
-	for ; h.again(s, &l); idle = true {
-		if l.step != trying { // as it was allowed to begin, this has come while others ran
-			if err := h.check(s); err != nil {
-				return 0, c.opError("read", err)
-			}
-		}
-		n, errno, q := 0, unix.EAGAIN, p[:min(len(p), backends.MaxTransfer)]
-		if l.step != yielding || h.lane() == nil {
-			n, errno = sys.TryRecv(h.fd, q)
-		} else if res, ok := h.lane().Retry(tryRecv, h.fd, q, [3]prefetch.Addr{prefetch.Of(h), prefetch.Of(h.descriptor), prefetch.Of(h.as)}); !ok {
-			l.skip()
-		} else if n, errno = res, 0; res < 0 {
-			n, errno = 0, unix.Errno(-res)
-		}
-		if errno == unix.EAGAIN {
-			continue
-		}
-		h.found(s, &l)
-		if errno != 0 {
-			return 0, c.opError("read", os.NewSyscallError("read", errno))
-		}
-		return n, c.noMore(n, nil)
-	}
-	var n int
-	var err error
-	if sys.MayFault(p) {
-		n, err = h.whenReady(ctx, s, unix.POLLIN, func() (int, unix.Errno) { return sys.TryRecv(h.fd, p) })
-	} else {
-		h.transfer(s, backends.OpRecv, p, idle)
-		n, err = h.run(ctx, s)
-	}
-	if err != nil {
-		return 0, c.opError("read", syscallError("read", err))
-	}
-	s.idle = n < len(p)
-	sys.RaceReceived(p[:n])
-	return n, c.noMore(n, nil)
-}
-
-// ends reports whether receiving nothing means that there will be nothing more.
-func (c *conn) ends() bool { return c.sotype != unix.SOCK_DGRAM && c.sotype != unix.SOCK_RAW }
-
-// noMore makes the end of a stream io.EOF.
-func (c *conn) noMore(n int, err error) error {
-	if n == 0 && err == nil && c.ends() {
-		return io.EOF
-	}
-	return err
-}
-
-// tryRecv is sys.TryRecv with one result.
-func tryRecv(fd int, p []byte) int {
-	n, errno := sys.TryRecv(fd, p)
-	if errno != 0 {
-		return -int(errno)
-	}
-	return n
+	return c.fd.Read(ctx, p, (*netErrors)(c))
 }
 
 // Write writes all of p, or fewer bytes and an error: os.ErrDeadlineExceeded at the write deadline, net.ErrClosed on
 // Close, EPIPE or ECONNRESET if the peer is gone. On a packet socket p is one packet. p belongs to weir until Write
 // returns. Writes of several goroutines queue up and never mix.
-func (c *conn) Write(p []byte) (int, error) { return c.send(context.Background(), p) }
+func (c *conn) Write(p []byte) (int, error) {
+	return c.fd.Write(background, p, (*netErrors)(c))
+}
 
 // WriteContext is Write that ends early when ctx does, with the cause of that and the number of bytes written.
 func (c *conn) WriteContext(ctx context.Context, p []byte) (int, error) {
 	mustContext(ctx)
-	return c.send(ctx, p)
+	return c.fd.Write(ctx, p, (*netErrors)(c))
 }
 
-func (c *conn) send(ctx context.Context, p []byte) (int, error) {
-	if !c.ok() {
-		return 0, syscall.EINVAL
+// background is for Read and Write, which the compiler inlines into their callers as long as they make one call only: see
+// fd.Errors.
+var background = context.Background()
+
+// netErrors gives the errors of Read and Write the shape of package net's.
+type netErrors conn
+
+func (e *netErrors) OpError(op string, err error) error { return (*conn)(e).opError(op, err) }
+
+// noMore makes the end of a stream io.EOF.
+func (c *conn) noMore(n int, err error) error {
+	if n == 0 && err == nil && zeroReadIsEOF(c.sotype) {
+		return io.EOF
 	}
-	if c.sotype != unix.SOCK_STREAM {
-		n, err := c.h.sendTo(ctx, "write", p, nil)
-		return n, c.opError("write", err)
-	}
-	h, s := &c.h, &c.h.w
-	if err := h.begin(ctx, s); err != nil {
-		return 0, c.opError("write", err)
-	}
-	defer h.end(s)
-	sys.RaceSending(p)
-	for done := 0; ; { // an empty p is sent too: the kernel has its say
-		rest := p[done:min(len(p), done+backends.MaxTransfer)]
-		n, errno := 0, unix.EAGAIN
-		if h.mayTry(s) {
-			n, errno = sys.TrySend(h.fd, rest)
-		}
-		switch errno {
-		case 0:
-			h.did()
-		case unix.EAGAIN:
-			var err error
-			if sys.MayFault(rest) {
-				n, err = h.whenReady(ctx, s, unix.POLLOUT, func() (int, unix.Errno) { return sys.TrySend(h.fd, rest) })
-			} else {
-				h.transfer(s, backends.OpSend, rest, false)
-				n, err = h.run(ctx, s)
-			}
-			if err != nil {
-				return done, c.opError("write", syscallError("write", err))
-			}
-		default:
-			return done, c.opError("write", os.NewSyscallError("write", errno))
-		}
-		if done += n; done == len(p) {
-			return done, nil
-		}
-		if err := h.check(s); err != nil {
-			return done, c.opError("write", err)
-		}
-	}
+	return err
 }
 
 // Writev writes all of bufs, in order, as if they were one: on a stream with as few system calls as the kernel needs, on
@@ -181,7 +77,7 @@ func (c *conn) WritevContext(ctx context.Context, bufs [][]byte) (int64, error) 
 	if !c.ok() {
 		return 0, syscall.EINVAL
 	}
-	n, err := c.h.sendv(ctx, bufs, c.sotype == unix.SOCK_STREAM)
+	n, err := c.fd.Writev(ctx, bufs, c.sotype == unix.SOCK_STREAM)
 	return n, c.opError("writev", err)
 }
 
@@ -191,7 +87,7 @@ func (c *conn) Close() error {
 	if !c.ok() {
 		return syscall.EINVAL
 	}
-	return c.opError("close", c.h.close())
+	return c.opError("close", c.fd.Close())
 }
 
 func (c *conn) shutdown(how int) error {
@@ -226,19 +122,27 @@ func (c *conn) RemoteAddr() net.Addr {
 // SetDeadline sets both deadlines: absolute times after which calls fail with os.ErrDeadlineExceeded, the ones
 // that block now included. A time in the past ends them at once, the zero time removes the deadline. Any goroutine
 // may move them at any time.
-func (c *conn) SetDeadline(t time.Time) error { return c.setDeadlines(t, &c.h.r, &c.h.w) }
-
-// SetReadDeadline sets the deadline of reads: see SetDeadline.
-func (c *conn) SetReadDeadline(t time.Time) error { return c.setDeadlines(t, &c.h.r) }
-
-// SetWriteDeadline sets the deadline of writes: see SetDeadline. A Write that times out may have written some.
-func (c *conn) SetWriteDeadline(t time.Time) error { return c.setDeadlines(t, &c.h.w) }
-
-func (c *conn) setDeadlines(t time.Time, sides ...*side) error {
+func (c *conn) SetDeadline(t time.Time) error {
 	if !c.ok() {
 		return syscall.EINVAL
 	}
-	return c.localError("set", c.deadline(t, sides...))
+	return c.localError("set", c.fd.SetDeadline(t))
+}
+
+// SetReadDeadline sets the deadline of reads: see SetDeadline.
+func (c *conn) SetReadDeadline(t time.Time) error {
+	if !c.ok() {
+		return syscall.EINVAL
+	}
+	return c.localError("set", c.fd.SetReadDeadline(t))
+}
+
+// SetWriteDeadline sets the deadline of writes: see SetDeadline. A Write that times out may have written some.
+func (c *conn) SetWriteDeadline(t time.Time) error {
+	if !c.ok() {
+		return syscall.EINVAL
+	}
+	return c.localError("set", c.fd.SetWriteDeadline(t))
 }
 
 // SetReadBuffer sets the size of the kernel's buffer for what arrives, in bytes.

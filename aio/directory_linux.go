@@ -56,7 +56,7 @@ func (f *File) list(read func(*os.File) error) (err error) {
 		if !f.dir {
 			return unix.ENOTDIR
 		}
-		err = read(f.h.std(f.name))
+		err = read(f.fd.OSFile(f.name))
 		return nil
 	})
 	if refused != nil {

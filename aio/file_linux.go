@@ -11,6 +11,8 @@ import (
 	"sync/atomic"
 	"syscall"
 
+	"github.com/weirgo/weir/internal/fd"
+
 	"golang.org/x/sys/unix"
 
 	"github.com/weirgo/weir/backends"
@@ -22,7 +24,7 @@ import (
 // position queue up among themselves, and so do writes; in a regular file, which has one position
 // for both, each waits for the others. ReadAt and WriteAt go side by side.
 type File struct {
-	h    handle
+	fd   fd.FD
 	name string
 	traits
 
@@ -116,8 +118,7 @@ func (io *IO) NewFile(fd uintptr, name string) *File {
 // closedFile is a File on which every call is os.ErrClosed.
 func closedFile(io *IO, name string) *File {
 	f := &File{name: name}
-	f.h.descriptor = &descriptor{io: io, fd: -1, file: true, first: &f.h}
-	f.h.use.Store(useClosing | useClosed)
+	io.fds.InitClosed(&f.fd)
 	return f
 }
 
@@ -156,8 +157,8 @@ func (io *IO) FromFile(std *os.File) (*File, error) {
 	f := &File{name: std.Name()}
 	closed := raw.Control(func(fd uintptr) {
 		if err = f.learn(int(fd)); err == nil {
-			if err = io.hold(&f.h, int(fd), true, f.polled); err == nil {
-				f.h.closeWith(std)
+			if err = io.fds.Init(&f.fd, int(fd), f.kind()); err == nil {
+				f.fd.CloseWith(std)
 			}
 		}
 	})
@@ -184,11 +185,11 @@ func (io *IO) newFile(fd int, name string, opened bool) (*File, error) {
 		unix.Close(fd)
 		return nil, err
 	}
-	if err := io.adopt(&f.h, fd, true, f.polled); err != nil {
+	if err := io.fds.Adopt(&f.fd, fd, f.kind()); err != nil {
 		return nil, err
 	}
 	if opened && f.polled && f.blocks {
-		f.h.std(name) // which takes it for blocking for good, and so does not have Go's poller watch it: see Detach
+		f.fd.OSFile(name) // which takes it for blocking for good, and so does not have Go's poller watch it: see Detach
 		f.ours = unix.SetNonblock(fd, true) == nil
 		f.blocks = !f.ours
 	}
@@ -227,7 +228,10 @@ func (f *File) learn(fd int) error {
 	return nil
 }
 
-func (f *File) ok() bool { return f != nil && f.h.descriptor != nil }
+// kind is what the descriptor has to know of the file.
+func (f *File) kind() fd.Kind { return fd.Kind{File: true, Polled: f.polled} }
+
+func (f *File) ok() bool { return f != nil && f.fd.Valid() }
 
 func (f *File) pathError(op string, err error) error {
 	if err == nil || err == io.EOF {
@@ -252,11 +256,11 @@ func (f *File) ReadContext(ctx context.Context, p []byte) (int, error) {
 	if !f.ok() {
 		return 0, os.ErrInvalid
 	}
-	s := &f.h.r
-	if err := f.h.begin(ctx, s); err != nil {
+	s := &f.fd.R
+	if err := f.fd.Begin(ctx, s); err != nil {
 		return 0, f.pathError("read", err)
 	}
-	defer f.h.end(s)
+	defer f.fd.End(s)
 	if len(p) == 0 {
 		return 0, nil
 	}
@@ -283,15 +287,15 @@ func (f *File) WriteContext(ctx context.Context, p []byte) (int, error) {
 	if !f.ok() {
 		return 0, os.ErrInvalid
 	}
-	s := f.side(&f.h.w)
-	if err := f.h.begin(ctx, s); err != nil {
+	s := f.side(&f.fd.W)
+	if err := f.fd.Begin(ctx, s); err != nil {
 		return 0, f.pathError("write", err)
 	}
-	defer f.h.end(s)
+	defer f.fd.End(s)
 	for done := 0; ; { // an empty p is written too: the kernel has its say
 		n, err := f.transfer(ctx, s, backends.OpWrite, p[done:], backends.Stream)
 		if err != nil {
-			n, err = brokenPipe(f.h.fd, err, p[done:])
+			n, err = brokenPipe(f.fd.Sysfd, err, p[done:])
 		}
 		if done += n; done == len(p) && err == nil {
 			return done, nil
@@ -300,7 +304,7 @@ func (f *File) WriteContext(ctx context.Context, p []byte) (int, error) {
 			err = io.ErrUnexpectedEOF
 		}
 		if err == nil {
-			err = f.h.check(s)
+			err = f.fd.Check(s)
 		}
 		if err != nil {
 			return done, f.pathError("write", err)
@@ -351,16 +355,16 @@ func (f *File) at(ctx context.Context, op string, code backends.Code, p []byte, 
 	if off < 0 {
 		return 0, &fs.PathError{Op: op + "at", Path: f.name, Err: errNegative}
 	}
-	if err := f.h.enter(); err != nil {
+	if err := f.fd.CheckCaller(); err != nil {
 		return 0, f.pathError(op, err)
 	}
 	if ctx.Err() != nil {
 		return 0, f.pathError(op, context.Cause(ctx))
 	}
-	if err := f.h.acquire(); err != nil {
+	if err := f.fd.Acquire(); err != nil {
 		return 0, f.pathError(op, err)
 	}
-	defer f.h.release()
+	defer f.fd.Release()
 	done := 0
 	for done < len(p) {
 		n, err := f.transfer(ctx, nil, code, p[done:], off+int64(done))
@@ -379,38 +383,38 @@ func (f *File) at(ctx context.Context, op string, code backends.Code, p []byte, 
 
 // transfer moves part of p, once, the way that is measured to be the cheapest: in the caller or on the loop, with c or,
 // if that is nil, a borrowed Completion.
-func (f *File) transfer(ctx context.Context, s *side, code backends.Code, p []byte, off int64) (int, error) {
+func (f *File) transfer(ctx context.Context, s *fd.Side, code backends.Code, p []byte, off int64) (int, error) {
 	p = p[:min(len(p), backends.MaxTransfer)]
 	if f.called || sys.Missing(p) && (f.regular || !f.blocks || code == backends.OpRead) {
 		return f.call(ctx, s, code, p, off)
 	}
-	if f.regular && f.h.direct {
+	if f.regular && f.fd.Direct {
 		if n, errno := f.direct(code, p, off); errno != unix.EAGAIN {
-			f.h.did()
+			f.fd.CountDirect()
 			if errno != 0 {
 				return 0, errno
 			}
 			return n, nil
 		}
-		f.h.io.files.Add(1)
-		defer f.h.io.files.Add(-1)
+		f.fd.Shared.Files.Add(1)
+		defer f.fd.Shared.Files.Add(-1)
 	}
 	if code == backends.OpWrite {
 		sys.RaceSending(p)
 	}
 	var c *aiort.Completion
 	if s != nil {
-		c = f.h.record(s)
+		c = f.fd.Completion(s)
 	} else {
-		c = f.h.loop.Borrow()
-		defer f.h.loop.Return(c)
+		c = f.fd.Loop.Borrow()
+		defer f.fd.Loop.Return(c)
 	}
-	c.Op = backends.Op{Code: code, FD: f.h.fd, Off: off, Buf: p}
-	err := f.h.await(ctx, c)
+	c.Op = backends.Op{Code: code, FD: f.fd.Sysfd, Off: off, Buf: p}
+	err := f.fd.Await(ctx, c)
 	c.Op = backends.Op{}
 	if err != nil {
-		if errors.Is(err, aiort.ErrClosed) && f.h.closing() {
-			err = f.h.errClosed()
+		if errors.Is(err, aiort.ErrClosed) && f.fd.Closing() {
+			err = f.fd.ErrClosed()
 		}
 		return 0, err
 	}
@@ -422,57 +426,50 @@ func (f *File) transfer(ctx context.Context, s *side, code backends.Code, p []by
 
 // side is the side whose turn an operation takes. A file with a position has one turn for both: in
 // a ring, reads and writes at the position would not see each other's.
-func (f *File) side(s *side) *side {
+func (f *File) side(s *fd.Side) *fd.Side {
 	if f.regular {
-		return &f.h.r
+		return &f.fd.R
 	}
 	return s
 }
 
 // asksCache reports whether a read may have ended where what is cached does.
 func (f *File) asksCache() bool {
-	return f.regular && f.h.direct && !f.memory && !f.uncache && !f.noNowait.Load()
+	return f.regular && f.fd.Direct && !f.memory && !f.uncache && !f.noNowait.Load()
 }
 
 // call is transfer for what says that it is a regular file and waits all the same, and for memory of
 // which pages are missing. The caller makes the system call, as in package os, for a view the pool does, and the loop
 // only polls. A loop must not make it: what a program serves (FUSE, a page of userfaultfd) may take its
 // time in spite of O_NONBLOCK, and may be served by this very program.
-func (f *File) call(ctx context.Context, s *side, code backends.Code, p []byte, off int64) (int, error) {
+func (f *File) call(ctx context.Context, s *fd.Side, code backends.Code, p []byte, off int64) (int, error) {
 	do, events := sys.ReadAt, uint32(unix.POLLIN)
 	if code == backends.OpWrite {
 		do, events = sys.WriteAt, unix.POLLOUT
 	}
-	ready := f.h.readiness(s, events)
-	defer ready.stop()
+	ready := f.fd.Readiness(s, events)
+	defer ready.Stop()
 	for wait := f.polled && f.blocks && code == backends.OpRead; ; wait = true {
 		if wait && s != nil {
-			if err := ready.wait(ctx); err != nil {
+			if err := ready.Wait(ctx); err != nil {
 				return 0, err
 			}
 		}
 		var n int
 		var errno syscall.Errno
-		if f.h.lane() == nil {
-			n, errno = do(f.h.fd, p, off, 0)
-		} else if err := f.h.pooled(func() { n, errno = do(f.h.fd, p, off, 0) }); err != nil {
+		if f.fd.Waiter() == nil {
+			n, errno = do(f.fd.Sysfd, p, off, 0)
+		} else if err := f.fd.OnPool(func() { n, errno = do(f.fd.Sysfd, p, off, 0) }); err != nil {
 			return 0, err
 		}
 		switch {
 		case errno == 0:
-			f.h.did()
+			f.fd.CountDirect()
 			return n, nil
 		case errno != unix.EAGAIN || s == nil:
 			return 0, errno
 		}
 	}
-}
-
-// pooled has the pool call f, while the coroutine of a view waits.
-func (h *handle) pooled(f func()) error {
-	c := new(aiort.Completion)
-	c.Block(f)
-	return h.await(context.Background(), c)
 }
 
 // fewCallers is how many goroutines at a time make file operations themselves that wait for a device. With
@@ -491,11 +488,11 @@ func (f *File) direct(code backends.Code, p []byte, off int64) (int, syscall.Err
 	if code == backends.OpWrite {
 		do = sys.WriteAt
 	}
-	if f.memory || code == backends.OpWrite && !f.through && f.h.lane() == nil {
-		return do(f.h.fd, p, off, 0)
+	if f.memory || code == backends.OpWrite && !f.through && f.fd.Waiter() == nil {
+		return do(f.fd.Sysfd, p, off, 0)
 	}
 	if code == backends.OpRead && f.asksCache() {
-		switch n, errno := do(f.h.fd, p, off, unix.RWF_NOWAIT); errno {
+		switch n, errno := do(f.fd.Sysfd, p, off, unix.RWF_NOWAIT); errno {
 		case unix.EAGAIN:
 		case unix.EOPNOTSUPP:
 			f.noNowait.Store(true)
@@ -503,12 +500,12 @@ func (f *File) direct(code backends.Code, p []byte, off int64) (int, syscall.Err
 			return n, errno
 		}
 	}
-	if f.h.lane() != nil {
+	if f.fd.Waiter() != nil {
 		return 0, unix.EAGAIN
 	}
-	defer f.h.io.files.Add(-1)
-	if f.h.io.files.Add(1) > fewCallers {
+	defer f.fd.Shared.Files.Add(-1)
+	if f.fd.Shared.Files.Add(1) > fewCallers {
 		return 0, unix.EAGAIN
 	}
-	return do(f.h.fd, p, off, 0)
+	return do(f.fd.Sysfd, p, off, 0)
 }

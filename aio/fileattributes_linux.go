@@ -19,21 +19,21 @@ func (f *File) Sync() error {
 	if !f.ok() {
 		return os.ErrInvalid
 	}
-	if err := f.h.acquire(); err != nil {
+	if err := f.fd.Acquire(); err != nil {
 		return f.pathError("sync", err)
 	}
-	defer f.h.release()
-	if f.h.direct && f.h.lane() == nil {
-		defer f.h.io.files.Add(-1)
-		if f.h.io.files.Add(1) <= fewCallers {
-			f.h.did()
-			return f.pathError("sync", repeat(f.h.fd, unix.Fsync))
+	defer f.fd.Release()
+	if f.fd.Direct && f.fd.Waiter() == nil {
+		defer f.fd.Shared.Files.Add(-1)
+		if f.fd.Shared.Files.Add(1) <= fewCallers {
+			f.fd.CountDirect()
+			return f.pathError("sync", repeat(f.fd.Sysfd, unix.Fsync))
 		}
 	}
-	c := f.h.loop.Borrow()
-	defer f.h.loop.Return(c)
-	c.Op = backends.Op{Code: backends.OpFsync, FD: f.h.fd}
-	return f.pathError("sync", f.h.await(context.Background(), c))
+	c := f.fd.Loop.Borrow()
+	defer f.fd.Loop.Return(c)
+	c.Op = backends.Op{Code: backends.OpFsync, FD: f.fd.Sysfd}
+	return f.pathError("sync", f.fd.Await(context.Background(), c))
 }
 
 // repeat makes a system call again when a signal has interrupted it.
@@ -48,7 +48,7 @@ func repeat(fd int, call func(fd int) error) (err error) {
 func (f *File) Stat() (os.FileInfo, error) {
 	var info os.FileInfo
 	err := f.metadata("stat", func(int) (err error) {
-		info, err = f.h.std(f.name).Stat()
+		info, err = f.fd.OSFile(f.name).Stat()
 		return bare(err)
 	})
 	if err != nil {
@@ -68,14 +68,14 @@ func (f *File) size() int64 {
 // the position that are under way; on a stream its effect on them is open.
 func (f *File) Seek(offset int64, whence int) (pos int64, err error) {
 	if f.ok() && f.regular {
-		s := &f.h.r
-		if err := f.h.begin(context.Background(), s); err != nil {
+		s := &f.fd.R
+		if err := f.fd.Begin(context.Background(), s); err != nil {
 			return 0, f.pathError("seek", err)
 		}
-		defer f.h.end(s)
+		defer f.fd.End(s)
 	}
 	err = f.control("seek", func(fd int) (err error) {
-		if std := f.h.owner(); std != nil && f.dir { // it forgets what it has read ahead of the old position
+		if std := f.fd.Owner(); std != nil && f.dir { // it forgets what it has read ahead of the old position
 			pos, err = std.Seek(offset, whence)
 			return bare(err)
 		}
@@ -107,7 +107,7 @@ func (f *File) Chown(uid, gid int) error {
 
 // Chdir makes the file, which is a directory, the current directory of the process.
 func (f *File) Chdir() error {
-	return f.control("chdir", func(int) error { return bare(f.h.std(f.name).Chdir()) }) // it tells the cache of go test
+	return f.control("chdir", func(int) error { return bare(f.fd.OSFile(f.name).Chdir()) }) // it tells the cache of go test
 }
 
 // metadata is control for a call that may wait for a disk or a server. A goroutine makes it itself,
@@ -117,13 +117,13 @@ func (f *File) metadata(op string, call func(fd int) error) (err error) {
 	if !f.ok() {
 		return os.ErrInvalid
 	}
-	if f.h.lane() == nil {
+	if f.fd.Waiter() == nil {
 		return f.control(op, call)
 	}
-	if err := f.h.enter(); err != nil {
+	if err := f.fd.CheckCaller(); err != nil {
 		return f.pathError(op, err)
 	}
-	if err := f.h.pooled(func() { err = f.control(op, call) }); err != nil {
+	if err := f.fd.OnPool(func() { err = f.control(op, call) }); err != nil {
 		return f.pathError(op, err)
 	}
 	return err
@@ -134,10 +134,10 @@ func (f *File) control(op string, call func(fd int) error) error {
 	if !f.ok() {
 		return os.ErrInvalid
 	}
-	err := f.h.acquire()
+	err := f.fd.Acquire()
 	if err == nil {
-		err = repeat(f.h.fd, call)
-		f.h.release()
+		err = repeat(f.fd.Sysfd, call)
+		f.fd.Release()
 	}
 	return f.pathError(op, err)
 }
@@ -148,7 +148,7 @@ func (f *File) Close() error {
 	if !f.ok() {
 		return os.ErrInvalid
 	}
-	return f.pathError("close", f.h.close())
+	return f.pathError("close", f.fd.Close())
 }
 
 // Detach ends the File and returns its descriptor as an *os.File: see FromFile. Reads and writes
@@ -160,16 +160,16 @@ func (f *File) Detach() (*os.File, error) {
 	if !f.ok() {
 		return nil, os.ErrInvalid
 	}
-	if err := f.h.shut(true); err != nil {
+	if err := f.fd.GiveAway(); err != nil {
 		return nil, f.pathError("detach", err)
 	}
 	if f.ours {
-		unix.SetNonblock(f.h.fd, false)
+		unix.SetNonblock(f.fd.Sysfd, false)
 	}
-	if std := f.h.owner(); std != nil {
+	if std := f.fd.Owner(); std != nil {
 		return std, nil
 	}
-	return os.NewFile(uintptr(f.h.fd), f.name), nil
+	return os.NewFile(uintptr(f.fd.Sysfd), f.name), nil
 }
 
 // Name returns the name given to Open.
@@ -178,10 +178,10 @@ func (f *File) Name() string { return f.name }
 // Fd returns the descriptor, which stays weir's: do not close it, do not use it after Close, and
 // leave its mode as it is. ^uintptr(0) if the file is closed.
 func (f *File) Fd() uintptr {
-	if !f.ok() || f.h.closing() {
+	if !f.ok() || f.fd.Closing() {
 		return ^uintptr(0)
 	}
-	return uintptr(f.h.fd)
+	return uintptr(f.fd.Sysfd)
 }
 
 // SetDeadline sets the deadlines of Read and Write on what can be waited for, a pipe, a terminal, a
@@ -200,17 +200,16 @@ func (f *File) deadline(t time.Time, read, write bool) error {
 	switch {
 	case !f.ok():
 		return os.ErrInvalid
-	case f.h.closing():
+	case f.fd.Closing():
 		return os.ErrClosed
 	case !f.polled:
 		return os.ErrNoDeadline
 	}
-	sides := []*side{&f.h.r, &f.h.w}
 	switch {
 	case !write:
-		sides = sides[:1]
+		return f.fd.SetReadDeadline(t)
 	case !read:
-		sides = sides[1:]
+		return f.fd.SetWriteDeadline(t)
 	}
-	return f.h.setDeadline(loopTime(f.h.loop, t), sides...)
+	return f.fd.SetDeadline(t)
 }

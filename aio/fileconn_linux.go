@@ -156,12 +156,12 @@ func fileSocket(f *os.File) (fd int, s *found, err error) {
 }
 
 // adoptFile makes fd, which it owns from now on, the descriptor of s; if that is nil the socket is of the wrong kind.
-func (io *IO) adoptFile(fd int, s *socket, f *found) error {
+func (io *IO) adoptFile(sysfd int, s *socket, f *found) error {
 	if s == nil {
-		unix.Close(fd)
+		unix.Close(sysfd)
 		return unix.EINVAL
 	}
-	if err := io.adopt(&s.h, fd, false, true); err != nil {
+	if err := io.fds.Adopt(&s.fd, sysfd, socketKind(uint16(f.sotype))); err != nil {
 		return err
 	}
 	s.family, s.sotype = uint16(f.family), uint16(f.sotype)

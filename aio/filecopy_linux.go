@@ -8,6 +8,8 @@ import (
 	"os"
 	"reflect"
 
+	"github.com/weirgo/weir/internal/fd"
+
 	"golang.org/x/sys/unix"
 )
 
@@ -22,7 +24,7 @@ func (f *File) ReadFrom(r io.Reader) (int64, error) {
 		return 0, os.ErrInvalid
 	}
 	return copyFrom(f, r, func(from io.Reader, limit int64) (int64, error, bool) {
-		if src := regularFile(from); src != nil && f.regular && f.h.lane() == nil {
+		if src := regularFile(from); src != nil && f.regular && f.fd.Waiter() == nil {
 			return f.copyRange(src, fileIn(from), limit)
 		}
 		return 0, nil, false
@@ -31,21 +33,21 @@ func (f *File) ReadFrom(r io.Reader) (int64, error) {
 
 // copyRange copies up to limit bytes inside the kernel. done is false if there may be more to copy, which the kernel does not
 // do: whoever goes on reading and writing from there finds out why.
-func (f *File) copyRange(src source, from *File, limit int64) (n int64, err error, done bool) {
+func (f *File) copyRange(src fd.Source, from *File, limit int64) (n int64, err error, done bool) {
 	// The turns of both files are taken in the order of their descriptors, or two copies to and fro
 	// would wait for each other.
 	files := []*File{f}
 	switch {
-	case from == nil || from.h.descriptor == f.h.descriptor:
-	case from.h.fd < f.h.fd:
+	case from == nil || from.fd.SameAs(&f.fd):
+	case from.fd.Sysfd < f.fd.Sysfd:
 		files = []*File{from, f}
 	default:
 		files = []*File{f, from}
 	}
 	for _, x := range files {
-		switch err := x.h.begin(context.Background(), &x.h.r); {
+		switch err := x.fd.Begin(context.Background(), &x.fd.R); {
 		case err == nil:
-			defer x.h.end(&x.h.r)
+			defer x.fd.End(&x.fd.R)
 		case x == f:
 			return 0, f.pathError("write", err), true
 		default:
@@ -53,14 +55,14 @@ func (f *File) copyRange(src source, from *File, limit int64) (n int64, err erro
 		}
 	}
 	if from != nil {
-		src = func(use func(fd int) (int, error)) (int, error) { return use(from.h.fd) }
+		src = func(use func(fd int) (int, error)) (int, error) { return use(from.fd.Sysfd) }
 	}
 	for n < limit {
-		if err := f.h.check(&f.h.r); err != nil {
+		if err := f.fd.Check(&f.fd.R); err != nil {
 			return n, f.pathError("write", err), true
 		}
-		moved, err := src(func(fd int) (int, error) {
-			return unix.CopyFileRange(fd, nil, f.h.fd, nil, int(min(limit-n, sendChunk)), 0)
+		moved, err := src(func(sysfd int) (int, error) {
+			return unix.CopyFileRange(sysfd, nil, f.fd.Sysfd, nil, int(min(limit-n, fd.SendChunk)), 0)
 		})
 		switch {
 		case err == unix.EINTR:
@@ -70,7 +72,7 @@ func (f *File) copyRange(src source, from *File, limit int64) (n int64, err erro
 			return n, nil, n > 0
 		default:
 			n += int64(moved)
-			f.h.did()
+			f.fd.CountDirect()
 		}
 	}
 	return n, nil, true
@@ -85,7 +87,7 @@ func (f *File) WriteTo(w io.Writer) (int64, error) {
 	}
 	n := int64(0)
 	if c, ok := w.(*UnixConn); ok && c.ok() && c.sotype == unix.SOCK_STREAM && f.regular {
-		sent, err, done := c.h.sendFile(1<<62, f.source)
+		sent, err, done := c.fd.SendFile(1<<62, f.source)
 		if done {
 			return sent, c.opError("write", err)
 		}
@@ -97,9 +99,6 @@ func (f *File) WriteTo(w io.Writer) (int64, error) {
 
 // fileToRead is a File without WriteTo, for io.Copy; w may look for what else a file has.
 type fileToRead struct{ stdFile }
-
-// source is a regular file to copy from inside the kernel: it gives use its descriptor, in its turn among the reads.
-type source func(use func(fd int) (int, error)) (int, error)
 
 // fileIn is the File that r is, if it is one.
 func fileIn(r io.Reader) *File {
@@ -113,7 +112,7 @@ func fileIn(r io.Reader) *File {
 }
 
 // regularFile is the source that r is; nil if it is none.
-func regularFile(r io.Reader) source {
+func regularFile(r io.Reader) fd.Source {
 	switch f := r.(type) {
 	case *File:
 		if f.ok() && f.regular {
@@ -160,11 +159,11 @@ func isOSFile(f stdFile) bool {
 
 // source calls use with the descriptor of a regular file, as one of its reads.
 func (f *File) source(use func(fd int) (int, error)) (int, error) {
-	if err := f.h.begin(context.Background(), &f.h.r); err != nil {
+	if err := f.fd.Begin(context.Background(), &f.fd.R); err != nil {
 		return 0, f.pathError("read", err)
 	}
-	defer f.h.end(&f.h.r)
-	return use(f.h.fd)
+	defer f.fd.End(&f.fd.R)
+	return use(f.fd.Sysfd)
 }
 
 // copyFrom writes what it reads from r to w. What r is, or limits, is first given to inKernel, which may do it without a

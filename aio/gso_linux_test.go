@@ -32,8 +32,8 @@ func TestGSORefusalIsRemembered(t *testing.T) {
 	local := &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)}
 	b := lite.(*UDPConn)
 	ps := []Packet{{Buf: make([]byte, 3000), Addr: (&net.UDPAddr{IP: local.IP, Port: 9}).AddrPort(), Segment: 1000}}
-	if n, err := b.WriteBatch(context.Background(), ps); n != 1 || err != nil || !b.h.w.packet.noGSO {
-		t.Errorf("%d, %v; remembered: %v", n, err, b.h.w.packet.noGSO)
+	if n, err := b.WriteBatch(context.Background(), ps); n != 1 || err != nil || !b.fd.W.NoGSO() {
+		t.Errorf("%d, %v; remembered: %v", n, err, b.fd.W.NoGSO())
 	}
 
 	to, err := io.ListenUDP("udp4", local)
@@ -50,7 +50,7 @@ func TestGSORefusalIsRemembered(t *testing.T) {
 		t.Skip("the kernel joins no datagrams:", err)
 	}
 	for _, refused := range []bool{false, true} {
-		from.h.w.message(nil, nil).noGSO = refused
+		from.fd.W.SetNoGSO(refused)
 		ps[0] = Packet{Buf: make([]byte, 3000), Segment: 1000}
 		if n, err := from.WriteBatch(context.Background(), ps); n != 1 || err != nil {
 			t.Fatal(n, err)

@@ -7,22 +7,22 @@ import (
 	"runtime"
 	"sync/atomic"
 
+	"github.com/weirgo/weir/internal/fd"
+
 	aiort "github.com/weirgo/weir/runtime"
 )
 
 // IO is the facade bound to one runtime. Any goroutine may call its methods.
 type IO struct {
 	rt     *aiort.Runtime
-	direct bool         // callers may do the work themselves
-	files  atomic.Int32 // blocking file operations under way
+	fds    fd.Shared
 	sleeps atomic.Uint32
-	pipes  pipes
 
 	dropped runtime.Cleanup // tells Options.Logger; stopped by Shutdown
 }
 
 func newIO(rt *aiort.Runtime) *IO {
-	return &IO{rt: rt, direct: rt.Info().Drive == aiort.DriveAuto}
+	return &IO{rt: rt, fds: fd.Shared{RT: rt, Direct: rt.Info().Drive == aiort.DriveAuto}}
 }
 
 // Shutdown ends the IO: operations in flight are cancelled and end with an error that is net.ErrClosed and
@@ -34,6 +34,6 @@ func (io *IO) Shutdown(ctx context.Context) error {
 	mustContext(ctx)
 	rt := io.running()
 	io.dropped.Stop()
-	io.pipes.close()
+	io.fds.Close()
 	return rt.Shutdown(ctx)
 }

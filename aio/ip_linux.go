@@ -82,7 +82,7 @@ func (c *IPConn) ReadFromIP(p []byte) (int, *net.IPAddr, error) {
 		return 0, nil, syscall.EINVAL
 	}
 	var from backends.Sockaddr
-	n, err := c.h.recvFrom(context.Background(), p, &from)
+	n, err := c.fd.RecvFrom(context.Background(), p, &from)
 	if err != nil {
 		return n, nil, c.opError("read", err)
 	}
@@ -113,7 +113,7 @@ func (c *IPConn) ReadMsgIP(p, oob []byte) (n, oobn, flags int, addr *net.IPAddr,
 		return 0, 0, 0, nil, syscall.EINVAL
 	}
 	var from backends.Sockaddr
-	if n, oobn, flags, err = c.h.recvMsg(context.Background(), p, oob, 0, c.sotype, &from); err == nil {
+	if n, oobn, flags, err = c.fd.RecvMsg(context.Background(), p, oob, 0, c.sotype, &from); err == nil {
 		addr, _ = c.addr(&from).(*net.IPAddr)
 	}
 	return n, oobn, flags, addr, c.opError("read", err)
@@ -138,7 +138,7 @@ func (c *IPConn) WriteToIP(p []byte, addr *net.IPAddr) (n int, err error) {
 	}
 	var to backends.Sockaddr
 	if err = c.target(addr, &to); err == nil {
-		n, err = c.h.sendTo(context.Background(), "sendto", p, &to)
+		n, err = c.fd.SendTo(context.Background(), "sendto", p, &to)
 	}
 	return n, c.writeError(addrOrNil(addr), err)
 }
@@ -150,7 +150,7 @@ func (c *IPConn) WriteMsgIP(p, oob []byte, addr *net.IPAddr) (n, oobn int, err e
 	}
 	var to backends.Sockaddr
 	if err = c.target(addr, &to); err == nil {
-		if n, err = c.h.sendMsg(context.Background(), p, oob, c.sotype, &to); err == nil {
+		if n, err = c.fd.SendMsg(context.Background(), p, oob, c.sotype, &to); err == nil {
 			oobn = len(oob)
 		}
 	}

@@ -5,7 +5,6 @@ package aio
 import (
 	"bytes"
 	"context"
-	"errors"
 	"net"
 	"os"
 	"strconv"
@@ -77,57 +76,6 @@ func (l *UnixListener) shared() *listener {
 
 func (l *listener) ok() bool { return l != nil && l.socket.ok() }
 
-// accept waits for a connection, whose descriptor it returns; sa receives the peer's address.
-func (l *listener) accept(ctx context.Context, sa *backends.Sockaddr) (int, error) {
-	h, s := &l.h, &l.h.r
-	if err := h.begin(ctx, s); err != nil {
-		return -1, err
-	}
-	defer h.end(s)
-	for {
-		if ctx.Err() != nil {
-			return -1, context.Cause(ctx)
-		}
-		if fd := h.late().take(); fd >= 0 {
-			if sys.SockName(unix.SYS_GETPEERNAME, fd, sa) == nil {
-				return fd, nil
-			}
-			unix.Close(fd) // the client has left: nobody's loss
-			continue
-		}
-		m := s.message(nil, nil) // for its address, which must be on the heap
-		fd, errno := 0, unix.EAGAIN
-		if m.addr.Len = uint32(len(m.addr.Data)); h.mayTry(s) {
-			// Always: each wait takes a turn of Go's scheduler, in which a backlog grows.
-			if fd, errno = sys.TryAccept(h.fd, &m.addr); errno != unix.EAGAIN {
-				h.did()
-			}
-		}
-		var err error
-		switch errno {
-		case 0:
-		case unix.EAGAIN:
-			fd, err = h.do(ctx, s, &backends.Op{Code: backends.OpAccept, FD: h.fd, Flags: unix.SOCK_NONBLOCK | unix.SOCK_CLOEXEC, Addr: &m.addr})
-		default:
-			err = errno
-		}
-		switch {
-		case err == nil && h.closing():
-			unix.Close(fd)
-			return -1, h.errClosed()
-		case err == nil:
-			*sa = m.addr
-			return fd, nil
-		case errors.Is(err, unix.ECONNABORTED): // the client left while it was queued: nobody's loss
-			if err := h.check(s); err != nil {
-				return -1, err
-			}
-		default:
-			return -1, syscallError("accept4", err)
-		}
-	}
-}
-
 // Accept waits for a connection. It ends early on Close (net.ErrClosed) and at the deadline
 // (os.ErrDeadlineExceeded). Running out of descriptors (EMFILE) is reported as in package net and leaves the
 // listener usable.
@@ -151,18 +99,18 @@ func (l *TCPListener) acceptTCP(ctx context.Context) (*TCPConn, error) {
 		return nil, syscall.EINVAL
 	}
 	var sa backends.Sockaddr
-	fd, err := l.accept(ctx, &sa)
+	sysfd, err := l.fd.Accept(ctx, &sa)
 	if err != nil {
 		return nil, l.localError("accept", err)
 	}
-	return l.connected(fd, &sa)
+	return l.connected(sysfd, &sa)
 }
 
-// connected makes a connection of fd, which it owns from now on and whose peer is sa.
-func (l *TCPListener) connected(fd int, sa *backends.Sockaddr) (*TCPConn, error) {
-	prepareTCP(fd, l.keepAlive, l.keepAliveConfig)
+// connected makes a connection of sysfd, which it owns from now on and whose peer is sa.
+func (l *TCPListener) connected(sysfd int, sa *backends.Sockaddr) (*TCPConn, error) {
+	prepareTCP(sysfd, l.keepAlive, l.keepAliveConfig)
 	c := &TCPConn{}
-	if err := l.adopt(&c.socket, fd, sa); err != nil {
+	if err := l.adopt(&c.socket, sysfd, sa); err != nil {
 		return nil, l.localError("accept", err)
 	}
 	return c, nil
@@ -189,25 +137,25 @@ func (l *UnixListener) acceptUnix(ctx context.Context) (*UnixConn, error) {
 		return nil, syscall.EINVAL
 	}
 	var sa backends.Sockaddr
-	fd, err := l.accept(ctx, &sa)
+	sysfd, err := l.fd.Accept(ctx, &sa)
 	if err != nil {
 		return nil, l.localError("accept", err)
 	}
-	return l.connected(fd, &sa)
+	return l.connected(sysfd, &sa)
 }
 
-// connected makes a connection of fd, which it owns from now on and whose peer is sa.
-func (l *UnixListener) connected(fd int, sa *backends.Sockaddr) (*UnixConn, error) {
+// connected makes a connection of sysfd, which it owns from now on and whose peer is sa.
+func (l *UnixListener) connected(sysfd int, sa *backends.Sockaddr) (*UnixConn, error) {
 	c := &UnixConn{}
-	if err := l.adopt(&c.socket, fd, sa); err != nil {
+	if err := l.adopt(&c.socket, sysfd, sa); err != nil {
 		return nil, l.localError("accept", err)
 	}
 	return c, nil
 }
 
-// adopt makes a connection of fd, which it owns from now on and whose peer is sa.
-func (l *listener) adopt(c *socket, fd int, sa *backends.Sockaddr) error {
-	if err := l.h.io.adopt(&c.h, fd, false, true); err != nil {
+// adopt makes a connection of sysfd, which it owns from now on and whose peer is sa.
+func (l *listener) adopt(c *socket, sysfd int, sa *backends.Sockaddr) error {
+	if err := l.fd.Shared.Adopt(&c.fd, sysfd, socketKind(l.sotype)); err != nil {
 		return err
 	}
 	c.network, c.family, c.sotype, c.connected = l.network, l.family, l.sotype, true
@@ -218,7 +166,7 @@ func (l *listener) adopt(c *socket, fd int, sa *backends.Sockaddr) error {
 // localOf asks the kernel for the local address of a connection that l has accepted. Most of them have the same, and share it.
 func (l *listener) localOf(c *socket) net.Addr {
 	var sa backends.Sockaddr
-	if sys.SockName(unix.SYS_GETSOCKNAME, c.h.fd, &sa) != nil {
+	if sys.SockName(unix.SYS_GETSOCKNAME, c.fd.Sysfd, &sa) != nil {
 		return nil
 	}
 	if last := l.local.Load(); last != nil && bytes.Equal(last.sa.Data[:last.sa.Len], sa.Data[:sa.Len]) {
@@ -236,13 +184,13 @@ func (l *listener) close() error {
 	if !l.ok() {
 		return syscall.EINVAL
 	}
-	return l.localError("close", l.h.close())
+	return l.localError("close", l.fd.Close())
 }
 
 // Close stops listening and removes the socket's file: see SetUnlinkOnClose. An Accept that waits returns
 // net.ErrClosed. A second Close is net.ErrClosed.
 func (l *UnixListener) Close() error {
-	if l.shared().ok() && l.h.unlink.Swap(false) {
+	if l.shared().ok() && l.fd.UnlinkOnClose.Swap(false) {
 		if a, ok := l.laddr.(*net.UnixAddr); ok && a.Name[0] != '@' {
 			unix.Unlink(a.Name)
 		}
@@ -254,7 +202,7 @@ func (l *UnixListener) Close() error {
 // FileListener.
 func (l *UnixListener) SetUnlinkOnClose(unlink bool) {
 	if l.ok() {
-		l.h.unlink.Store(unlink)
+		l.fd.UnlinkOnClose.Store(unlink)
 	}
 }
 
@@ -277,7 +225,7 @@ func (l *listener) setDeadline(t time.Time) error {
 	if !l.ok() {
 		return syscall.EINVAL
 	}
-	return l.deadline(t, &l.h.r, &l.h.w)
+	return l.fd.SetDeadline(t)
 }
 
 // File returns a duplicate of the listener as an *os.File: see TCPConn.File.

@@ -6,7 +6,6 @@ import (
 	"context"
 	"errors"
 	"net"
-	"os"
 	"slices"
 	"syscall"
 
@@ -23,7 +22,7 @@ func (c *UDPConn) ReadBatch(ctx context.Context, ps []Packet) (int, error) {
 	if !c.ok() {
 		return 0, syscall.EINVAL
 	}
-	n, err := c.h.recvBatch(ctx, ps)
+	n, err := c.readBatch(ctx, ps)
 	return n, c.opError("read", err)
 }
 
@@ -43,56 +42,39 @@ func (c *UDPConn) WriteBatch(ctx context.Context, ps []Packet) (int, error) {
 // then fills Packet.Segment in. Other methods cannot tell such datagrams apart; buffers should hold 65,535 bytes.
 func (c *UDPConn) SetGRO(on bool) error { return c.setInt(unix.SOL_UDP, unix.UDP_GRO, boolInt(on)) }
 
-func (h *handle) recvBatch(ctx context.Context, ps []Packet) (int, error) {
-	s := &h.r
-	if err := h.begin(ctx, s); err != nil {
+func (c *UDPConn) readBatch(ctx context.Context, ps []Packet) (int, error) {
+	f, s := &c.fd, &c.fd.R
+	if err := f.Begin(ctx, s); err != nil {
 		return 0, err
 	}
-	defer h.end(s)
+	defer f.End(s)
 	if len(ps) == 0 {
 		return 0, nil
 	}
-	d := s.datagrams(len(ps))
+	d := s.Datagrams(len(ps))
 	defer d.Forget()
 	ps = ps[:d.Len()]
 	for i := range ps {
 		d.Receive(i, ps[i].Buf)
 	}
-	ready := h.readiness(s, unix.POLLIN)
-	defer ready.stop()
-	for l := (lingering{}); ; {
-		if !h.again(s, &l) {
-			if err := ready.wait(ctx); err != nil {
-				return 0, syscallError("recvmmsg", err)
-			}
-		}
-		n, errno := d.TryRecv(h.fd)
-		switch errno {
-		case 0:
-			h.found(s, &l)
-			for i := range ps[:n] {
-				p := &ps[i]
-				p.N, p.Segment, p.Flags = d.Received(i)
-				p.Addr, _ = sys.Inet(d.Addr(i))
-				sys.RaceReceived(p.Buf[:p.N])
-			}
-			return n, nil
-		case unix.EAGAIN:
-		default:
-			return 0, os.NewSyscallError("recvmmsg", errno)
-		}
+	n, err := f.ReceiveDatagrams(ctx, s, d)
+	for i := range ps[:n] {
+		p := &ps[i]
+		p.N, p.Segment, p.Flags = d.Received(i)
+		p.Addr, _ = sys.Inet(d.Addr(i))
+		sys.RaceReceived(p.Buf[:p.N])
 	}
+	return n, err
 }
 
 func (c *UDPConn) sendBatch(ctx context.Context, ps []Packet) (sent int, err error) {
-	h, s := &c.h, &c.h.w
-	if err := h.begin(ctx, s); err != nil {
+	f, s := &c.fd, &c.fd.W
+	if err := f.Begin(ctx, s); err != nil {
 		return 0, err
 	}
-	defer h.end(s)
+	defer f.End(s)
 	for sent < len(ps) {
-		m := s.message(nil, nil)
-		if m.noGSO && ps[sent].segmented() {
+		if s.NoGSO() && ps[sent].segmented() {
 			if err := c.sendApart(ctx, &ps[sent]); err != nil {
 				return sent, err
 			}
@@ -100,12 +82,12 @@ func (c *UDPConn) sendBatch(ctx context.Context, ps []Packet) (sent int, err err
 			continue
 		}
 		some := ps[sent:]
-		if i := slices.IndexFunc(some, Packet.segmented); m.noGSO && i > 0 {
+		if i := slices.IndexFunc(some, Packet.segmented); s.NoGSO() && i > 0 {
 			some = some[:i]
 		}
 		n, err := c.sendSome(ctx, some)
 		if sent += n; err == errNoGSO {
-			m.noGSO = true
+			s.SetNoGSO(true)
 		} else if err != nil {
 			return sent, err
 		}
@@ -135,8 +117,8 @@ func (c *UDPConn) sendApart(ctx context.Context, p *Packet) error {
 
 // sendSome sends ps, or those of them that fit into one list.
 func (c *UDPConn) sendSome(ctx context.Context, ps []Packet) (sent int, err error) {
-	h, s := &c.h, &c.h.w
-	d := s.datagrams(len(ps))
+	f, s := &c.fd, &c.fd.W
+	d := s.Datagrams(len(ps))
 	defer d.Forget()
 	ps = ps[:d.Len()]
 	for i := range ps {
@@ -158,46 +140,17 @@ func (c *UDPConn) sendSome(ctx context.Context, ps []Packet) (sent int, err erro
 		sys.RaceSending(p.Buf)
 		d.Send(i, p.Buf, !c.connected, p.Segment)
 	}
-	ready := h.readiness(s, unix.POLLOUT)
-	defer ready.stop()
-	for sent < len(ps) {
-		n, errno := d.TrySend(h.fd, sent, len(ps))
-		switch errno {
-		case 0:
-			h.did()
-			ready.did()
-			for i := range ps[sent : sent+n] {
-				ps[sent+i].N = len(ps[sent+i].Buf)
-			}
-			sent += n
-		case unix.EAGAIN:
-			if err := ready.wait(ctx); err != nil {
-				return sent, syscallError("sendmmsg", err)
-			}
-		default:
-			if errno == unix.EIO && ps[sent].segmented() {
-				return sent, errNoGSO
-			}
-			return sent, os.NewSyscallError("sendmmsg", errno)
-		}
-		if sent == len(ps) {
-			break
-		}
-		if err := h.check(s); err != nil {
-			return sent, err
-		}
-		if ctx.Err() != nil {
-			return sent, context.Cause(ctx)
-		}
+	sent, failed := f.SendDatagrams(ctx, s, d, len(ps))
+	for i := range ps[:sent] {
+		ps[i].N = len(ps[i].Buf)
 	}
-	return sent, err
-}
-
-// datagrams is memory of the side's for n packets, or as many as one system call takes.
-func (s *side) datagrams(n int) *sys.Datagrams {
-	m := s.message(nil, nil)
-	m.many.Use(n)
-	return &m.many
+	if failed == nil {
+		return sent, err
+	}
+	if errors.Is(failed, unix.EIO) && sent < len(ps) && ps[sent].segmented() {
+		return sent, errNoGSO
+	}
+	return sent, failed
 }
 
 // segmented reports whether the packet is more than one datagram.

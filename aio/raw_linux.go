@@ -3,10 +3,10 @@
 package aio
 
 import (
-	"context"
-	"errors"
 	"os"
 	"syscall"
+
+	"github.com/weirgo/weir/internal/fd"
 
 	"golang.org/x/sys/unix"
 )
@@ -25,12 +25,12 @@ func (c *rawConn) Control(f func(fd uintptr)) error {
 // Read runs f until it returns true, as one of the reads of the socket. Each time f returns false it waits until the
 // socket is readable; the read deadline and Close end that.
 func (c *rawConn) Read(f func(fd uintptr) bool) error {
-	return c.s.opError("raw-read", c.s.h.raw(&c.s.h.r, unix.POLLIN, f))
+	return c.s.opError("raw-read", c.s.fd.Raw(&c.s.fd.R, unix.POLLIN, f))
 }
 
 // Write is Read for the other direction.
 func (c *rawConn) Write(f func(fd uintptr) bool) error {
-	return c.s.opError("raw-write", c.s.h.raw(&c.s.h.w, unix.POLLOUT, f))
+	return c.s.opError("raw-write", c.s.fd.Raw(&c.s.fd.W, unix.POLLOUT, f))
 }
 
 // rawFile is the syscall.RawConn of a File. Its errors are not wrapped, as those of package os's are not.
@@ -47,50 +47,32 @@ func (f *File) SyscallConn() (syscall.RawConn, error) {
 
 // Control runs f on the descriptor. The file stays open meanwhile.
 func (c rawFile) Control(f func(fd uintptr)) error {
-	if err := c.f.h.acquire(); err != nil {
+	if err := c.f.fd.Acquire(); err != nil {
 		return err
 	}
-	defer c.f.h.release()
-	f(uintptr(c.f.h.fd))
+	defer c.f.fd.Release()
+	f(uintptr(c.f.fd.Sysfd))
 	return nil
 }
 
-func (c rawFile) Read(f func(fd uintptr) bool) error { return c.run(&c.f.h.r, unix.POLLIN, f) }
+func (c rawFile) Read(f func(fd uintptr) bool) error { return c.run(&c.f.fd.R, unix.POLLIN, f) }
 
-func (c rawFile) Write(f func(fd uintptr) bool) error { return c.run(&c.f.h.w, unix.POLLOUT, f) }
+func (c rawFile) Write(f func(fd uintptr) bool) error { return c.run(&c.f.fd.W, unix.POLLOUT, f) }
 
-// errNoWait is what package os says where it cannot wait either.
-var errNoWait = errors.New("waiting for unsupported file type")
-
-func (c rawFile) run(s *side, events uint32, f func(fd uintptr) bool) error {
+func (c rawFile) run(s *fd.Side, events uint32, f func(sysfd uintptr) bool) error {
 	s = c.f.side(s)
 	if c.f.polled {
-		return c.f.h.raw(s, events, f)
+		return c.f.fd.Raw(s, events, f)
 	}
 	again := false
-	err := c.f.h.raw(s, events, func(fd uintptr) bool {
+	err := c.f.fd.Raw(s, events, func(fd uintptr) bool {
 		again = !f(fd)
 		return true
 	})
 	if err == nil && again {
-		err = errNoWait
+		err = fd.ErrNoWait
 	}
 	return err
-}
-
-func (h *handle) raw(s *side, events uint32, f func(fd uintptr) bool) error {
-	if err := h.begin(context.Background(), s); err != nil {
-		return err
-	}
-	defer h.end(s)
-	ready := h.readiness(s, events)
-	defer ready.stop()
-	for !f(uintptr(h.fd)) {
-		if err := ready.wait(context.Background()); err != nil {
-			return err
-		}
-	}
-	return nil
 }
 
 // rawListener is the syscall.RawConn of a listener: Read and Write are not for it.

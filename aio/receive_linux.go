@@ -5,12 +5,11 @@ package aio
 import (
 	"context"
 	"io"
-	"os"
 	"syscall"
 
-	"golang.org/x/sys/unix"
+	"github.com/weirgo/weir/internal/fd"
 
-	"github.com/weirgo/weir/internal/sys"
+	"golang.org/x/sys/unix"
 )
 
 // Receive waits until something has arrived, reads it into a buffer that is borrowed for that, and calls f with it, once. The
@@ -35,11 +34,11 @@ func (c *UnixConn) Receive(ctx context.Context, f func(p []byte) error) error {
 }
 
 func (c *conn) receive(ctx context.Context, f func(p []byte) error) error {
-	buf, n, err := c.h.recvBorrowed(ctx)
+	buf, n, err := c.fd.ReadBorrowed(ctx)
 	if err != nil {
 		return c.opError("read", err)
 	}
-	defer lendable.Put(buf)
+	defer fd.Lendable.Put(buf)
 	if n == 0 {
 		return io.EOF
 	}
@@ -63,32 +62,4 @@ func (c *conn) copyTo(w io.Writer) (n int64, err error) {
 		err = nil
 	}
 	return n, err
-}
-
-// recvBorrowed is conn.recv into a buffer that it borrows when there is something to read, and that the caller gives back.
-func (h *handle) recvBorrowed(ctx context.Context) (buf *lent, n int, err error) {
-	s := &h.r
-	if err := h.begin(ctx, s); err != nil {
-		return nil, 0, err
-	}
-	defer h.end(s)
-	ready := h.readiness(s, unix.POLLIN)
-	defer ready.stop()
-	for l := (lingering{}); ; {
-		if !h.again(s, &l) {
-			if err := ready.wait(ctx); err != nil {
-				return nil, 0, syscallError("read", err)
-			}
-		}
-		buf := lendable.Get().(*lent)
-		n, errno := sys.TryRecv(h.fd, buf[:])
-		if errno == 0 {
-			h.found(s, &l)
-			return buf, n, nil
-		}
-		lendable.Put(buf)
-		if errno != unix.EAGAIN {
-			return nil, 0, os.NewSyscallError("read", errno)
-		}
-	}
 }

@@ -11,7 +11,8 @@ import (
 	"slices"
 	"sync"
 	"syscall"
-	"time"
+
+	"github.com/weirgo/weir/internal/fd"
 
 	"golang.org/x/sys/unix"
 
@@ -21,7 +22,7 @@ import (
 
 // socket is what all sockets share: connections, packet sockets, listeners.
 type socket struct {
-	h            handle
+	fd           fd.FD
 	laddr, raddr net.Addr
 	family       uint16 // AF_*
 	sotype       uint16 // SOCK_*
@@ -38,7 +39,15 @@ func networkOf(name string) network { return network(max(slices.Index(networks[:
 
 func (n network) String() string { return networks[n] }
 
-func (s *socket) ok() bool { return s != nil && s.h.descriptor != nil }
+// zeroReadIsEOF reports whether receiving nothing from a socket of a type means that there will be nothing more.
+func zeroReadIsEOF(sotype uint16) bool { return sotype != unix.SOCK_DGRAM && sotype != unix.SOCK_RAW }
+
+// socketKind is what a descriptor has to know of a socket of a type.
+func socketKind(sotype uint16) fd.Kind {
+	return fd.Kind{Polled: true, IsStream: sotype == unix.SOCK_STREAM, ZeroReadIsEOF: zeroReadIsEOF(sotype)}
+}
+
+func (s *socket) ok() bool { return s != nil && s.fd.Valid() }
 
 // opError gives err the shape in which package net reports it.
 func (s *socket) opError(op string, err error) error {
@@ -58,11 +67,11 @@ func (s *socket) localError(op string, err error) error {
 
 // control runs f on the descriptor, which stays open meanwhile.
 func (s *socket) control(f func(fd int) error) error {
-	if err := s.h.acquire(); err != nil {
+	if err := s.fd.Acquire(); err != nil {
 		return err
 	}
-	defer s.h.release()
-	return f(s.h.fd)
+	defer s.fd.Release()
+	return f(s.fd.Sysfd)
 }
 
 // file returns a duplicate of the descriptor as an *os.File. Package net makes it, because only its
@@ -95,14 +104,10 @@ func (s *socket) file() (f *os.File, err error) {
 	return f, err
 }
 
-func (s *socket) deadline(t time.Time, sides ...*side) error {
-	return s.h.setDeadline(loopTime(s.h.loop, t), sides...)
-}
-
 // addrOf asks the kernel for one of the addresses: unix.SYS_GETSOCKNAME or unix.SYS_GETPEERNAME; nil if there is none.
 func (s *socket) addrOf(call uintptr) net.Addr {
 	var sa backends.Sockaddr
-	if sys.SockName(call, s.h.fd, &sa) != nil {
+	if sys.SockName(call, s.fd.Sysfd, &sa) != nil {
 		return nil
 	}
 	return s.addr(&sa)
@@ -132,12 +137,12 @@ type opening struct {
 // open makes the socket that o describes.
 func (io *IO) open(ctx context.Context, s *socket, o *opening) error {
 	family, v6only := o.family()
-	fd, err := newSocket(family, o.sotype, o.proto, v6only)
+	sysfd, err := newSocket(family, o.sotype, o.proto, v6only)
 	if err != nil {
 		return err
 	}
 	s.network, s.family, s.sotype = networkOf(o.network), uint16(family), uint16(o.sotype)
-	if err := io.adopt(&s.h, fd, false, true); err != nil {
+	if err := io.fds.Adopt(&s.fd, sysfd, socketKind(s.sotype)); err != nil {
 		return err
 	}
 	if o.raddr == nil && o.laddr != nil && o.sotype != unix.SOCK_RAW {
@@ -146,7 +151,7 @@ func (io *IO) open(ctx context.Context, s *socket, o *opening) error {
 		err = s.bindAndConnect(ctx, o)
 	}
 	if err != nil {
-		s.h.close()
+		s.fd.Close()
 		return err
 	}
 	if s.laddr = s.addrOf(unix.SYS_GETSOCKNAME); !o.listen || o.sotype == unix.SOCK_RAW {
@@ -243,7 +248,7 @@ func (s *socket) bindAndListen(ctx context.Context, o *opening) error {
 		laddr = &any
 	}
 	if reuse {
-		if err := unix.SetsockoptInt(s.h.fd, unix.SOL_SOCKET, unix.SO_REUSEADDR, 1); err != nil {
+		if err := unix.SetsockoptInt(s.fd.Sysfd, unix.SOL_SOCKET, unix.SO_REUSEADDR, 1); err != nil {
 			return os.NewSyscallError("setsockopt", err)
 		}
 	}
@@ -256,15 +261,15 @@ func (s *socket) bindAndListen(ctx context.Context, o *opening) error {
 		return err
 	}
 	if err == nil {
-		err = sys.Bind(s.h.fd, &sa)
+		err = sys.Bind(s.fd.Sysfd, &sa)
 	}
 	if err != nil {
-		return syscallError("bind", err)
+		return fd.SyscallError("bind", err)
 	}
 	if !stream {
 		return nil
 	}
-	return os.NewSyscallError("listen", unix.Listen(s.h.fd, backlog()))
+	return os.NewSyscallError("listen", unix.Listen(s.fd.Sysfd, backlog()))
 }
 
 func (s *socket) bindAndConnect(ctx context.Context, o *opening) error {
@@ -279,65 +284,23 @@ func (s *socket) bindAndConnect(ctx context.Context, o *opening) error {
 	if o.laddr != nil {
 		err := s.encode(o.laddr, &sa)
 		if err == nil {
-			err = sys.Bind(s.h.fd, &sa)
+			err = sys.Bind(s.fd.Sysfd, &sa)
 		}
 		if err != nil {
-			return syscallError("bind", err)
+			return fd.SyscallError("bind", err)
 		}
 	}
 	if o.raddr == nil {
 		return nil
 	}
 	if err := s.encode(o.raddr, &sa); err != nil {
-		return syscallError("connect", err)
+		return fd.SyscallError("connect", err)
 	}
-	if err := s.h.connect(ctx, &sa); err != nil {
+	if err := s.fd.Connect(ctx, &sa); err != nil {
 		return err
 	}
 	s.connected = true
 	return nil
-}
-
-// connect starts connecting and waits on the loop until the socket is writable, which is when it has succeeded or
-// failed.
-func (h *handle) connect(ctx context.Context, sa *backends.Sockaddr) error {
-	if err := h.begin(ctx, &h.w); err != nil {
-		return err
-	}
-	defer h.end(&h.w)
-	switch err := sys.Connect(h.fd, sa); err {
-	case nil, unix.EISCONN:
-		if ctx.Err() != nil {
-			return context.Cause(ctx)
-		}
-		return nil
-	case unix.EINPROGRESS, unix.EALREADY, unix.EINTR:
-	default:
-		return os.NewSyscallError("connect", err)
-	}
-	ready := h.readiness(&h.w, unix.POLLOUT)
-	defer ready.stop()
-	for {
-		if err := ready.wait(ctx); err != nil {
-			return syscallError("connect", err)
-		}
-		errno, err := unix.GetsockoptInt(h.fd, unix.SOL_SOCKET, unix.SO_ERROR)
-		if err != nil {
-			return os.NewSyscallError("getsockopt", err)
-		}
-		switch err := unix.Errno(errno); err {
-		case unix.EINPROGRESS, unix.EALREADY, unix.EINTR:
-		case unix.EISCONN:
-			return nil
-		case 0:
-			var peer backends.Sockaddr
-			if sys.SockName(unix.SYS_GETPEERNAME, h.fd, &peer) == nil {
-				return nil
-			}
-		default:
-			return os.NewSyscallError("connect", err)
-		}
-	}
 }
 
 func boolInt(b bool) int {

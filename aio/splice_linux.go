@@ -20,7 +20,7 @@ func (io *IO) Splice(ctx context.Context, rfd int, roff int64, wfd int, woff int
 	if n < 0 {
 		return 0, unix.EINVAL
 	}
-	if ctx.Err() == nil && neverWaits(rfd) && neverWaits(wfd) {
+	if ctx.Err() == nil && sys.NeverWaits(rfd) && sys.NeverWaits(wfd) {
 		moved, err := sys.Splice(rfd, roff, wfd, woff, n)
 		if moved > 0 || err != nil && err != unix.EAGAIN {
 			return moved, err
@@ -30,10 +30,4 @@ func (io *IO) Splice(ctx context.Context, rfd int, roff int64, wfd int, woff int
 		Code: backends.OpSplice, FD: wfd, Off: max(woff, -1),
 		Args: &backends.Args{FD: rfd, Off: max(roff, -1), Len: int64(n)},
 	}, 0)
-}
-
-// neverWaits reports whether splice(2) never waits for a descriptor. Its flag is for pipes alone.
-func neverWaits(fd int) bool {
-	nonblocking, errno := sys.Nonblocking(fd)
-	return nonblocking && errno == 0
 }

@@ -74,7 +74,7 @@ func (io *IO) dialTCPOnce(ctx context.Context, d *Dialer, o *opening) (*TCPConn,
 		case err != nil:
 			return nil, err
 		default:
-			prepareTCP(c.h.fd, d.KeepAlive, d.KeepAliveConfig)
+			prepareTCP(c.fd.Sysfd, d.KeepAlive, d.KeepAliveConfig)
 			return c, nil
 		}
 	}

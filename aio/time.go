@@ -6,6 +6,7 @@ import (
 
 	"github.com/weirgo/weir/backends"
 	"github.com/weirgo/weir/internal/bubble"
+	"github.com/weirgo/weir/internal/fd"
 )
 
 // Sleep pauses the calling goroutine for at least d, or until ctx ends: then it returns the cause of that. It is
@@ -32,7 +33,7 @@ func (io *IO) Sleep(ctx context.Context, d time.Duration) error {
 	c := l.Borrow()
 	defer l.Return(c)
 	c.Op = backends.Op{Code: backends.OpTimeout}
-	c.SetDeadline(after(l.Now(), d))
+	c.SetDeadline(fd.After(l.Now(), d))
 	return l.Do(ctx, c)
 }
 
@@ -46,14 +47,6 @@ func sleepInBubble(ctx context.Context, d time.Duration) error {
 	case <-ctx.Done():
 		return context.Cause(ctx)
 	}
-}
-
-// after is d from now, or the end of time. It may lie before the clock's zero.
-func after(now int64, d time.Duration) int64 {
-	if d > 0 && now > backends.Forever-int64(d) {
-		return backends.Forever
-	}
-	return now + int64(d)
 }
 
 // Timer and Ticker are those of package time. They belong to no loop: what is in flight on an IO, or whether that is

@@ -9,6 +9,8 @@ import (
 	"os"
 	"syscall"
 
+	"github.com/weirgo/weir/internal/fd"
+
 	"golang.org/x/sys/unix"
 
 	"github.com/weirgo/weir/backends"
@@ -177,7 +179,7 @@ func (c *UDPConn) ReadFromUDPAddrPortContext(ctx context.Context, p []byte) (int
 		return 0, netip.AddrPort{}, syscall.EINVAL
 	}
 	var from backends.Sockaddr
-	n, err := c.h.recvFrom(ctx, p, &from)
+	n, err := c.fd.RecvFrom(ctx, p, &from)
 	if err != nil {
 		return n, netip.AddrPort{}, c.opError("read", err)
 	}
@@ -201,7 +203,7 @@ func (c *UDPConn) ReadMsgUDPAddrPort(p, oob []byte) (n, oobn, flags int, addr ne
 		return 0, 0, 0, addr, syscall.EINVAL
 	}
 	var from backends.Sockaddr
-	n, oobn, flags, err = c.h.recvMsg(context.Background(), p, oob, 0, c.sotype, &from)
+	n, oobn, flags, err = c.fd.RecvMsg(context.Background(), p, oob, 0, c.sotype, &from)
 	if err == nil {
 		addr, _ = sys.Inet(&from)
 	}
@@ -233,9 +235,9 @@ func (c *UDPConn) WriteToUDP(p []byte, addr *net.UDPAddr) (n int, err error) {
 		err = errMissingAddress
 	default:
 		if err = c.encode(addr, &to); err != nil {
-			err = syscallError("sendto", err)
+			err = fd.SyscallError("sendto", err)
 		} else {
-			n, err = c.h.sendTo(context.Background(), "sendto", p, &to)
+			n, err = c.fd.SendTo(context.Background(), "sendto", p, &to)
 		}
 	}
 	if err != nil {
@@ -263,7 +265,7 @@ func (c *UDPConn) WriteToUDPAddrPortContext(ctx context.Context, p []byte, addr 
 		err = errMissingAddress
 	default:
 		if err = c.encodeAddrPort(addr, &to); err == nil {
-			n, err = c.h.sendTo(ctx, "sendto", p, &to)
+			n, err = c.fd.SendTo(ctx, "sendto", p, &to)
 		}
 	}
 	if err != nil {
@@ -320,11 +322,11 @@ func (c *UDPConn) target(given bool, sa *backends.Sockaddr, encode func() error)
 	case !given:
 		return nil, errMissingAddress
 	}
-	return sa, syscallError("sendmsg", encode())
+	return sa, fd.SyscallError("sendmsg", encode())
 }
 
 func (c *UDPConn) writeMsg(p, oob []byte, to *backends.Sockaddr) (n, oobn int, err error) {
-	if n, err = c.h.sendMsg(context.Background(), p, oob, c.sotype, to); err == nil {
+	if n, err = c.fd.SendMsg(context.Background(), p, oob, c.sotype, to); err == nil {
 		oobn = len(oob)
 	}
 	return n, oobn, err

@@ -119,7 +119,7 @@ func (c *UnixConn) ReadFromUnix(p []byte) (int, *net.UnixAddr, error) {
 		return 0, nil, syscall.EINVAL
 	}
 	var from backends.Sockaddr
-	n, err := c.h.recvFrom(context.Background(), p, &from)
+	n, err := c.fd.RecvFrom(context.Background(), p, &from)
 	err = c.noMore(n, err)
 	return n, c.sender(&from, err), c.opError("read", err)
 }
@@ -132,7 +132,7 @@ func (c *UnixConn) ReadMsgUnix(p, oob []byte) (n, oobn, flags int, addr *net.Uni
 		return 0, 0, 0, nil, syscall.EINVAL
 	}
 	var from backends.Sockaddr
-	n, oobn, flags, err = c.h.recvMsg(context.Background(), p, oob, unix.MSG_CMSG_CLOEXEC, c.sotype, &from)
+	n, oobn, flags, err = c.fd.RecvMsg(context.Background(), p, oob, unix.MSG_CMSG_CLOEXEC, c.sotype, &from)
 	err = c.noMore(n, err)
 	return n, oobn, flags, c.sender(&from, err), c.opError("read", err)
 }
@@ -175,7 +175,7 @@ func (c *UnixConn) WriteToUnix(p []byte, addr *net.UnixAddr) (n int, err error) 
 		err = syscall.EAFNOSUPPORT
 	default:
 		if err = sys.PutUnix(&to, addr.Name); err == nil {
-			n, err = c.h.sendTo(context.Background(), "sendto", p, &to)
+			n, err = c.fd.SendTo(context.Background(), "sendto", p, &to)
 		}
 	}
 	return n, c.writeError(addrOrNil(addr), err)
@@ -198,7 +198,7 @@ func (c *UnixConn) WriteMsgUnix(p, oob []byte, addr *net.UnixAddr) (n, oobn int,
 		to, err = &sa, sys.PutUnix(&sa, addr.Name)
 	}
 	if err == nil {
-		if n, err = c.h.sendMsg(context.Background(), p, oob, c.sotype, to); err == nil {
+		if n, err = c.fd.SendMsg(context.Background(), p, oob, c.sotype, to); err == nil {
 			oobn = len(oob)
 		}
 	}

@@ -141,7 +141,7 @@ func TestLaneWait(t *testing.T) {
 				want   error
 			}{{func() bool { return false }, nil}, {nil, nil}, {func() bool { return true }, ErrCanceled}} {
 				h := failing(task, func(task *Task) error {
-					return task.lane.Wait(context.Background(), func(w func()) { wake = w }, c.disarm)
+					return task.waiter.Wait(context.Background(), func(w func()) { wake = w }, c.disarm)
 				})
 				waiting(task, h)
 				h.task.cancel(ErrCanceled)

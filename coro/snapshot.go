@@ -257,7 +257,7 @@ func waitsFor(t *Task) string {
 		return "group"
 	case *selecting:
 		return "select"
-	case *laneWait:
+	case *viewWait:
 		return "turn"
 	case *syncWait:
 		switch w.on.(type) {

@@ -87,7 +87,7 @@ func (p *Task) spawn(t *Task, b body) {
 
 func (t *Task) setUp(s *Scheduler, b body) {
 	t.s, t.body, t.scope = s, b, &t.own
-	t.lane.t, t.node.Value = t, t
+	t.waiter.t, t.node.Value = t, t
 }
 
 // Wait waits until the task is over and returns the result of its function. If ctx ends first the

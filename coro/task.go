@@ -31,7 +31,7 @@ type Task struct {
 	direct uint8  // number of system calls made for the views since it was resumed
 	turn   uint32 // number of the turn in which it last ran, for snapshots: see Scheduler.run
 	sitter        // where its goroutine is parked while it has a worker
-	lane   taskLane
+	waiter taskWaiter
 	scope  *scope
 	own    scope              // the outermost scope
 	place  prefetch.Goroutine // where it has parked

@@ -23,13 +23,13 @@ func (g *gathering) yield() {
 	if !g.busy.CompareAndSwap(false, true) {
 		return
 	}
-	if g.paying.Eager() {
+	if g.paying.Allow() {
 		g.joined.Store(false)
 		yield()
 		if g.joined.Load() {
-			g.paying.Found()
+			g.paying.Hit()
 		} else {
-			g.paying.Disappointed()
+			g.paying.Miss()
 		}
 	}
 	g.busy.Store(false)

@@ -16,7 +16,7 @@ func (l *Loop) SetSpin(d time.Duration) { l.spinTime = int64(d) }
 
 // sleep is the Poll of a tick. It may look for events before it blocks.
 func (l *Loop) sleep(deadline int64) (n int, err error) {
-	if deadline != backends.NoWait && l.spinTime > 0 && l.announcer != nil && l.spin.Eager() {
+	if deadline != backends.NoWait && l.spinTime > 0 && l.announcer != nil && l.spin.Allow() {
 		if n, err = l.be.Poll(l.events, backends.NoWait); n > 0 || err != nil {
 			return n, err
 		}
@@ -32,12 +32,12 @@ func (l *Loop) awaitNews(deadline int64) bool {
 	for end := min(l.be.Now()+l.spinTime, deadline); ; {
 		for range 16 {
 			if l.announcer.News() {
-				l.spin.Found()
+				l.spin.Hit()
 				return true
 			}
 		}
 		if l.be.Now() >= end {
-			l.spin.Disappointed()
+			l.spin.Miss()
 			return false
 		}
 	}

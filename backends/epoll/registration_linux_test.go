@@ -132,7 +132,7 @@ func TestReopenedUntried(t *testing.T) {
 		r.write(w, "x")
 		r.want(c, 1)
 	}
-	if next := r.lookup(fd).try[wayIn]; next.Eager() {
+	if next := r.lookup(fd).try[wayIn]; next.Allow() {
 		t.Fatal("the next one would be tried")
 	}
 	rd, _ := r.pipe(unix.O_NONBLOCK)

@@ -138,7 +138,7 @@ func (b *Backend) waitable(e *entry, w way) {
 			b.begin(d, q, e)
 			return
 		}
-		if d.gen != 0 && skippable(op) && !d.try[w].as(op.Code).Eager() {
+		if d.gen != 0 && skippable(op) && !d.try[w].as(op.Code).Allow() {
 			b.begin(d, q, e)
 			return
 		}
@@ -146,12 +146,12 @@ func (b *Backend) waitable(e *entry, w way) {
 	switch b.attempt(e) {
 	case over:
 		if d != nil {
-			d.try[w].Found()
+			d.try[w].Hit()
 		}
 		b.finish(e, e.res)
 	case stays:
 		d = b.desc(op.FD)
-		d.try[w].as(op.Code).Disappointed()
+		d.try[w].as(op.Code).Miss()
 		b.begin(d, &d.wait[w], e)
 	case went:
 		d = b.desc(op.FD)

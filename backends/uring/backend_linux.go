@@ -221,15 +221,15 @@ func (b *Backend) Poll(dst []backends.Event, deadline int64) (int, error) {
 	// The flag TASKRUN does not keep Poll from waiting: it can stay set with nothing to run, and a
 	// wait begins by running what there is.
 	wait := deadline != backends.NoWait && !ready && flags&sys.SQCQOverflow == 0 && b.armWake()
-	if wait && b.ring.Queued() != 0 && b.glance.Eager() {
+	if wait && b.ring.Queued() != 0 && b.glance.Allow() {
 		if err := b.submit(false, deadline); err != nil {
 			return 0, err
 		}
 		wait = b.ring.CQReady() == 0
 		if wait {
-			b.glance.Disappointed()
+			b.glance.Miss()
 		} else {
-			b.glance.Found()
+			b.glance.Hit()
 		}
 	} else if !wait && (b.ring.Queued() != 0 || flags&(sys.SQTaskrun|sys.SQCQOverflow) != 0) {
 		if err := b.submit(false, deadline); err != nil {

@@ -10,9 +10,9 @@ const most = 64
 // Doubtful returns a Backoff that says no 8 times first.
 func Doubtful() Backoff { return Backoff{8, 8} }
 
-// Eager reports whether to make the attempt this time. The first failure has no effect. After each
+// Allow reports whether to make the attempt this time. The first failure has no effect. After each
 // further failure in a row Eager reports false 1, 2, 4, ... up to 64 times.
-func (b *Backoff) Eager() bool {
+func (b *Backoff) Allow() bool {
 	if b.left > 0 {
 		b.left--
 		return false
@@ -20,11 +20,11 @@ func (b *Backoff) Eager() bool {
 	return true
 }
 
-// Found records that the attempt succeeded.
-func (b *Backoff) Found() { b.skip = 0 }
+// Hit records that the attempt succeeded.
+func (b *Backoff) Hit() { b.skip = 0 }
 
-// Disappointed records that the attempt failed.
-func (b *Backoff) Disappointed() {
+// Miss records that the attempt failed.
+func (b *Backoff) Miss() {
 	b.left = b.skip
 	b.skip = min(max(2*b.skip, 1), most)
 }

@@ -9,11 +9,11 @@ import (
 func skips(p *Backoff, n int) (all []int) {
 	for range n {
 		no := 0
-		for !p.Eager() {
+		for !p.Allow() {
 			no++
 		}
 		all = append(all, no)
-		p.Disappointed()
+		p.Miss()
 	}
 	return all
 }
@@ -24,11 +24,11 @@ func TestBackoff(t *testing.T) {
 	if got := skips(&p, 11); !slices.Equal(got, want) {
 		t.Errorf("it says no %v times, want %v", got, want)
 	}
-	for !p.Eager() {
+	for !p.Allow() {
 	}
-	p.Found()
+	p.Hit()
 	for range 5 {
-		if !p.Eager() {
+		if !p.Allow() {
 			t.Error("not eager after a success")
 		}
 	}

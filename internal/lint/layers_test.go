@@ -29,14 +29,13 @@ var layers = []layer{
 	{"coro", 7, []string{"aio", "aio/op", "runtime", "sched", "backends", "internal/..."},
 		"coroutines stand on the facade's types and on the loop; that nothing below knows them keeps both usable " +
 			"without them"},
-	{"aio", 6, []string{"aio/op", "runtime", "sched", "backends", "internal/..."},
-		"the facade speaks the vocabulary and runs on runtime; which backend it gets is runtime's choice, so it " +
-			"imports none"},
+	{"aio", 6, []string{"aio/op", "runtime", "backends", "internal/fd", "internal/sys", "internal/bubble"},
+		"the facade has the types, their documentation and their errors, and runs on internal/fd and runtime: how " +
+			"calls wait is internal/fd's alone, and which backend there is is runtime's choice"},
 	{"aio/op", 5, []string{"runtime", "backends", "internal/..."},
 		"an op is a description that the facade submits: it must not need the facade"},
-	{"internal/lane", 5, []string{"runtime", "internal/prefetch"},
-		"how the calls of aio wait when coro makes them: it speaks of loops and operations, and only those " +
-			"two need it"},
+	{"internal/fd", 5, []string{"runtime", "sched", "backends", "internal/..."},
+		"it holds the descriptors of aio, as internal/poll does those of net, and decides how their calls wait"},
 	{"runtime", 4, []string{"sched", "backends", "backends/*", "internal/..."},
 		"the one place that knows every backend, because it holds the table of candidates"},
 	{"backends/uring/uringtest", 4, []string{"backends", "backends/uring", "internal/..."},

@@ -76,7 +76,6 @@ var functions = map[string]any{
 	"aio.Stat":               aio.Stat,
 	"aio.Symlink":            aio.Symlink,
 	"aio.Truncate":           aio.Truncate,
-	"aio.View":               aio.View,
 	"aio.WaitProcess":        aio.WaitProcess,
 	"aio.Write":              aio.Write,
 	"aio.WriteAt":            aio.WriteAt,

@@ -252,6 +252,12 @@ func Nonblocking(fd int) (bool, syscall.Errno) {
 	return flags&unix.O_NONBLOCK != 0, errno
 }
 
+// NeverWaits reports whether splice(2) never waits for a descriptor. Its flag is for pipes alone.
+func NeverWaits(fd int) bool {
+	nonblocking, errno := Nonblocking(fd)
+	return nonblocking && errno == 0
+}
+
 func Access(fd int) (int, syscall.Errno) {
 	flags, _, errno := syscall.RawSyscall(unix.SYS_FCNTL, uintptr(fd), unix.F_GETFL, 0)
 	return int(flags & unix.O_ACCMODE), errno

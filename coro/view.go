@@ -7,19 +7,19 @@ import (
 	"slices"
 
 	"github.com/weirgo/weir/aio"
-	"github.com/weirgo/weir/internal/lane"
+	"github.com/weirgo/weir/internal/fd"
 	"github.com/weirgo/weir/internal/prefetch"
 	aiort "github.com/weirgo/weir/runtime"
 )
 
-// taskLane makes the calls of a task's views wait.
-type taskLane struct{ t *Task }
+// taskWaiter makes the calls of a task's views wait.
+type taskWaiter struct{ t *Task }
 
-var _ lane.Lane = (*taskLane)(nil)
+var _ fd.Waiter = (*taskWaiter)(nil)
 
-func (l *taskLane) Loop() *aiort.Loop { return l.t.s.loop }
+func (l *taskWaiter) Loop() *aiort.Loop { return l.t.s.loop }
 
-func (l *taskLane) Enter() error {
+func (l *taskWaiter) CheckCaller() error {
 	l.t.mine()
 	return l.t.cancelled()
 }
@@ -28,10 +28,10 @@ func (l *taskLane) Enter() error {
 // tasks run.
 const maxDirect = 16
 
-// Direct allows sends, which nearly always succeed: sending at once costs less than waiting. It
+// MayTry allows sends, which nearly always succeed: sending at once costs less than waiting. It
 // allows a receive only if no other coroutine is ready. If others are, a try that finds nothing
 // costs more than an entry in the system call that all share.
-func (l *taskLane) Direct(send bool) bool {
+func (l *taskWaiter) MayTry(send bool) bool {
 	t := l.t
 	if t.direct == maxDirect || !send && !t.s.ready.empty() {
 		return false
@@ -42,7 +42,7 @@ func (l *taskLane) Direct(send bool) bool {
 
 // Yield is [Task.Yield] for a view that has found nothing to do. It reports false if no other task
 // is ready.
-func (l *taskLane) Yield() bool {
+func (l *taskWaiter) Yield() bool {
 	if l.t.s.ready.empty() {
 		return false
 	}
@@ -52,14 +52,14 @@ func (l *taskLane) Yield() bool {
 
 // retry is a system call that a task has left to the scheduler.
 type retry struct {
-	call lane.Try // nil: there is no call to make
+	call fd.Try // nil: there is no call to make
 	fd   int
 	p    []byte
 	then [3]prefetch.Addr
 	res  int
 }
 
-func (l *taskLane) Retry(try lane.Try, fd int, p []byte, then [3]prefetch.Addr) (int, bool) {
+func (l *taskWaiter) Retry(try fd.Try, fd int, p []byte, then [3]prefetch.Addr) (int, bool) {
 	t := l.t
 	if t.s.ready.empty() {
 		return 0, false
@@ -70,12 +70,12 @@ func (l *taskLane) Retry(try lane.Try, fd int, p []byte, then [3]prefetch.Addr) 
 	return t.retry.res, true
 }
 
-func (l *taskLane) Do(ctx context.Context, c *aiort.Completion) error { return l.t.do(ctx, c) }
+func (l *taskWaiter) Do(ctx context.Context, c *aiort.Completion) error { return l.t.do(ctx, c) }
 
-func (l *taskLane) Wait(ctx context.Context, arm func(wake func()), disarm func() bool) error {
+func (l *taskWaiter) Wait(ctx context.Context, arm func(wake func()), disarm func() bool) error {
 	t := l.t
 	t.mine()
-	w := &laneWait{disarm: disarm}
+	w := &viewWait{disarm: disarm}
 	arm(func() { t.s.ask(t, askWake) })
 	if disarm == nil {
 		t.wait(nil)
@@ -93,13 +93,13 @@ func (l *taskLane) Wait(ctx context.Context, arm func(wake func()), disarm func(
 	return nil
 }
 
-// laneWait is a wait of package aio.
-type laneWait struct {
+// viewWait is a wait of package aio.
+type viewWait struct {
 	disarm  func() bool
 	aborted bool
 }
 
-func (w *laneWait) abort(t *Task) {
+func (w *viewWait) abort(t *Task) {
 	if w.disarm() {
 		w.aborted = true
 		t.s.makeReady(t)
@@ -140,7 +140,7 @@ func (t *Task) File(f *aio.File) *aio.File {
 }
 
 func (t *Task) view(x any) any {
-	v, of := aio.View(&t.lane, x)
+	v, of := fd.MakeView(&t.waiter, x)
 	if v != nil {
 		t.views.add(of)
 	}
@@ -150,13 +150,13 @@ func (t *Task) view(x any) any {
 // views are those of a task that must be detached when it is over. The list does not keep them
 // alive.
 type views struct {
-	list []lane.View
+	list []fd.View
 	full int // length at which collected ones are removed, so that each is looked at a few times at most
 }
 
-func (v *views) add(of lane.View) {
+func (v *views) add(of fd.View) {
 	if len(v.list) >= v.full {
-		v.list = slices.DeleteFunc(v.list, lane.View.Gone)
+		v.list = slices.DeleteFunc(v.list, fd.View.Gone)
 		v.full = 2*len(v.list) + 8
 	}
 	v.list = append(v.list, of)

@@ -1,11 +1,11 @@
-//go:build !weir_portable
-
-package aio
+package fd
 
 import (
 	"math"
 	"testing"
 	"time"
+
+	aiort "github.com/weirgo/weir/runtime"
 )
 
 // TestAfter: the sum of a time and a duration is on the same side of the clock's zero as it is in
@@ -20,7 +20,7 @@ func TestAfter(t *testing.T) {
 		{1, math.MaxInt64, math.MaxInt64}, {math.MaxInt64, 1, math.MaxInt64}, {math.MaxInt64 - 1, 1, math.MaxInt64},
 		{100 * 365 * 24 * int64(time.Hour), math.MaxInt64 / 2, 100*365*24*int64(time.Hour) + math.MaxInt64/2},
 	} {
-		if got := after(tt.now, tt.d); got != tt.want {
+		if got := After(tt.now, tt.d); got != tt.want {
 			t.Errorf("%d after %d is %d, want %d", tt.d, tt.now, got, tt.want)
 		}
 	}
@@ -28,16 +28,16 @@ func TestAfter(t *testing.T) {
 
 // TestLoopTime: a deadline of users' on a loop's clock.
 func TestLoopTime(t *testing.T) {
-	lib, err := New(Options{Loops: 1})
+	rt, err := aiort.New(aiort.Options{Loops: 1})
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer lib.Close()
-	loop, place, err := lib.rt.Place(true)
+	defer rt.Shutdown(t.Context())
+	loop, assigned, err := rt.Place(true)
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer lib.rt.Release(place)
+	defer rt.Release(assigned)
 	now := time.Now()
 	for _, tt := range []struct {
 		what string

@@ -1,6 +1,6 @@
 //go:build !weir_portable
 
-package aio
+package fd
 
 import (
 	"math/rand/v2"
@@ -12,12 +12,12 @@ import (
 // get the turn.
 func TestTurnLine(t *testing.T) {
 	rnd := rand.New(rand.NewPCG(1, 2))
-	var line turn
-	var want []*waiting
+	var line lockQueue
+	var want []*lockWaiter
 	for step := range 20_000 {
 		switch n := len(want); {
 		case n == 0 || n < 8 && rnd.IntN(2) == 0:
-			w := new(waiting)
+			w := new(lockWaiter)
 			line.add(w)
 			want = append(want, w)
 		case rnd.IntN(2) == 0:
@@ -28,7 +28,7 @@ func TestTurnLine(t *testing.T) {
 			line.remove(want[i])
 			want = slices.Delete(want, i, i+1)
 		}
-		var got []*waiting
+		var got []*lockWaiter
 		for w := line.first(); w != nil && len(got) <= len(want); w = w.next {
 			got = append(got, w)
 			if w == line.last {

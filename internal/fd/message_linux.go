@@ -1,6 +1,6 @@
 //go:build !weir_portable
 
-package aio
+package fd
 
 import (
 	"bytes"
@@ -28,7 +28,7 @@ type packet struct {
 }
 
 // message prepares the side's packet for p and oob.
-func (s *side) message(p, oob []byte) *packet {
+func (s *Side) message(p, oob []byte) *packet {
 	if s.packet == nil {
 		s.packet = new(packet)
 	}
@@ -57,39 +57,39 @@ func (m *packet) withData(sotype uint16) bool {
 }
 
 // recvFrom receives a packet, cut to len(p), and its sender's address.
-func (h *handle) recvFrom(ctx context.Context, p []byte, from *backends.Sockaddr) (int, error) {
+func (h *FD) RecvFrom(ctx context.Context, p []byte, from *backends.Sockaddr) (int, error) {
 	n, _, _, err := h.receive(ctx, "recvfrom", p, nil, 0, unix.SOCK_DGRAM, from)
 	return n, err
 }
 
 // recvMsg receives a message with flags MSG_* and tells the bytes of data, those of control messages, flags and its
 // sender's address.
-func (h *handle) recvMsg(ctx context.Context, p, oob []byte, flags uint32, sotype uint16, from *backends.Sockaddr) (n, oobn, got int, err error) {
+func (h *FD) RecvMsg(ctx context.Context, p, oob []byte, flags uint32, sotype uint16, from *backends.Sockaddr) (n, oobn, got int, err error) {
 	return h.receive(ctx, "recvmsg", p, oob, flags, sotype, from)
 }
 
-func (h *handle) receive(ctx context.Context, call string, p, oob []byte, flags uint32, sotype uint16, from *backends.Sockaddr) (n, oobn, got int, err error) {
-	s := &h.r
-	if err := h.begin(ctx, s); err != nil {
+func (h *FD) receive(ctx context.Context, call string, p, oob []byte, flags uint32, sotype uint16, from *backends.Sockaddr) (n, oobn, got int, err error) {
+	s := &h.R
+	if err := h.Begin(ctx, s); err != nil {
 		return 0, 0, 0, err
 	}
-	defer h.end(s)
+	defer h.End(s)
 	m := s.message(p, oob)
 	defer m.forget()
 	m.withData(sotype)
 	m.addr.Len = uint32(len(m.addr.Data))
 	m.msg.Addr = &m.addr
 	n, errno := 0, unix.EAGAIN
-	for l := (lingering{}); errno == unix.EAGAIN && h.again(s, &l); {
-		if n, errno = sys.TryRecvMsg(h.fd, (*sys.Message)(&m.msg), flags); errno != unix.EAGAIN {
-			h.found(s, &l)
+	for l := (spinner{}); errno == unix.EAGAIN && h.next(s, &l); {
+		if n, errno = sys.TryRecvMsg(h.Sysfd, (*sys.Message)(&m.msg), flags); errno != unix.EAGAIN {
+			h.hit(s, &l)
 		}
 	}
 	switch errno {
 	case 0:
 	case unix.EAGAIN:
 		if n, err = h.receiveLater(ctx, s, &m.msg, flags); err != nil {
-			return 0, 0, 0, syscallError(call, err)
+			return 0, 0, 0, SyscallError(call, err)
 		}
 	default:
 		return 0, 0, 0, os.NewSyscallError(call, errno)
@@ -102,9 +102,9 @@ func (h *handle) receive(ctx context.Context, call string, p, oob []byte, flags 
 
 // receiveLater receives a message when there is one. If a page of its memory is missing the caller makes the
 // call, since a loop must not wait for a page.
-func (h *handle) receiveLater(ctx context.Context, s *side, m *backends.Msg, flags uint32) (int, error) {
+func (h *FD) receiveLater(ctx context.Context, s *Side, m *backends.Msg, flags uint32) (int, error) {
 	if !sys.Missing(m.Control) && !slices.ContainsFunc(m.Bufs, sys.Missing) {
-		return h.do(ctx, s, &backends.Op{Code: backends.OpRecvMsg, FD: h.fd, Msg: m, Flags: flags})
+		return h.do(ctx, s, &backends.Op{Code: backends.OpRecvMsg, FD: h.Sysfd, Msg: m, Flags: flags})
 	}
 	events := uint32(unix.POLLIN)
 	switch {
@@ -113,25 +113,25 @@ func (h *handle) receiveLater(ctx context.Context, s *side, m *backends.Msg, fla
 	case flags&unix.MSG_OOB != 0:
 		events = unix.POLLPRI
 	}
-	return h.whenReady(ctx, s, events, func() (int, unix.Errno) { return sys.TryRecvMsg(h.fd, (*sys.Message)(m), flags) })
+	return h.whenReady(ctx, s, events, func() (int, unix.Errno) { return sys.TryRecvMsg(h.Sysfd, (*sys.Message)(m), flags) })
 }
 
 // sendTo sends p as one packet, to the given address or, if that is nil, to the peer.
-func (h *handle) sendTo(ctx context.Context, call string, p []byte, to *backends.Sockaddr) (int, error) {
+func (h *FD) SendTo(ctx context.Context, call string, p []byte, to *backends.Sockaddr) (int, error) {
 	return h.transmit(ctx, call, p, nil, unix.SOCK_DGRAM, to)
 }
 
 // sendMsg sends a message, to the given address or, if that is nil, to the peer. It returns the bytes of p sent.
-func (h *handle) sendMsg(ctx context.Context, p, oob []byte, sotype uint16, to *backends.Sockaddr) (int, error) {
+func (h *FD) SendMsg(ctx context.Context, p, oob []byte, sotype uint16, to *backends.Sockaddr) (int, error) {
 	return h.transmit(ctx, "sendmsg", p, oob, sotype, to)
 }
 
-func (h *handle) transmit(ctx context.Context, call string, p, oob []byte, sotype uint16, to *backends.Sockaddr) (n int, err error) {
-	s := &h.w
-	if err := h.begin(ctx, s); err != nil {
+func (h *FD) transmit(ctx context.Context, call string, p, oob []byte, sotype uint16, to *backends.Sockaddr) (n int, err error) {
+	s := &h.W
+	if err := h.Begin(ctx, s); err != nil {
 		return 0, err
 	}
-	defer h.end(s)
+	defer h.End(s)
 	m := s.message(p, oob)
 	defer m.forget()
 	added := m.withData(sotype)
@@ -143,15 +143,15 @@ func (h *handle) transmit(ctx context.Context, call string, p, oob []byte, sotyp
 	sys.RaceSending(oob)
 	n, errno := 0, unix.EAGAIN
 	if h.mayTry(s) {
-		if n, errno = sys.TrySendMsg(h.fd, (*sys.Message)(&m.msg)); errno != unix.EAGAIN {
-			h.did()
+		if n, errno = sys.TrySendMsg(h.Sysfd, (*sys.Message)(&m.msg)); errno != unix.EAGAIN {
+			h.CountDirect()
 		}
 	}
 	switch errno {
 	case 0:
 	case unix.EAGAIN:
 		if n, err = h.sendLater(ctx, s, &m.msg, sotype == unix.SOCK_STREAM); err != nil {
-			return 0, syscallError(call, err)
+			return 0, SyscallError(call, err)
 		}
 	default:
 		return 0, os.NewSyscallError(call, errno)
@@ -166,12 +166,12 @@ func (h *handle) transmit(ctx context.Context, call string, p, oob []byte, sotyp
 }
 
 // sendv writes all of bufs to a stream socket, as many as the kernel takes with each call, or sends them as one packet.
-func (h *handle) sendv(ctx context.Context, bufs [][]byte, stream bool) (n int64, err error) {
-	s := &h.w
-	if err := h.begin(ctx, s); err != nil {
+func (h *FD) Writev(ctx context.Context, bufs [][]byte, stream bool) (n int64, err error) {
+	s := &h.W
+	if err := h.Begin(ctx, s); err != nil {
 		return 0, err
 	}
-	defer h.end(s)
+	defer h.End(s)
 	m := s.message(nil, nil)
 	defer m.forget()
 	if !stream && len(bufs) > backends.MaxIovecs {
@@ -185,14 +185,14 @@ func (h *handle) sendv(ctx context.Context, bufs [][]byte, stream bool) (n int64
 		m.msg.Bufs = rest
 		moved, errno := 0, unix.EAGAIN
 		if h.mayTry(s) {
-			moved, errno = sys.TrySendMsg(h.fd, (*sys.Message)(&m.msg))
+			moved, errno = sys.TrySendMsg(h.Sysfd, (*sys.Message)(&m.msg))
 		}
 		switch errno {
 		case 0:
-			h.did()
+			h.CountDirect()
 		case unix.EAGAIN:
 			if moved, err = h.sendLater(ctx, s, &m.msg, stream); err != nil {
-				return n, syscallError("writev", err)
+				return n, SyscallError("writev", err)
 			}
 		default:
 			return n, os.NewSyscallError("writev", errno)
@@ -204,18 +204,18 @@ func (h *handle) sendv(ctx context.Context, bufs [][]byte, stream bool) (n int64
 		if !stream {
 			return n, os.NewSyscallError("writev", unix.EMSGSIZE)
 		}
-		if err := h.check(s); err != nil {
+		if err := h.Check(s); err != nil {
 			return n, err
 		}
 	}
 }
 
 // sendLater sends a message when there is room for it: see receiveLater.
-func (h *handle) sendLater(ctx context.Context, s *side, m *backends.Msg, stream bool) (int, error) {
+func (h *FD) sendLater(ctx context.Context, s *Side, m *backends.Msg, stream bool) (int, error) {
 	if sys.Missing(m.Control) || slices.ContainsFunc(m.Bufs, sys.Missing) {
-		return h.whenReady(ctx, s, unix.POLLOUT, func() (int, unix.Errno) { return sys.TrySendMsg(h.fd, (*sys.Message)(m)) })
+		return h.whenReady(ctx, s, unix.POLLOUT, func() (int, unix.Errno) { return sys.TrySendMsg(h.Sysfd, (*sys.Message)(m)) })
 	}
-	op := &backends.Op{Code: backends.OpSendMsg, FD: h.fd, Msg: m}
+	op := &backends.Op{Code: backends.OpSendMsg, FD: h.Sysfd, Msg: m}
 	if stream {
 		op.Off = backends.Stream
 	}

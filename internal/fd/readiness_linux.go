@@ -1,9 +1,10 @@
 //go:build !weir_portable
 
-package aio
+package fd
 
 import (
 	"context"
+	"errors"
 	"os"
 
 	"golang.org/x/sys/unix"
@@ -20,9 +21,9 @@ import (
 // readiness waits for changes, as package net always does.
 //
 // Its owner calls stop at the end, and did when a try was not in vain.
-type readiness struct {
-	h        *handle
-	s        *side
+type Readiness struct {
+	h        *FD
+	s        *Side
 	events   uint32
 	polled   bool // and nothing was done since
 	watching bool
@@ -30,22 +31,22 @@ type readiness struct {
 }
 
 // readiness is that of a side: events is what its calls wait for.
-func (h *handle) readiness(s *side, events uint32) readiness {
-	return readiness{h: h, s: s, events: events}
+func (h *FD) Readiness(s *Side, events uint32) Readiness {
+	return Readiness{h: h, s: s, events: events}
 }
 
 // wait returns when another try may find something.
-func (r *readiness) wait(ctx context.Context) error {
+func (r *Readiness) Wait(ctx context.Context) error {
 	if !r.polled {
 		r.polled = true
-		return r.poll(ctx, r.h.fd, r.events)
+		return r.poll(ctx, r.h.Sysfd, r.events)
 	}
 	if !r.watching {
-		edge, errno := sys.WatchEdges(r.h.fd, r.events)
+		edge, errno := sys.WatchEdges(r.h.Sysfd, r.events)
 		switch errno {
 		case 0:
 		case unix.EPERM:
-			return errNoWait
+			return ErrNoWait
 		default:
 			return os.NewSyscallError("epoll_create1", errno)
 		}
@@ -56,15 +57,15 @@ func (r *readiness) wait(ctx context.Context) error {
 	return err
 }
 
-func (r *readiness) poll(ctx context.Context, fd int, events uint32) error {
+func (r *Readiness) poll(ctx context.Context, fd int, events uint32) error {
 	_, err := r.h.do(ctx, r.s, &backends.Op{Code: backends.OpPoll, FD: fd, Flags: events})
 	return err
 }
 
 // did notes that a try was not in vain.
-func (r *readiness) did() { r.polled = false }
+func (r *Readiness) Progress() { r.polled = false }
 
-func (r *readiness) stop() {
+func (r *Readiness) Stop() {
 	if r.watching {
 		r.edge.Close()
 	}
@@ -74,11 +75,11 @@ func (r *readiness) stop() {
 // may fault: a loop, which works for every goroutine, must not wait for a page.
 //
 //go:noinline
-func (h *handle) whenReady(ctx context.Context, s *side, events uint32, try func() (int, unix.Errno)) (int, error) {
-	ready := h.readiness(s, events)
-	defer ready.stop()
+func (h *FD) whenReady(ctx context.Context, s *Side, events uint32, try func() (int, unix.Errno)) (int, error) {
+	ready := h.Readiness(s, events)
+	defer ready.Stop()
 	for {
-		if err := ready.wait(ctx); err != nil {
+		if err := ready.Wait(ctx); err != nil {
 			return 0, err
 		}
 		switch n, errno := try(); errno {
@@ -90,3 +91,22 @@ func (h *handle) whenReady(ctx context.Context, s *side, events uint32, try func
 		}
 	}
 }
+
+// Raw runs f until it returns true, as the operation under way of s. Each time f returns false it waits for events.
+func (h *FD) Raw(s *Side, events uint32, try func(fd uintptr) bool) error {
+	if err := h.Begin(context.Background(), s); err != nil {
+		return err
+	}
+	defer h.End(s)
+	ready := h.Readiness(s, events)
+	defer ready.Stop()
+	for !try(uintptr(h.Sysfd)) {
+		if err := ready.Wait(context.Background()); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// ErrNoWait is what package os says where it cannot wait either.
+var ErrNoWait = errors.New("waiting for unsupported file type")

@@ -1,39 +1,39 @@
 //go:build !weir_portable
 
-package aio
+package fd
 
 import "weak"
 
 // views are the handles of a descriptor but for the first, guarded by its mu. They keep none of
 // them: a view that is dropped, or whose task is over, is garbage, and if it was the last that had
 // the descriptor, that is closed.
-type views struct {
-	first *place
+type viewList struct {
+	first *viewEntry
 	n     int
 	full  int // is when places that are empty are thrown out: each is looked at a few times at most
 }
 
 // place is that of a view among the handles of its descriptor.
-type place struct {
-	of         weak.Pointer[handle]
-	next, prev *place
+type viewEntry struct {
+	of         weak.Pointer[FD]
+	next, prev *viewEntry
 	taken      bool // it is in the list
 }
 
 // Detach ends the view.
-func (p *place) Detach() {
+func (p *viewEntry) Detach() {
 	if h := p.of.Value(); h != nil {
-		h.detach()
+		h.detachView()
 	}
 }
 
 // Gone reports whether the view has been dropped, or its descriptor is closed.
-func (p *place) Gone() bool {
+func (p *viewEntry) Gone() bool {
 	h := p.of.Value()
-	return h == nil || h.closing()
+	return h == nil || h.Closing()
 }
 
-func (v *views) add(p *place) {
+func (v *viewList) add(p *viewEntry) {
 	if v.n >= v.full {
 		for o := v.first; o != nil; {
 			next := o.next
@@ -52,7 +52,7 @@ func (v *views) add(p *place) {
 }
 
 // remove takes p out, if it is in.
-func (v *views) remove(p *place) {
+func (v *viewList) remove(p *viewEntry) {
 	if !p.taken {
 		return
 	}

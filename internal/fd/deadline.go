@@ -1,10 +1,9 @@
-//go:build !weir_portable
-
-package aio
+package fd
 
 import (
 	"time"
 
+	"github.com/weirgo/weir/backends"
 	aiort "github.com/weirgo/weir/runtime"
 )
 
@@ -18,8 +17,16 @@ func loopTime(l *aiort.Loop, t time.Time) int64 {
 		return 1
 	}
 	d := time.Until(t)      // saturates
-	if d <= 0 || l == nil { // no loop: the handle has never been open
+	if d <= 0 || l == nil { // no loop: the FD has never been open
 		return 1
 	}
-	return after(l.Now(), d)
+	return After(l.Now(), d)
+}
+
+// After is d from now, or the end of time. It may lie before the clock's zero.
+func After(now int64, d time.Duration) int64 {
+	if d > 0 && now > backends.Forever-int64(d) {
+		return backends.Forever
+	}
+	return now + int64(d)
 }

@@ -1,6 +1,6 @@
 //go:build !weir_portable
 
-package aio
+package fd
 
 import (
 	"sync"

@@ -1,9 +1,8 @@
 //go:build !weir_portable
 
-package aio
+package fd
 
 import (
-	"fmt"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -22,9 +21,9 @@ var holds struct {
 // held is one operation that holds a descriptor.
 type held struct{ end func() }
 
-// hold keeps the descriptor open until release. When it is being closed end is called, again and again until release.
-func (h *handle) hold(end func()) (fd int, release func(), err error) {
-	if err := h.acquire(); err != nil {
+// Hold keeps the descriptor open until release. When it is being closed end is called, again and again until release.
+func (h *FD) Hold(end func()) (fd int, release func(), err error) {
+	if err := h.Acquire(); err != nil {
 		return 0, nil, err
 	}
 	d, e := h.descriptor, &held{end}
@@ -46,13 +45,13 @@ func (h *handle) hold(end func()) (fd int, release func(), err error) {
 		}
 		holds.n.Add(-1)
 		holds.mu.Unlock()
-		h.release()
+		h.Release()
 	}
-	if h.closing() { // Close may not have seen it
+	if h.Closing() { // Close may not have seen it
 		release()
-		return 0, nil, h.errClosed()
+		return 0, nil, h.ErrClosed()
 	}
-	return h.fd, release, nil
+	return h.Sysfd, release, nil
 }
 
 // endHolds ends what holds the descriptor, which is being closed. An operation that is just about to be submitted cannot be
@@ -80,27 +79,4 @@ func (d *descriptor) endHeld() bool {
 		end()
 	}
 	return len(ends) > 0
-}
-
-// What package op asks of the syscall.RawConn of a File or connection: see op.Op.On.
-
-func (c rawFile) Hold(end func()) (fd int, release func(), err error) { return c.f.h.hold(end) }
-
-func (c rawFile) Closed() error { return c.f.h.errClosed() }
-
-func (c rawFile) Name() string { return c.f.name }
-
-func (c *rawConn) Hold(end func()) (fd int, release func(), err error) { return c.s.h.hold(end) }
-
-func (c *rawConn) Closed() error { return c.s.h.errClosed() }
-
-func (c *rawConn) Name() string {
-	name := c.s.network.String()
-	if c.s.laddr != nil {
-		name = fmt.Sprintf("%s %v", name, c.s.laddr)
-	}
-	if c.s.raddr != nil {
-		name = fmt.Sprintf("%s->%v", name, c.s.raddr)
-	}
-	return name
 }

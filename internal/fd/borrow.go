@@ -1,0 +1,9 @@
+package fd
+
+import "sync"
+
+// Lent is a buffer that Receive borrows.
+type Lent [32 << 10]byte
+
+// Lendable keeps those that are not in use.
+var Lendable = sync.Pool{New: func() any { return new(Lent) }}
