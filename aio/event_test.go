@@ -119,7 +119,7 @@ func TestDo(t *testing.T) {
 		t.Error(late.Err)
 	}
 	io.Close()
-	if err := io.Do(context.Background(), late.Unlink()); !errors.Is(err, net.ErrClosed) || !errors.Is(late.Err,
+	if err := io.Do(context.Background(), late.ClearLink()); !errors.Is(err, net.ErrClosed) || !errors.Is(late.Err,
 		net.ErrClosed) {
 		t.Error("after Close:", err, late.Err)
 	}

@@ -15,81 +15,75 @@ import (
 
 // FileConn returns a connection on a duplicate of f: see the function of the same name.
 func (io *IO) FileConn(f *os.File) (net.Conn, error) {
-	io.running()
-	fd, s, err := fileSocket(f)
-	if err != nil {
-		return nil, fileError(f, err)
-	}
-	var c net.Conn
-	var cs *socket
-	switch s.kind() {
-	case kindTCP:
+	return fromFile(io, f, func(fd int, k kind) (net.Conn, *socket) {
+		if k != kindTCP {
+			c, s := newPacketConn(k)
+			return c, s
+		}
 		prepareTCP(fd, 0, net.KeepAliveConfig{})
-		tc := &TCPConn{}
-		c, cs = tc, &tc.socket
-	case kindUDP:
-		uc := &UDPConn{}
-		c, cs = uc, &uc.socket
-	case kindIP:
-		ic := &IPConn{}
-		c, cs = ic, &ic.socket
-	case kindUnix:
-		uc := &UnixConn{}
-		c, cs = uc, &uc.socket
-	}
-	if err := io.adoptFile(fd, cs, s); err != nil {
-		return nil, fileError(f, err)
-	}
-	return c, nil
+		c := &TCPConn{}
+		return c, &c.socket
+	})
 }
 
 // FileListener returns a listener on a duplicate of f: see the function of the same name.
 func (io *IO) FileListener(f *os.File) (net.Listener, error) {
-	io.running()
-	fd, s, err := fileSocket(f)
-	if err != nil {
-		return nil, fileError(f, err)
-	}
-	var l net.Listener
-	var ls *socket
-	switch s.kind() {
-	case kindTCP:
-		tl := &TCPListener{}
-		l, ls = tl, &tl.socket
-	case kindUnix:
-		ul := &UnixListener{}
-		l, ls = ul, &ul.socket
-	}
-	if err := io.adoptFile(fd, ls, s); err != nil {
-		return nil, fileError(f, err)
-	}
-	return l, nil
+	return fromFile(io, f, func(_ int, k kind) (net.Listener, *socket) {
+		switch k {
+		case kindTCP:
+			l := &TCPListener{}
+			return l, &l.socket
+		case kindUnix:
+			l := &UnixListener{}
+			return l, &l.socket
+		}
+		return nil, nil
+	})
 }
 
 // FilePacketConn returns a packet connection on a duplicate of f: see the function of the same name.
 func (io *IO) FilePacketConn(f *os.File) (net.PacketConn, error) {
-	io.running()
-	fd, s, err := fileSocket(f)
-	if err != nil {
-		return nil, fileError(f, err)
-	}
-	var c net.PacketConn
-	var cs *socket
-	switch s.kind() {
+	return fromFile(io, f, func(_ int, k kind) (net.PacketConn, *socket) {
+		c, s := newPacketConn(k)
+		return c, s
+	})
+}
+
+// packetConn is what connections of packets are.
+type packetConn interface {
+	net.Conn
+	net.PacketConn
+}
+
+// newPacketConn returns a connection of kind k with its socket, or nil if that is none of packets.
+func newPacketConn(k kind) (packetConn, *socket) {
+	switch k {
 	case kindUDP:
-		uc := &UDPConn{}
-		c, cs = uc, &uc.socket
+		c := &UDPConn{}
+		return c, &c.socket
 	case kindIP:
-		ic := &IPConn{}
-		c, cs = ic, &ic.socket
+		c := &IPConn{}
+		return c, &c.socket
 	case kindUnix:
-		uc := &UnixConn{}
-		c, cs = uc, &uc.socket
+		c := &UnixConn{}
+		return c, &c.socket
 	}
-	if err := io.adoptFile(fd, cs, s); err != nil {
-		return nil, fileError(f, err)
+	return nil, nil
+}
+
+// fromFile returns what open makes of a duplicate of f, which is a socket. open returns nil for a kind that it does not take.
+func fromFile[T any](io *IO, f *os.File, open func(fd int, k kind) (T, *socket)) (T, error) {
+	var none T
+	io.running()
+	fd, found, err := fileSocket(f)
+	if err != nil {
+		return none, fileError(f, err)
 	}
-	return c, nil
+	x, s := open(fd, found.kind())
+	if err := io.adoptFile(fd, s, found); err != nil {
+		return none, fileError(f, err)
+	}
+	return x, nil
 }
 
 // found is what the kernel says about a socket.

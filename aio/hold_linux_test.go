@@ -27,7 +27,7 @@ func TestOpOn(t *testing.T) {
 			t.Fatal(err)
 		}
 		w, r := op.Write(0, []byte("record"), 0).On(a), op.Read(0, make([]byte, 10), 2).On(a)
-		if err := lib.Do(bg, w.HardLink(), r); err != nil || w.N != 6 || r.N != 4 {
+		if err := lib.Do(bg, w.LinkAlways(), r); err != nil || w.N != 6 || r.N != 4 {
 			t.Errorf("%v: wrote %d, read %d", err, w.N, r.N)
 		}
 		if err := a.Close(); err != nil {
@@ -39,7 +39,7 @@ func TestOpOn(t *testing.T) {
 		}
 		defer b.Close()
 		var which *op.Error
-		if err := lib.Do(bg, op.Nop(), w.Unlink()); !errors.Is(err, os.ErrClosed) || !errors.As(err, &which) ||
+		if err := lib.Do(bg, op.Nop(), w.ClearLink()); !errors.Is(err, os.ErrClosed) || !errors.As(err, &which) ||
 			which.Index != 1 || w.Err != err {
 			t.Errorf("after Close: %v, %v", err, w.Err)
 		} else if !strings.Contains(err.Error(), "write "+a.Name()) || !strings.HasPrefix(err.Error(), "op: ") {
@@ -90,7 +90,7 @@ func TestOpOnClose(t *testing.T) {
 			a, b := pipe(t, "unix", lib.Dial, lib.Listen)
 			conn := a.(*aio.UnixConn)
 			first, second := op.Recv(0, make([]byte, 1), 0).On(conn), op.Recv(0, make([]byte, 1), 0).On(conn)
-			started := lib.Start(first.HardLink(), second)
+			started := lib.Start(first.LinkAlways(), second)
 			var wg sync.WaitGroup
 			for range 3 {
 				wg.Go(func() {

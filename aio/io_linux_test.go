@@ -12,6 +12,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/weirgo/weir/internal/sys"
+
 	"github.com/weirgo/weir/aio"
 )
 
@@ -219,7 +221,7 @@ func TestTimer(t *testing.T) {
 
 // Reading, writing and sleeping allocate nothing once they have warmed up.
 func TestAllocs(t *testing.T) {
-	if raceEnabled {
+	if sys.RaceEnabled {
 		t.Skip("the race detector allocates")
 	}
 	each(t, func(t *testing.T, io *aio.IO) {

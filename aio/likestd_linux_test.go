@@ -17,6 +17,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/weirgo/weir/internal/sys"
+
 	"golang.org/x/sys/unix"
 
 	"github.com/weirgo/weir/aio"
@@ -165,7 +167,7 @@ func TestFileWriteStringAllocs(t *testing.T) {
 			}
 			f.Seek(0, io.SeekStart)
 		})
-		if !raceEnabled && n >= 1 {
+		if !sys.RaceEnabled && n >= 1 {
 			t.Errorf("%v allocations", n)
 		}
 		if n, err := f.WriteString(""); n != 0 || err != nil {
@@ -203,7 +205,7 @@ func TestReadFromUDPAllocs(t *testing.T) {
 			t.Fatal(from, err)
 		}
 	})
-	if !raceEnabled && got > want {
+	if !sys.RaceEnabled && got > want {
 		t.Errorf("%v allocations, package net makes %v", got, want)
 	}
 }

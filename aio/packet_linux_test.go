@@ -9,6 +9,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/weirgo/weir/internal/sys"
+
 	"golang.org/x/net/ipv4"
 
 	"github.com/weirgo/weir/aio"
@@ -140,7 +142,7 @@ func TestIPConn(t *testing.T) {
 
 // Packets allocate nothing once they have warmed up.
 func TestPacketAllocs(t *testing.T) {
-	if raceEnabled {
+	if sys.RaceEnabled {
 		t.Skip("the race detector allocates")
 	}
 	each(t, func(t *testing.T, io *aio.IO) {

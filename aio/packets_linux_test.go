@@ -14,6 +14,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/weirgo/weir/internal/sys"
+
 	"golang.org/x/sys/unix"
 
 	"github.com/weirgo/weir/aio"
@@ -283,7 +285,7 @@ func TestBatchErrors(t *testing.T) {
 }
 
 func TestBatchAllocs(t *testing.T) {
-	if raceEnabled {
+	if sys.RaceEnabled {
 		t.Skip("the race detector allocates")
 	}
 	each(t, func(t *testing.T, io *aio.IO) {

@@ -11,6 +11,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/weirgo/weir/internal/sys"
+
 	"golang.org/x/net/nettest"
 	"golang.org/x/sys/unix"
 
@@ -184,7 +186,7 @@ func (f writerFunc) Write(p []byte) (int, error) { return f(p) }
 
 // TestReceiveAllocs: a Receive costs no allocation.
 func TestReceiveAllocs(t *testing.T) {
-	if raceEnabled {
+	if sys.RaceEnabled {
 		t.Skip("the race detector allocates, and empties pools")
 	}
 	each(t, func(t *testing.T, lib *aio.IO) {

@@ -123,7 +123,7 @@ func useOps(dir string) {
 	d := op.Open(op.CWD, filepath.Join(dir, "opdir"), unix.O_DIRECTORY, 0)
 	aio.Do(ctx, op.Open(op.CWD, filepath.Join(dir, "op"), unix.O_RDONLY, 0))
 	aio.Do(ctx,
-		d.HardLink(), op.Open(-1, "below", unix.O_RDONLY, 0).From(d).HardLink(),
+		d.LinkAlways(), op.Open(-1, "below", unix.O_RDONLY, 0).From(d).LinkAlways(),
 		op.Statx(-1, "stat", 0, unix.STATX_SIZE, &st).From(d),
 		op.Open(at, "of number", unix.O_RDONLY, 0), op.Statx(at, filepath.Join(dir, "oplink"),
 			unix.AT_SYMLINK_NOFOLLOW, unix.STATX_SIZE, &st),

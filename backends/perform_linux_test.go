@@ -9,6 +9,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/weirgo/weir/internal/sys"
+
 	"golang.org/x/sys/unix"
 
 	"github.com/weirgo/weir/internal/sys/systest"
@@ -448,7 +450,7 @@ func TestPerformBadDescriptor(t *testing.T) {
 
 // Steady state: no allocation.
 func TestPerformAllocs(t *testing.T) {
-	if raceEnabled {
+	if sys.RaceEnabled {
 		t.Skip("sync.Pool forgets on purpose under the race detector")
 	}
 	f := fds{t}

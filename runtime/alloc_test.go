@@ -6,6 +6,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/weirgo/weir/internal/sys"
+
 	"github.com/weirgo/weir/backends"
 )
 
@@ -30,7 +32,7 @@ func mustNotAllocate(r *rig, what string, n int, f func()) {
 // TestNoAllocations guards that in steady state no operation allocates, on either drive: transfers,
 // sleeps, callbacks and timers.
 func TestNoAllocations(t *testing.T) {
-	if raceEnabled {
+	if sys.RaceEnabled {
 		t.Skip("the race detector allocates")
 	}
 	if foreignRing {

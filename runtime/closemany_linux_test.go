@@ -5,6 +5,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/weirgo/weir/internal/sys"
+
 	"github.com/weirgo/weir/backends"
 )
 
@@ -17,7 +19,7 @@ func TestCloseMany(t *testing.T) {
 		}
 		t.Run(backend, func(t *testing.T) {
 			most := 200000
-			if raceEnabled || testing.Short() {
+			if sys.RaceEnabled || testing.Short() {
 				most = 100000
 			}
 			for try := 1; ; try++ {

@@ -7,6 +7,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/weirgo/weir/internal/sys"
+
 	"github.com/weirgo/weir/backends"
 )
 
@@ -54,7 +56,7 @@ func TestQueuesAreLinear(t *testing.T) {
 		t.Fatal(err)
 	}
 	n := 1 << 19
-	if testing.Short() || raceEnabled {
+	if testing.Short() || sys.RaceEnabled {
 		n = 1 << 17
 	}
 	p := newPool(0) // nothing leaves it by being done

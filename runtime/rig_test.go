@@ -12,6 +12,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/weirgo/weir/internal/sys"
+
 	"github.com/weirgo/weir/backends"
 	"github.com/weirgo/weir/backends/sim"
 )
@@ -338,7 +340,7 @@ func scale(rounds int) int {
 	if testing.Short() {
 		return max(rounds/10, 1)
 	}
-	if raceEnabled {
+	if sys.RaceEnabled {
 		return max(rounds/3, 1)
 	}
 	return rounds

@@ -9,6 +9,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/weirgo/weir/internal/sys"
 )
 
 // The package promises no I/O, no system call and no clock: these are all the imports it gets by
@@ -56,7 +58,7 @@ func mustPanic(t *testing.T, want string, f func()) {
 // mustNotAllocate checks that f does not allocate in steady state.
 func mustNotAllocate(t *testing.T, what string, f func()) {
 	t.Helper()
-	if raceEnabled {
+	if sys.RaceEnabled {
 		t.Log("skipped: the race detector changes what allocates")
 		return
 	}

@@ -247,9 +247,9 @@ func fragile(dir string, a, b int) ([]*op.Op, func() bool) {
 		wait(), file.Link(), op.Writev(-1, [][]byte{text("vec"), text("tor")}, 0).From(file).Link(),
 		op.Readv(-1, [][]byte{got[0][:2], got[0][2:]}, 0).From(file).Link(), op.Statx(op.CWD, name, 0, unix.STATX_SIZE,
 			st).Link(),
-		op.Rename(op.CWD, name, op.CWD, name+"2", 0).Link(), op.Unlink(op.CWD, name+"2").HardLink(),
+		op.Rename(op.CWD, name, op.CWD, name+"2", 0).Link(), op.Unlink(op.CWD, name+"2").LinkAlways(),
 		op.Close(-1).From(file),
-		wait(), sock.Link(), op.Connect(-1, &net.UnixAddr{Name: filepath.Join(dir, "s")}).From(sock).HardLink(),
+		wait(), sock.Link(), op.Connect(-1, &net.UnixAddr{Name: filepath.Join(dir, "s")}).From(sock).LinkAlways(),
 		op.Close(-1).From(sock),
 	}
 	return ops, func() bool {
@@ -268,7 +268,7 @@ func grow(n int) int {
 
 // Nothing is allocated for operations that are used again.
 func TestAllocs(t *testing.T) {
-	if raceEnabled {
+	if sys.RaceEnabled {
 		t.Skip("the race detector allocates")
 	}
 	each(t, func(t *testing.T, r *on) {
@@ -289,7 +289,7 @@ func TestAllocs(t *testing.T) {
 		all := ops[:7]
 		for _, o := range ops[7:11] { // one after the other, since they share the pair
 			all = append(all, o)
-			o.HardLink()
+			o.LinkAlways()
 		}
 		all = append(all, ops[11:]...)
 		for range 100 { // what is made once
@@ -405,7 +405,7 @@ func TestClose(t *testing.T) {
 					t.Fatal(err)
 				}
 				e := new(op.Event)
-				first := []*op.Op{op.Timeout(long).HardLink(), op.Nop().Link(), op.Nop(), op.EventWait(e),
+				first := []*op.Op{op.Timeout(long).LinkAlways(), op.Nop().Link(), op.Nop(), op.EventWait(e),
 					op.Timeout(long).Link(), op.LinkTimeout(2 * long).Link(), op.Nop()}
 				flying := op.Start(l, first...)
 				if busy := op.Start(l, op.Nop(), op.Nop(), op.Nop(), op.Nop()); !errors.Is(busy.Wait(bg),
@@ -528,7 +528,7 @@ func TestOtherLoops(t *testing.T) {
 				}
 				end := op.Recv(p[1], make([]byte, 1), 0)
 				if err := op.Do(bg, loops[0], op.EventNotify(e), op.CloseSocket(p[0]).Link(),
-					op.Cancel(poll).HardLink(), op.Cancel(sleep), end); err != nil && !errors.Is(err, unix.ENOENT) {
+					op.Cancel(poll).LinkAlways(), op.Cancel(sleep), end); err != nil && !errors.Is(err, unix.ENOENT) {
 					t.Error(err)
 				}
 				for _, b := range flying {

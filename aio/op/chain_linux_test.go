@@ -32,25 +32,25 @@ func TestChains(t *testing.T) {
 		want string
 	}{
 		{"succeeds, soft", func(w *world) []*op.Op { return []*op.Op{nop().Link(), nop()} }, "0 0"},
-		{"succeeds, hard", func(w *world) []*op.Op { return []*op.Op{nop().HardLink(), nop()} }, "0 0"},
+		{"succeeds, hard", func(w *world) []*op.Op { return []*op.Op{nop().LinkAlways(), nop()} }, "0 0"},
 		{"fails, soft", func(w *world) []*op.Op { return []*op.Op{bad().Link(), nop()} }, "EBADF skipped"},
-		{"fails, hard", func(w *world) []*op.Op { return []*op.Op{bad().HardLink(), nop()} }, "EBADF 0"},
+		{"fails, hard", func(w *world) []*op.Op { return []*op.Op{bad().LinkAlways(), nop()} }, "EBADF 0"},
 		{"fails, all that follow", func(w *world) []*op.Op {
-			return []*op.Op{bad().Link(), nop().Link(), nop().HardLink(), nop()}
+			return []*op.Op{bad().Link(), nop().Link(), nop().LinkAlways(), nop()}
 		}, "EBADF skipped skipped skipped"},
 		{"fails in the middle", func(w *world) []*op.Op {
 			return []*op.Op{nop().Link(), bad().Link(), nop().Link(), nop()}
 		}, "0 EBADF skipped skipped"},
 		{"hard before soft", func(w *world) []*op.Op {
-			return []*op.Op{bad().HardLink(), bad().Link(), nop()}
+			return []*op.Op{bad().LinkAlways(), bad().Link(), nop()}
 		}, "EBADF EBADF skipped"},
 		{"chains beside each other", func(w *world) []*op.Op {
-			return []*op.Op{bad().Link(), nop(), nop().Link(), nop(), nop(), bad().HardLink(), nop()}
+			return []*op.Op{bad().Link(), nop(), nop().Link(), nop(), nop(), bad().LinkAlways(), nop()}
 		}, "EBADF skipped 0 0 0 EBADF 0"},
 		{"exact read", func(w *world) []*op.Op { return []*op.Op{read(w, 4).Link(), nop()} }, "4 0"},
 		{"short read, soft", func(w *world) []*op.Op { return []*op.Op{read(w, 5).Link(), nop().Link(), nop()} },
 			"4 short short"},
-		{"short read, hard", func(w *world) []*op.Op { return []*op.Op{read(w, 5).HardLink(), nop()} }, "4 0"},
+		{"short read, hard", func(w *world) []*op.Op { return []*op.Op{read(w, 5).LinkAlways(), nop()} }, "4 0"},
 		{"end of file, soft", func(w *world) []*op.Op {
 			return []*op.Op{op.Read(w.file, make([]byte, 1), 4).Link(), nop()}
 		}, "0 short"},
@@ -81,7 +81,7 @@ func TestChains(t *testing.T) {
 			return []*op.Op{bad().Link(), limit(long).Link(), nop()}
 		}, "EBADF 0 skipped"},
 		{"limit of what fails, hard", func(w *world) []*op.Op {
-			return []*op.Op{bad().HardLink(), limit(long).Link(), nop()}
+			return []*op.Op{bad().LinkAlways(), limit(long).Link(), nop()}
 		}, "EBADF 0 0"},
 		{"limit exceeded", func(w *world) []*op.Op {
 			return []*op.Op{pending(w).Link(), limit(short)}
@@ -90,7 +90,7 @@ func TestChains(t *testing.T) {
 			return []*op.Op{pending(w).Link(), limit(short).Link(), nop().Link(), nop()}
 		}, "deadline deadline skipped skipped"},
 		{"limit exceeded, hard", func(w *world) []*op.Op {
-			return []*op.Op{pending(w).HardLink(), limit(short).Link(), nop()}
+			return []*op.Op{pending(w).LinkAlways(), limit(short).Link(), nop()}
 		}, "deadline deadline 0"},
 		{"limit over before it began", func(w *world) []*op.Op {
 			return []*op.Op{pending(w).Link(), limit(-1)}
@@ -115,7 +115,7 @@ func TestChains(t *testing.T) {
 		}, "cancelled skipped 0"},
 		{"cancel of what is pending, hard", func(w *world) []*op.Op {
 			p := pending(w)
-			return []*op.Op{p.HardLink(), nop(), op.Cancel(p)}
+			return []*op.Op{p.LinkAlways(), nop(), op.Cancel(p)}
 		}, "cancelled 0 0"},
 		{"cancel of what has not begun", func(w *world) []*op.Op {
 			p := nop()
@@ -134,11 +134,11 @@ func TestChains(t *testing.T) {
 		{"close of nothing", func(w *world) []*op.Op { return []*op.Op{op.CloseSocket(-1)} }, "EBADF"},
 		{"descriptors from each other", func(w *world) []*op.Op {
 			o := op.Open(op.CWD, "/proc/self/stat", unix.O_RDONLY, 0)
-			return []*op.Op{o.HardLink(), op.Read(-1, make([]byte, 3), 0).From(o).HardLink(), op.Close(-1).From(o)}
+			return []*op.Op{o.LinkAlways(), op.Read(-1, make([]byte, 3), 0).From(o).LinkAlways(), op.Close(-1).From(o)}
 		}, "fd 3 0"},
 		{"descriptor of what failed", func(w *world) []*op.Op {
 			o := op.Open(op.CWD, "/nowhere/at all", unix.O_RDONLY, 0)
-			return []*op.Op{o.HardLink(), op.Read(-1, make([]byte, 3), 0).From(o)}
+			return []*op.Op{o.LinkAlways(), op.Read(-1, make([]byte, 3), 0).From(o)}
 		}, "ENOENT EBADF"},
 		{"events", func(w *world) []*op.Op {
 			e := new(op.Event)
@@ -150,7 +150,7 @@ func TestChains(t *testing.T) {
 		}, "0 0 deadline deadline"},
 		{"event closed", func(w *world) []*op.Op {
 			e := new(op.Event)
-			return []*op.Op{op.EventWait(e), op.EventClose(e).Link(), op.EventWait(e).HardLink(), op.EventNotify(e)}
+			return []*op.Op{op.EventWait(e), op.EventClose(e).Link(), op.EventWait(e).LinkAlways(), op.EventNotify(e)}
 		}, "use of closed network connection 0 use of closed network connection use of closed network connection"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -206,11 +206,11 @@ func TestLongChain(t *testing.T) {
 		for i := range n {
 			ops = append(ops, op.Write(wr, []byte{byte(i)}, op.Stream).Link(), op.Read(rd, got[i][:], op.Stream).Link())
 		}
-		ops[len(ops)-1].Unlink()
+		ops[len(ops)-1].ClearLink()
 		for range n {
 			ops = append(ops, op.Read(rd2, make([]byte, 1), op.Stream).Link())
 		}
-		ops[len(ops)-1].Unlink()
+		ops[len(ops)-1].ClearLink()
 		r.ok(append(ops, op.Write(wr2, bytes.Repeat([]byte{1}, n), op.Stream))...)
 		for i := range n {
 			if got[i][0] != byte(i) {
@@ -231,7 +231,7 @@ func TestCancelList(t *testing.T) {
 			ops := []*op.Op{
 				op.Write(wr, []byte("x"), op.Stream).Link(), op.Read(rd, make([]byte, 1), op.Stream).Link(),
 				op.EventNotify(e).Link(), op.Read(rd, make([]byte, 1), op.Stream).Link(), op.Nop(),
-				op.Timeout(long).HardLink(), op.Nop().HardLink(), op.Nop(),
+				op.Timeout(long).LinkAlways(), op.Nop().LinkAlways(), op.Nop(),
 				op.Poll(rd, unix.POLLPRI),
 			}
 			const want = "1 1 0 cancelled cancelled cancelled cancelled cancelled cancelled"
@@ -366,12 +366,12 @@ func TestReuse(t *testing.T) {
 		if got := results(sleep, limit, read); got != "deadline deadline deadline" {
 			t.Error(got)
 		}
-		r.ok(sleep.SetDuration(short).Unlink())
+		r.ok(sleep.SetDuration(short).ClearLink())
 		r.ok(sleep.Link(), limit.SetDuration(long))
 		e := new(op.Event)
 		notify, wait := op.EventNotify(e), op.EventWait(e)
-		r.do(read.Unlink(), op.Cancel(read))
-		r.ok(sleep.Unlink(), read, op.Write(wr, []byte("x"), op.Stream), notify, wait)
+		r.do(read.ClearLink(), op.Cancel(read))
+		r.ok(sleep.ClearLink(), read, op.Write(wr, []byte("x"), op.Stream), notify, wait)
 		e.Close()
 		r.do(notify, wait)
 		if got := kindOf(notify.Err) + kindOf(wait.Err); got != "closedclosed" {

@@ -439,7 +439,7 @@ func TestFixedMemlock(t *testing.T) {
 			}
 			b := r.get(p)
 			fd, _ := r.file("text")
-			r.ok(op.WriteFixed(fd, b, 0).SetRange(0, 4).HardLink(), op.ReadFixed(fd, b, 0))
+			r.ok(op.WriteFixed(fd, b, 0).SetRange(0, 4).LinkAlways(), op.ReadFixed(fd, b, 0))
 			r.release(b)
 		})
 	}
@@ -532,7 +532,7 @@ func deep(n int, f func()) {
 // TestFixedNoAllocations: to get, read, write and release allocates nothing, with ops that are
 // reused.
 func TestFixedNoAllocations(t *testing.T) {
-	if raceEnabled {
+	if sys.RaceEnabled {
 		t.Skip("the race detector allocates")
 	}
 	for _, drive := range []string{aiort.DriveThread, aiort.DriveScheduler} {

@@ -148,7 +148,7 @@ func TestFiles(t *testing.T) {
 		end := op.Recv(-1, in, 0).SetFile(s)
 		r.ok(op.SendMsgZC(-1, &op.Msg{Bufs: [][]byte{[]byte("last")}}, 0).SetFile(c).Link(),
 			op.Shutdown(-1, unix.SHUT_WR).SetFile(c).Link(),
-			op.Recv(-1, in, unix.MSG_WAITALL).SetFile(s).HardLink(), end)
+			op.Recv(-1, in, unix.MSG_WAITALL).SetFile(s).LinkAlways(), end)
 		if end.N != 0 || string(in[:4]) != "last" {
 			t.Errorf("at the end: %d, %q", end.N, in)
 		}
@@ -376,8 +376,8 @@ func TestFilesClose(t *testing.T) {
 		flying := []*op.Op{
 			op.Recv(-1, buf(), 0).SetFile(f), op.Poll(-1, unix.POLLIN).SetFile(f),
 			op.Read(-1, buf(), op.Stream).SetFile(f),
-			op.RecvMsg(-1, &op.Msg{Bufs: [][]byte{buf()}}, 0).SetFile(f).HardLink(),
-			op.Recv(-1, buf(), 0).SetFile(f).HardLink(), op.Nop(),
+			op.RecvMsg(-1, &op.Msg{Bufs: [][]byte{buf()}}, 0).SetFile(f).LinkAlways(),
+			op.Recv(-1, buf(), 0).SetFile(f).LinkAlways(), op.Nop(),
 			op.Recv(-1, buf(), 0).SetFile(f).Link(), write.SetFile(f),
 		}
 		s := op.Start(r.l, flying...)
@@ -545,7 +545,7 @@ func TestFilesRace(t *testing.T) {
 // TestFilesNoAllocations: operations on files allocate nothing when they are reused, with one file
 // or another.
 func TestFilesNoAllocations(t *testing.T) {
-	if raceEnabled {
+	if sys.RaceEnabled {
 		t.Skip("the race detector allocates")
 	}
 	for _, drive := range []string{aiort.DriveThread, aiort.DriveScheduler} {

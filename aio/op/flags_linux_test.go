@@ -74,7 +74,7 @@ func TestFlags(t *testing.T) {
 		r.ok(w.With(0))
 		content("X123abcdefX")
 		open := op.Open(op.CWD, name, unix.O_WRONLY, 0)
-		r.ok(open.Link(), w.With(op.Append).From(open).HardLink(), op.Close(-1).From(open))
+		r.ok(open.Link(), w.With(op.Append).From(open).LinkAlways(), op.Close(-1).From(open))
 		content("X123abcdefXX")
 
 		buf := make([]byte, 4)
@@ -220,7 +220,7 @@ func TestNoWaitUncached(t *testing.T) {
 		if read.Err != syscall.EAGAIN || skipped.Err != op.ErrSkipped {
 			t.Errorf("in a chain: %v, %v", read.Err, skipped.Err)
 		}
-		if r.ok(read.Unlink().With(0)); read.N != len(buf) {
+		if r.ok(read.ClearLink().With(0)); read.N != len(buf) {
 			t.Errorf("without: %d bytes", read.N)
 		}
 		if r.ok(read.With(op.NoWait)); read.N != len(buf) {

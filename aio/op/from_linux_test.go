@@ -41,7 +41,7 @@ func TestFromNil(t *testing.T) {
 		a, b := r.pipe()
 		// what polls for its own end, or is cancelled by name, is on that descriptor, too
 		wait := op.Read(a, buf, op.Stream)
-		r.ok(op.Close(0).From(open.Unlink()))
+		r.ok(op.Close(0).From(open.ClearLink()))
 		batch := op.Start(r.l, wait)
 		r.ok(op.Write(b, []byte("x"), op.Stream))
 		if err := batch.Wait(bg); err != nil || wait.N != 1 {

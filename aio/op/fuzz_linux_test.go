@@ -129,7 +129,7 @@ func (p *player) list() {
 				if how%2 == 0 {
 					o.Link()
 				} else {
-					o.HardLink()
+					o.LinkAlways()
 				}
 				limit := op.LinkTimeout(short / 5)
 				if !last {
@@ -141,7 +141,7 @@ func (p *player) list() {
 			case how < 5:
 				o.Link()
 			default:
-				o.HardLink()
+				o.LinkAlways()
 			}
 			ops = append(ops, o)
 		}

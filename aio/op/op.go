@@ -80,12 +80,22 @@ func of32(op backends.Op, flags int) *Op {
 // returns o.
 func (o *Op) Link() *Op { return o.link(aiort.LinkSoft) }
 
-// HardLink makes the next operation in the list wait for this one and start whatever its result. It
-// returns o.
-func (o *Op) HardLink() *Op { return o.link(aiort.LinkHard) }
+// LinkAlways makes the next operation in the list wait for this one and start whatever its result.
+// It returns o.
+func (o *Op) LinkAlways() *Op { return o.link(aiort.LinkHard) }
 
-// Unlink undoes [Op.Link] and [Op.HardLink]. It returns o.
-func (o *Op) Unlink() *Op { return o.link(aiort.LinkNone) }
+// HardLink is [Op.LinkAlways].
+//
+// Deprecated: its name is too close to [Hardlink], which makes a name for a file.
+func (o *Op) HardLink() *Op { return o.LinkAlways() }
+
+// ClearLink undoes [Op.Link] and [Op.LinkAlways]. It returns o.
+func (o *Op) ClearLink() *Op { return o.link(aiort.LinkNone) }
+
+// Unlink is [Op.ClearLink].
+//
+// Deprecated: its name is that of the function [Unlink], which removes the name of a file.
+func (o *Op) Unlink() *Op { return o.ClearLink() }
 
 // Linked returns how the next operation depends on o.
 func (o *Op) Linked() aiort.Link { return o.c.Link }

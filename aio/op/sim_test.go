@@ -178,7 +178,7 @@ func randomList(rng *rand.Rand, before []*flight, file, rd, wr, a, b int, e *op.
 				o.Link()
 			}
 		case 3:
-			o.HardLink()
+			o.LinkAlways()
 		case 4:
 			o.Link()
 			limit := op.LinkTimeout(time.Duration(rng.IntN(1000)) * time.Microsecond)

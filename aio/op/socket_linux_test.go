@@ -256,8 +256,8 @@ func TestSplice(t *testing.T) {
 		if got := results(waits, tees); got != "deadline deadline" {
 			t.Error(got)
 		}
-		waits.Unlink()
-		tees.Unlink()
+		waits.ClearLink()
+		tees.ClearLink()
 		r.fails(unix.EAGAIN, op.Splice(rd, op.Stream, to, 0, 5, unix.SPLICE_F_NONBLOCK))
 		r.fails(unix.EAGAIN, op.Tee(rd, wr2, 5, unix.SPLICE_F_NONBLOCK))
 		r.fails(unix.EBADF, op.Splice(-1, op.Stream, wr, op.Stream, 5, 0))
@@ -340,7 +340,7 @@ func TestWaitChild(t *testing.T) {
 		if got := results(w); got != "deadline" {
 			t.Error(got)
 		}
-		b := op.Start(r.l, w.Unlink())
+		b := op.Start(r.l, w.ClearLink())
 		unix.Kill(pid, unix.SIGKILL)
 		if err := b.Wait(bg); err != nil || w.Child() != (op.Child{Pid: pid, Code: 2, Status: 9}) {
 			t.Errorf("%v, %+v", err, w.Child())

@@ -33,7 +33,7 @@ func (b *Backend) encode(e *sys.SQE, c *backends.Completion) {
 		}
 	case backends.OpReadv, backends.OpWritev:
 		s := b.scratchFor(c)
-		s.iov = appendIovecs(s.iov[:0], op.Bufs)
+		s.iov = sys.AppendIovecs(s.iov[:0], op.Bufs, 0)
 		e.Opcode, e.Off, e.OpFlags = sys.OpReadv, uint64(op.Off), op.Flags
 		if op.Code == backends.OpWritev {
 			e.Opcode = sys.OpWritev
@@ -126,24 +126,6 @@ func setBuf(e *sys.SQE, buf []byte) {
 	e.Len = uint32(min(len(buf), backends.MaxTransfer))
 }
 
-func appendIovecs(iov []unix.Iovec, bufs [][]byte) []unix.Iovec {
-	room := backends.MaxTransfer
-	for _, buf := range bufs {
-		if len(iov) == backends.MaxIovecs || room == 0 {
-			break
-		}
-		if len(buf) == 0 {
-			continue
-		}
-		n := min(len(buf), room)
-		v := unix.Iovec{Base: unsafe.SliceData(buf)}
-		v.SetLen(n)
-		iov = append(iov, v)
-		room -= n
-	}
-	return iov
-}
-
 // pollMask returns a poll mask in the order in which the kernel reads it: a 32-bit value with its
 // halves swapped on big-endian machines (IORING_FEAT_POLL_32BITS).
 func pollMask(mask uint32) uint32 {
@@ -187,7 +169,7 @@ func (b *Backend) scratchFor(c *backends.Completion) *scratch {
 
 func (s *scratch) setMsg(op *backends.Op) {
 	m := op.Msg
-	s.iov = appendIovecs(s.iov[:0], m.Bufs)
+	s.iov = sys.AppendIovecs(s.iov[:0], m.Bufs, 0)
 	s.msg = unix.Msghdr{Iov: unsafe.SliceData(s.iov)}
 	s.msg.SetIovlen(len(s.iov))
 	if m.Addr != nil {

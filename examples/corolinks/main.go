@@ -86,7 +86,7 @@ func server(t *coro.Task, addresses *coro.Queue[net.Addr], stdout io.Writer) err
 		return err
 	}
 	fmt.Fprintf(stdout, "server: the client says %q\n", buf[:reply.N])
-	return t.Do(send(peer, "ok, bye").Link(), op.CloseSocket(peer).HardLink(), op.CloseSocket(listener))
+	return t.Do(send(peer, "ok, bye").Link(), op.CloseSocket(peer).LinkAlways(), op.CloseSocket(listener))
 }
 
 func client(t *coro.Task, addresses *coro.Queue[net.Addr], stdout io.Writer) error {

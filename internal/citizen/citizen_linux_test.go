@@ -13,6 +13,8 @@ import (
 	"testing"
 	"text/tabwriter"
 	"time"
+
+	"github.com/weirgo/weir/internal/sys"
 )
 
 var (
@@ -43,7 +45,7 @@ type verdict struct {
 }
 
 func TestCitizen(t *testing.T) {
-	if raceEnabled {
+	if sys.RaceEnabled {
 		t.Skip("the race detector takes more of the CPU than what is measured")
 	}
 	if testing.Short() {

@@ -181,14 +181,15 @@ var manyIovecs = sync.Pool{New: func() any { return new([]unix.Iovec) }}
 // passes the second result to putIovecs after the call.
 func iovecs(few []unix.Iovec, bufs [][]byte, skip int) ([]unix.Iovec, *[]unix.Iovec) {
 	if len(bufs) <= cap(few) {
-		return fillIovecs(few, bufs, skip), nil
+		return AppendIovecs(few, bufs, skip), nil
 	}
 	pooled := manyIovecs.Get().(*[]unix.Iovec)
-	*pooled = fillIovecs((*pooled)[:0], bufs, skip)
+	*pooled = AppendIovecs((*pooled)[:0], bufs, skip)
 	return *pooled, pooled
 }
 
-func fillIovecs(iov []unix.Iovec, bufs [][]byte, skip int) []unix.Iovec {
+// AppendIovecs appends to iov what is left of bufs after skip bytes: as much as one system call takes.
+func AppendIovecs(iov []unix.Iovec, bufs [][]byte, skip int) []unix.Iovec {
 	room := max(MaxTransfer-skip, 0)
 	for _, buf := range bufs {
 		if len(iov) == MaxIovecs || room == 0 {

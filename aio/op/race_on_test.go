@@ -1,5 +1,0 @@
-//go:build race
-
-package op_test
-
-const raceEnabled = true

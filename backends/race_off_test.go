@@ -1,5 +1,0 @@
-//go:build !race
-
-package backends
-
-const raceEnabled = false

@@ -1,5 +1,0 @@
-//go:build race
-
-package citizen
-
-const raceEnabled = true

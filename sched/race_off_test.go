@@ -1,6 +1,0 @@
-//go:build !race
-
-package sched_test
-
-// raceEnabled: the race detector is on.
-const raceEnabled = false
