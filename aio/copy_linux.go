@@ -12,11 +12,11 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// ReadFrom writes what it reads from r until that ends, and returns how many bytes it wrote:
-// io.Copy uses it. From a regular file (*os.File or *File), a TCPConn or a stream UnixConn, or an
-// io.LimitedReader of one, the bytes go through the kernel alone. Deadlines of both apply. From a
-// file it has the turn among writes until it ends. From everything else it takes its turn for each
-// piece, so that what others write meanwhile lands between two pieces, as with package net.
+// ReadFrom writes what it reads from r until r ends, and returns how many bytes it wrote: io.Copy
+// uses it. From a regular file (*os.File or *[File]), a TCPConn or a stream UnixConn, or an
+// io.LimitedReader of one, the bytes stay in the kernel. Deadlines of both apply. When it copies
+// from a file no other write runs until it ends. When it copies from anything else, other writes
+// may land between two pieces, as with package net.
 func (c *TCPConn) ReadFrom(r io.Reader) (int64, error) {
 	if !c.ok() {
 		return 0, syscall.EINVAL
@@ -48,9 +48,10 @@ func (c *TCPConn) readFrom(r io.Reader) (int64, error) {
 	})
 }
 
-// WriteTo writes what it reads to w, until the peer closes its side, and returns how many bytes it wrote: io.Copy uses
-// it. To a TCPConn or a stream UnixConn the bytes go through the kernel alone: see ReadFrom. For anything else,
-// unless it is an io.ReaderFrom, a buffer is borrowed whenever there is something to read.
+// WriteTo writes what it reads to w, until the peer closes its side, and returns how many bytes it
+// wrote: io.Copy uses it. To a TCPConn or a stream UnixConn the bytes stay in the kernel: see
+// [TCPConn.ReadFrom]. For anything else, unless it is an io.ReaderFrom, it borrows a buffer
+// whenever there is something to read.
 func (c *TCPConn) WriteTo(w io.Writer) (n int64, err error) {
 	if !c.ok() {
 		return 0, syscall.EINVAL
@@ -84,7 +85,7 @@ func (c *TCPConn) WriteTo(w io.Writer) (n int64, err error) {
 	return n, err
 }
 
-// stdFile is what an *os.File has also when it is the source of io.Copy, for which package os wraps it.
+// stdFile is what an *os.File still has as the source of io.Copy, for which package os wraps it.
 type stdFile interface {
 	fs.File
 	io.Seeker

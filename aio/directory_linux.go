@@ -8,8 +8,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// ReadDir returns the next n entries of a directory, in its order, and io.EOF at its end; with n <= 0 all that are left:
-// os.File.ReadDir. It may wait for the disk: see Stat.
+// ReadDir returns the next n entries of a directory, in its order, and io.EOF at its end; with n <=
+// 0 all that are left: os.File.ReadDir. It may wait for the disk: see [File.Stat].
 func (f *File) ReadDir(n int) (entries []os.DirEntry, err error) {
 	if !f.ok() {
 		return nil, os.ErrInvalid
@@ -22,7 +22,7 @@ func (f *File) ReadDir(n int) (entries []os.DirEntry, err error) {
 	return entries, err
 }
 
-// Readdir is ReadDir that returns what Lstat says of each: os.File.Readdir.
+// Readdir is [File.ReadDir] that returns what Lstat says of each: os.File.Readdir.
 func (f *File) Readdir(n int) (infos []os.FileInfo, err error) {
 	if !f.ok() {
 		return nil, os.ErrInvalid
@@ -35,7 +35,7 @@ func (f *File) Readdir(n int) (infos []os.FileInfo, err error) {
 	return infos, err
 }
 
-// Readdirnames is ReadDir that returns the names alone: os.File.Readdirnames.
+// Readdirnames is [File.ReadDir] that returns only the names: os.File.Readdirnames.
 func (f *File) Readdirnames(n int) (names []string, err error) {
 	if !f.ok() {
 		return nil, os.ErrInvalid
@@ -48,9 +48,9 @@ func (f *File) Readdirnames(n int) (names []string, err error) {
 	return names, err
 }
 
-// list has package os read the directory, since only that can make entries whose Info os.SameFile
-// knows. What it has read ahead is the descriptor's, so views share it. Its errors are as they
-// should be.
+// list makes package os read the directory, because only package os can make entries whose Info
+// os.SameFile knows. What it has read ahead belongs to the descriptor, so views share it. Its
+// errors need no wrapping.
 func (f *File) list(read func(*os.File) error) (err error) {
 	refused := f.metadata("readdirent", func(int) error {
 		if !f.dir {

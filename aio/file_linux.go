@@ -20,9 +20,10 @@ import (
 	aiort "github.com/weirgo/weir/runtime"
 )
 
-// File is an open file: *os.File on an IO. Any goroutine may call its methods. Reads at the file's
-// position queue up among themselves, and so do writes; in a regular file, which has one position
-// for both, each waits for the others. ReadAt and WriteAt go side by side.
+// File is an open file: *os.File on an [IO]. Any goroutine may call its methods. Reads at the
+// file's position run one after the other, and so do writes. In a regular file, which has one
+// position for both, reads and writes also wait for each other. ReadAt and WriteAt run
+// concurrently.
 type File struct {
 	fd   fd.FD
 	name string
@@ -31,11 +32,11 @@ type File struct {
 	noNowait atomic.Bool // the file system refused RWF_NOWAIT
 }
 
-// traits say what a File is, by what can be done with it: see newFile.
+// traits say what can be done with a File: see newFile.
 type traits struct {
-	regular bool // a disk's file, a directory, a block device: nothing to wait for, so no deadlines
+	regular bool // a regular file, a directory, a block device: nothing to wait for, so no deadlines
 	called  bool // regular by its mode, but reads wait, or a server answers: see File.call
-	polled  bool // what there is to wait for can be waited for: deadlines
+	polled  bool // epoll can wait for it, so it has deadlines
 	blocks  bool // the descriptor is in blocking mode
 	ours    bool // it was, until weir changed that
 	dir     bool
@@ -60,8 +61,8 @@ func (io *IO) Create(name string) (*File, error) {
 	return io.OpenFile(name, os.O_RDWR|os.O_CREATE|os.O_TRUNC, 0o666)
 }
 
-// OpenFile is os.OpenFile: see the function of the same name. Opening may block this goroutine's thread, as it does
-// with package os (a FIFO without a peer, a network file system).
+// OpenFile is os.OpenFile: see [OpenFile]. Opening may block this goroutine's thread, as with
+// package os (a FIFO without a peer, a network file system).
 func (io *IO) OpenFile(name string, flag int, perm os.FileMode) (*File, error) {
 	if err := io.refused("open", name); err != nil {
 		return nil, err
@@ -81,7 +82,7 @@ func (io *IO) OpenFile(name string, flag int, perm os.FileMode) (*File, error) {
 	}
 }
 
-// sysMode is the part of a mode that open(2) takes.
+// sysMode returns the part of a mode that open(2) takes.
 func sysMode(m os.FileMode) uint32 {
 	mode := uint32(m.Perm())
 	if m&os.ModeSetuid != 0 {
@@ -96,8 +97,8 @@ func sysMode(m os.FileMode) uint32 {
 	return mode
 }
 
-// NewFile returns a File for an open descriptor: see the function of the same name. On an IO that has ended the
-// descriptor stays the caller's, and the File is one that is closed.
+// NewFile returns a File for an open descriptor: see [NewFile]. On an IO that has ended the
+// descriptor stays the caller's, and the File is closed.
 func (io *IO) NewFile(fd uintptr, name string) *File {
 	if uintptr(int32(fd)) != fd { // a kernel would look at 32 bits of it
 		return nil
@@ -115,14 +116,14 @@ func (io *IO) NewFile(fd uintptr, name string) *File {
 	return f
 }
 
-// closedFile is a File on which every call is os.ErrClosed.
+// closedFile returns a File on which every call is os.ErrClosed.
 func closedFile(io *IO, name string) *File {
 	f := &File{name: name}
 	io.fds.InitClosed(&f.fd)
 	return f
 }
 
-// Pipe returns the ends of a pipe: see the function of the same name.
+// Pipe returns the ends of a pipe: see [Pipe].
 func (io *IO) Pipe() (r, w *File, err error) {
 	var fds [2]int
 	if err := unix.Pipe2(fds[:], unix.O_CLOEXEC); err != nil {
@@ -139,7 +140,7 @@ func (io *IO) Pipe() (r, w *File, err error) {
 	return r, w, nil
 }
 
-// file makes a File of std, which it owns from now on, also if it fails.
+// file makes a File of std, which it owns from now on, even if it fails.
 func (io *IO) file(std *os.File) (*File, error) {
 	f, err := io.FromFile(std)
 	if err != nil {
@@ -148,7 +149,7 @@ func (io *IO) file(std *os.File) (*File, error) {
 	return f, err
 }
 
-// FromFile makes a File of std: see the function of the same name.
+// FromFile makes a File of std: see [FromFile].
 func (io *IO) FromFile(std *os.File) (*File, error) {
 	raw, err := std.SyscallConn()
 	if err != nil {
@@ -172,9 +173,9 @@ func (io *IO) FromFile(std *os.File) (*File, error) {
 }
 
 // newFile makes a File of fd, which it owns from now on. opened says that weir has just opened it,
-// so that no other process shares its mode: what can be polled becomes non-blocking. All other
-// descriptors stay in the mode they are in, because it is one of the open file, not of the
-// descriptor: a terminal's is that of the shell, too.
+// so that no other process shares its mode: if it can be polled it becomes non-blocking. All other
+// descriptors keep their mode, because the mode belongs to the open file, not to the descriptor:
+// the shell shares a terminal's.
 func (io *IO) newFile(fd int, name string, opened bool) (*File, error) {
 	f := &File{name: name}
 	err := io.alive()
@@ -189,16 +190,18 @@ func (io *IO) newFile(fd int, name string, opened bool) (*File, error) {
 		return nil, err
 	}
 	if opened && f.polled && f.blocks {
-		f.fd.OSFile(name) // which takes it for blocking for good, and so does not have Go's poller watch it: see Detach
+		// package os takes it for blocking for good, and so does not have Go's poller watch it: see
+		// Detach
+		f.fd.OSFile(name)
 		f.ours = unix.SetNonblock(fd, true) == nil
 		f.blocks = !f.ours
 	}
 	return f, nil
 }
 
-// learn finds out what fd is. What can be waited for epoll knows, not stat: /proc/kmsg says that it
-// is a regular file and is a stream, and so are files of FUSE; /dev/null says that it is a device,
-// and is always ready.
+// learn finds out what fd is. epoll knows what can be waited for, stat does not: /proc/kmsg says
+// that it is a regular file and is a stream, and so do files of FUSE; /dev/null says that it is a
+// device, and is always ready.
 func (f *File) learn(fd int) error {
 	var st unix.Stat_t
 	flags, err := unix.FcntlInt(uintptr(fd), unix.F_GETFL, 0)
@@ -228,7 +231,7 @@ func (f *File) learn(fd int) error {
 	return nil
 }
 
-// kind is what the descriptor has to know of the file.
+// kind returns what the descriptor has to know of the file.
 func (f *File) kind() fd.Kind { return fd.Kind{File: true, Polled: f.polled} }
 
 func (f *File) ok() bool { return f != nil && f.fd.Valid() }
@@ -237,20 +240,20 @@ func (f *File) pathError(op string, err error) error {
 	if err == nil || err == io.EOF {
 		return err
 	}
-	if e, ok := err.(*os.SyscallError); ok { // files report the bare errno
+	if e, ok := err.(*os.SyscallError); ok { // files report the plain errno
 		err = e.Err
 	}
 	return &fs.PathError{Op: op, Path: f.name, Err: err}
 }
 
-// Read reads up to len(p) bytes from the file's position: io.EOF at its end. On what is a stream, a
-// pipe, a terminal, a file like /proc/kmsg, it blocks until there are some, the read deadline
-// passes or Close is called, and returns what one read of the system gives. p belongs to weir until
-// Read returns.
+// Read reads up to len(p) bytes from the file's position: io.EOF at its end. On a stream (a pipe, a
+// terminal, a file like /proc/kmsg) it blocks until there are some, the read deadline passes or
+// Close is called, and returns the result of one read of the system. p belongs to weir until Read
+// returns.
 func (f *File) Read(p []byte) (int, error) { return f.ReadContext(context.Background(), p) }
 
-// ReadContext is Read that ends early when ctx does, with the cause of that, as far as the kernel lets it: a read of
-// a regular file that has begun is not given up.
+// ReadContext is [File.Read] that also ends when ctx does, with its cause, as far as the kernel
+// allows: a read of a regular file that has begun runs to its end.
 func (f *File) ReadContext(ctx context.Context, p []byte) (int, error) {
 	mustContext(ctx)
 	if !f.ok() {
@@ -265,9 +268,10 @@ func (f *File) ReadContext(ctx context.Context, p []byte) (int, error) {
 		return 0, nil
 	}
 	n, err := f.transfer(ctx, s, backends.OpRead, p, backends.Stream)
-	for more := n; f.asksCache() && 0 < more && n < len(p); n += more { // to the end, not just to the end of what is cached
+	// to the end, not only to the end of what is cached
+	for more := n; f.asksCache() && 0 < more && n < len(p); n += more {
 		if more, err = f.transfer(ctx, s, backends.OpRead, p[n:], backends.Stream); err != nil {
-			return n, nil // the next Read tells
+			return n, nil // the next Read reports it
 		}
 	}
 	if n == 0 && err == nil {
@@ -281,7 +285,8 @@ func (f *File) ReadContext(ctx context.Context, p []byte) (int, error) {
 // SIGPIPE, as with os.Stdout: see os/signal.
 func (f *File) Write(p []byte) (int, error) { return f.WriteContext(context.Background(), p) }
 
-// WriteContext is Write that ends early when ctx does, with the cause of that and the number of bytes written.
+// WriteContext is [File.Write] that also ends when ctx does, with its cause and the number of bytes
+// written.
 func (f *File) WriteContext(ctx context.Context, p []byte) (int, error) {
 	mustContext(ctx)
 	if !f.ok() {
@@ -292,7 +297,7 @@ func (f *File) WriteContext(ctx context.Context, p []byte) (int, error) {
 		return 0, f.pathError("write", err)
 	}
 	defer f.fd.End(s)
-	for done := 0; ; { // an empty p is written too: the kernel has its say
+	for done := 0; ; { // an empty p is written too, since the kernel may return an error
 		n, err := f.transfer(ctx, s, backends.OpWrite, p[done:], backends.Stream)
 		if err != nil {
 			n, err = brokenPipe(f.fd.Sysfd, err, p[done:])
@@ -312,28 +317,28 @@ func (f *File) WriteContext(ctx context.Context, p []byte) (int, error) {
 	}
 }
 
-// WriteString is Write of a string.
+// WriteString is [File.Write] of a string.
 func (f *File) WriteString(s string) (int, error) { return f.Write(sys.Bytes(s)) }
 
-// ReadAt reads len(p) bytes from off: fewer only with an error, io.EOF at the end of the file. p belongs to weir until
-// ReadAt returns.
+// ReadAt reads len(p) bytes from off: fewer only with an error, io.EOF at the end of the file. p
+// belongs to weir until ReadAt returns.
 func (f *File) ReadAt(p []byte, off int64) (int, error) {
 	return f.ReadAtContext(context.Background(), p, off)
 }
 
-// ReadAtContext is ReadAt that ends early when ctx does: see ReadContext.
+// ReadAtContext is [File.ReadAt] that also ends when ctx does: see [File.ReadContext].
 func (f *File) ReadAtContext(ctx context.Context, p []byte, off int64) (int, error) {
 	mustContext(ctx)
 	return f.at(ctx, "read", backends.OpRead, p, off)
 }
 
-// WriteAt writes all of p at off, or fewer bytes and an error. It fails on a file opened with O_APPEND. p belongs to
-// weir until WriteAt returns.
+// WriteAt writes all of p at off, or fewer bytes and an error. It fails on a file opened with
+// O_APPEND. p belongs to weir until WriteAt returns.
 func (f *File) WriteAt(p []byte, off int64) (int, error) {
 	return f.WriteAtContext(context.Background(), p, off)
 }
 
-// WriteAtContext is WriteAt that ends early when ctx does: see ReadContext.
+// WriteAtContext is [File.WriteAt] that also ends when ctx does: see [File.ReadContext].
 func (f *File) WriteAtContext(ctx context.Context, p []byte, off int64) (int, error) {
 	mustContext(ctx)
 	if f.ok() && f.append {
@@ -381,8 +386,8 @@ func (f *File) at(ctx context.Context, op string, code backends.Code, p []byte, 
 	return done, nil
 }
 
-// transfer moves part of p, once, the way that is measured to be the cheapest: in the caller or on the loop, with c or,
-// if that is nil, a borrowed Completion.
+// transfer moves part of p, once, in the way that is measured to be the cheapest: by the caller or
+// on the loop, with c or, if that is nil, a borrowed Completion.
 func (f *File) transfer(ctx context.Context, s *fd.Side, code backends.Code, p []byte, off int64) (int, error) {
 	p = p[:min(len(p), backends.MaxTransfer)]
 	if f.called || sys.Missing(p) && (f.regular || !f.blocks || code == backends.OpRead) {
@@ -424,8 +429,8 @@ func (f *File) transfer(ctx context.Context, s *fd.Side, code backends.Code, p [
 	return c.N(), nil
 }
 
-// side is the side whose turn an operation takes. A file with a position has one turn for both: in
-// a ring, reads and writes at the position would not see each other's.
+// side returns the side whose lock an operation takes. A file with a position has one lock for
+// both: in a ring, reads and writes at the position would not see each other's change of it.
 func (f *File) side(s *fd.Side) *fd.Side {
 	if f.regular {
 		return &f.fd.R
@@ -433,15 +438,15 @@ func (f *File) side(s *fd.Side) *fd.Side {
 	return s
 }
 
-// asksCache reports whether a read may have ended where what is cached does.
+// asksCache reports whether a read may have ended at the end of what is cached.
 func (f *File) asksCache() bool {
 	return f.regular && f.fd.Direct && !f.memory && !f.uncache && !f.noNowait.Load()
 }
 
-// call is transfer for what says that it is a regular file and waits all the same, and for memory of
-// which pages are missing. The caller makes the system call, as in package os, for a view the pool does, and the loop
-// only polls. A loop must not make it: what a program serves (FUSE, a page of userfaultfd) may take its
-// time in spite of O_NONBLOCK, and may be served by this very program.
+// call is transfer for a file that is regular by its mode and waits all the same, and for memory of
+// which pages are missing. The caller makes the system call, as in package os; for a view the pool
+// does. The loop only polls. A loop must not make the call: what a program serves (FUSE, a page of
+// userfaultfd) may take long in spite of O_NONBLOCK, and this very program may serve it.
 func (f *File) call(ctx context.Context, s *fd.Side, code backends.Code, p []byte, off int64) (int, error) {
 	do, events := sys.ReadAt, uint32(unix.POLLIN)
 	if code == backends.OpWrite {
@@ -472,17 +477,19 @@ func (f *File) call(ctx context.Context, s *fd.Side, code backends.Code, p []byt
 	}
 }
 
-// fewCallers is how many goroutines at a time make file operations themselves that wait for a device. With
-// more, the loop carries their operations together, which costs less than a thread for each.
+// fewCallers is how many goroutines at a time make file operations themselves that wait for a
+// device. With more, the loop carries their operations together, which costs less than a thread for
+// each.
 const fewCallers = 4
 
-// direct tries to have the caller move p by itself. EAGAIN: it is for the loop.
+// direct lets the caller move p by itself if that is cheap. EAGAIN means that the loop must do it.
 //
-//   - A write that the page cache takes is only a copy, and the ring would have a kernel thread make it.
-//   - A read that the page cache holds is only a copy, too; RWF_NOWAIT tells.
-//   - A few callers that wait for the device are served best by plain system calls.
+//   - A write that the page cache takes is only a copy, and the ring would make a kernel thread
+//     copy.
+//   - A read that the page cache holds is only a copy too; RWF_NOWAIT tells.
+//   - For a few callers that wait for the device system calls are the fastest.
 //
-// A view does only what cannot wait: its thread is not its coroutine's alone.
+// A view does only what cannot wait, because other coroutines share its thread.
 func (f *File) direct(code backends.Code, p []byte, off int64) (int, syscall.Errno) {
 	do := sys.ReadAt
 	if code == backends.OpWrite {

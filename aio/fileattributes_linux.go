@@ -12,9 +12,9 @@ import (
 	"github.com/weirgo/weir/backends"
 )
 
-// Sync has the file's data and metadata written to the device: fsync(2). The caller makes the call
-// while few others wait for a device, as with Read: for one alone the kernel's worker threads are a
-// detour.
+// Sync writes the file's data and metadata to the device: fsync(2). The caller makes the call while
+// few others wait for a device, as with [File.Read]: for a single caller the kernel's worker
+// threads are a detour.
 func (f *File) Sync() error {
 	if !f.ok() {
 		return os.ErrInvalid
@@ -36,7 +36,7 @@ func (f *File) Sync() error {
 	return f.pathError("sync", f.fd.Await(context.Background(), c))
 }
 
-// repeat makes a system call again when a signal has interrupted it.
+// repeat makes a system call again if a signal has interrupted it.
 func repeat(fd int, call func(fd int) error) (err error) {
 	for err = call(fd); err == unix.EINTR; {
 		err = call(fd)
@@ -57,7 +57,7 @@ func (f *File) Stat() (os.FileInfo, error) {
 	return info, nil
 }
 
-// size is the file's size in bytes, as far as it has one: 0 for pipes, files of /proc, and if it is not known.
+// size returns the file's size in bytes: 0 for pipes, files of /proc, and if it is not known.
 func (f *File) size() int64 {
 	var st unix.Stat_t
 	f.control("stat", func(fd int) error { return unix.Fstat(fd, &st) })
@@ -65,7 +65,7 @@ func (f *File) size() int64 {
 }
 
 // Seek sets the file's position: see io.Seeker. In a regular file it waits for reads and writes at
-// the position that are under way; on a stream its effect on them is open.
+// the position that are in progress; on a stream its effect on them is undefined.
 func (f *File) Seek(offset int64, whence int) (pos int64, err error) {
 	if f.ok() && f.regular {
 		s := &f.fd.R
@@ -95,7 +95,7 @@ func (f *File) Chmod(mode os.FileMode) error {
 	return f.metadata("chmod", func(fd int) error { return unix.Fchmod(fd, sysMode(mode)) })
 }
 
-// Chown sets the file's user and group, -1 to leave one as it is.
+// Chown sets the file's user and group, -1 to leave one unchanged.
 func (f *File) Chown(uid, gid int) error {
 	if f.ok() {
 		if err := checkIDs(f.name, uid, gid); err != nil {
@@ -107,12 +107,12 @@ func (f *File) Chown(uid, gid int) error {
 
 // Chdir makes the file, which is a directory, the current directory of the process.
 func (f *File) Chdir() error {
-	return f.control("chdir", func(int) error { return bare(f.fd.OSFile(f.name).Chdir()) }) // it tells the cache of go test
+	// package os tells the cache of go test
+	return f.control("chdir", func(int) error { return bare(f.fd.OSFile(f.name).Chdir()) })
 }
 
 // metadata is control for a call that may wait for a disk or a server. A goroutine makes it itself,
-// as in package os; the thread of a coroutine belongs to others too, so for a view the pool makes
-// it.
+// as in package os. For a view the pool makes it, because other coroutines share its thread.
 func (f *File) metadata(op string, call func(fd int) error) (err error) {
 	if !f.ok() {
 		return os.ErrInvalid
@@ -142,8 +142,8 @@ func (f *File) control(op string, call func(fd int) error) error {
 	return f.pathError(op, err)
 }
 
-// Close closes the file. Reads and writes that block in it return os.ErrClosed; Close waits until the kernel has let
-// go of their buffers. A second Close is os.ErrClosed.
+// Close closes the file. Reads and writes that block in it return os.ErrClosed; Close waits until
+// the kernel no longer uses their buffers. A second Close returns os.ErrClosed.
 func (f *File) Close() error {
 	if !f.ok() {
 		return os.ErrInvalid
@@ -151,11 +151,11 @@ func (f *File) Close() error {
 	return f.pathError("close", f.fd.Close())
 }
 
-// Detach ends the File and returns its descriptor as an *os.File: see FromFile. Reads and writes
-// that block in it return os.ErrClosed, as at Close, and Detach waits as that does. A file that
-// weir opened is put back into blocking mode, which a process that inherits it expects: so on a
-// pipe or terminal the *os.File has no deadlines. On an error, os.ErrClosed or os.ErrInvalid, there
-// is none.
+// Detach ends the File and returns its descriptor as an *os.File: see [FromFile]. Reads and writes
+// that block in it return os.ErrClosed, as at Close, and Detach waits as Close does. A file that
+// weir opened is put back into blocking mode, which a process that inherits it expects; so on a
+// pipe or terminal the *os.File has no deadlines. With an error, os.ErrClosed or os.ErrInvalid, the
+// *os.File is nil.
 func (f *File) Detach() (*os.File, error) {
 	if !f.ok() {
 		return nil, os.ErrInvalid
@@ -175,8 +175,8 @@ func (f *File) Detach() (*os.File, error) {
 // Name returns the name given to Open.
 func (f *File) Name() string { return f.name }
 
-// Fd returns the descriptor, which stays weir's: do not close it, do not use it after Close, and
-// leave its mode as it is. ^uintptr(0) if the file is closed.
+// Fd returns the descriptor, which stays weir's: do not close it, do not use it after Close, and do
+// not change its mode. It is ^uintptr(0) if the file is closed.
 func (f *File) Fd() uintptr {
 	if !f.ok() || f.fd.Closing() {
 		return ^uintptr(0)
@@ -184,18 +184,18 @@ func (f *File) Fd() uintptr {
 	return uintptr(f.fd.Sysfd)
 }
 
-// SetDeadline sets the deadlines of Read and Write on what can be waited for, a pipe, a terminal, a
-// file like /proc/kmsg, as on a connection; on all else, a disk's file, /dev/null, it is
-// os.ErrNoDeadline.
+// SetDeadline sets the deadlines of Read and Write, as on a connection, on files that can be waited
+// for: a pipe, a terminal, a file like /proc/kmsg. On all others, such as regular files and
+// /dev/null, it returns os.ErrNoDeadline.
 func (f *File) SetDeadline(t time.Time) error { return f.deadline(t, true, true) }
 
-// SetReadDeadline sets the deadline of Read: see SetDeadline.
+// SetReadDeadline sets the deadline of Read: see [File.SetDeadline].
 func (f *File) SetReadDeadline(t time.Time) error { return f.deadline(t, true, false) }
 
-// SetWriteDeadline sets the deadline of Write: see SetDeadline.
+// SetWriteDeadline sets the deadline of Write: see [File.SetDeadline].
 func (f *File) SetWriteDeadline(t time.Time) error { return f.deadline(t, false, true) }
 
-// deadline sets deadlines. Its errors are not wrapped, as those of package os's are not.
+// deadline sets deadlines. Its errors are not wrapped, as in package os.
 func (f *File) deadline(t time.Time, read, write bool) error {
 	switch {
 	case !f.ok():

@@ -13,7 +13,7 @@ import (
 	"github.com/weirgo/weir/internal/sys"
 )
 
-// FileConn returns a connection on a duplicate of f: see the function of the same name.
+// FileConn returns a connection on a duplicate of f: see [FileConn].
 func (io *IO) FileConn(f *os.File) (net.Conn, error) {
 	return fromFile(io, f, func(fd int, k kind) (net.Conn, *socket) {
 		if k != kindTCP {
@@ -26,7 +26,7 @@ func (io *IO) FileConn(f *os.File) (net.Conn, error) {
 	})
 }
 
-// FileListener returns a listener on a duplicate of f: see the function of the same name.
+// FileListener returns a listener on a duplicate of f: see [FileListener].
 func (io *IO) FileListener(f *os.File) (net.Listener, error) {
 	return fromFile(io, f, func(_ int, k kind) (net.Listener, *socket) {
 		switch k {
@@ -41,7 +41,7 @@ func (io *IO) FileListener(f *os.File) (net.Listener, error) {
 	})
 }
 
-// FilePacketConn returns a packet connection on a duplicate of f: see the function of the same name.
+// FilePacketConn returns a packet connection on a duplicate of f: see [FilePacketConn].
 func (io *IO) FilePacketConn(f *os.File) (net.PacketConn, error) {
 	return fromFile(io, f, func(_ int, k kind) (net.PacketConn, *socket) {
 		c, s := newPacketConn(k)
@@ -149,7 +149,8 @@ func fileSocket(f *os.File) (fd int, s *found, err error) {
 	return fd, s, nil
 }
 
-// adoptFile makes fd, which it owns from now on, the descriptor of s; if that is nil the socket is of the wrong kind.
+// adoptFile makes fd, which it owns from now on, the descriptor of s. If s is nil the socket is of
+// the wrong kind.
 func (io *IO) adoptFile(sysfd int, s *socket, f *found) error {
 	if s == nil {
 		unix.Close(sysfd)

@@ -13,11 +13,11 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// ReadFrom writes what it reads from r, until that ends, at the file's position, and returns how
-// many bytes it wrote: io.Copy uses it. From one regular file (*os.File or *File, or an
-// io.LimitedReader of one) to another the bytes go through the kernel alone, or are shared where
-// the file system can do that; the caller makes the calls, and has the turns of both for all of
-// that time. Anything else is copied through a buffer, and so it is in coroutines, which must not
+// ReadFrom writes what it reads from r, until r ends, at the file's position, and returns how many
+// bytes it wrote: io.Copy uses it. From one regular file (*os.File or *[File], or an
+// io.LimitedReader of one) to another the bytes stay in the kernel, or are shared if the file
+// system can do that. The caller makes the system calls, and reads and writes of both files wait
+// for it. It copies anything else through a buffer. It also does so in coroutines, which must not
 // wait for a disk, and with O_APPEND, which the kernel refuses (copy_file_range(2)).
 func (f *File) ReadFrom(r io.Reader) (int64, error) {
 	if !f.ok() {
@@ -31,11 +31,11 @@ func (f *File) ReadFrom(r io.Reader) (int64, error) {
 	})
 }
 
-// copyRange copies up to limit bytes inside the kernel. done is false if there may be more to copy, which the kernel does not
-// do: whoever goes on reading and writing from there finds out why.
+// copyRange copies up to limit bytes inside the kernel. done is false if there may be more to copy
+// that the kernel does not do; the caller goes on by reading and writing, and finds out why.
 func (f *File) copyRange(src fd.Source, from *File, limit int64) (n int64, err error, done bool) {
-	// The turns of both files are taken in the order of their descriptors, or two copies to and fro
-	// would wait for each other.
+	// The locks of both files are taken in the order of their descriptors: otherwise two copies to
+	// and fro would wait for each other.
 	files := []*File{f}
 	switch {
 	case from == nil || from.fd.SameAs(&f.fd):
@@ -68,7 +68,7 @@ func (f *File) copyRange(src fd.Source, from *File, limit int64) (n int64, err e
 		case err == unix.EINTR:
 		case err != nil:
 			return n, nil, false
-		case moved == 0: // its end; but where nothing came at all the kernel may not see what there is: /proc
+		case moved == 0: // its end; but if nothing came at all the kernel may not see what there is: /proc
 			return n, nil, n > 0
 		default:
 			n += int64(moved)
@@ -78,9 +78,9 @@ func (f *File) copyRange(src fd.Source, from *File, limit int64) (n int64, err e
 	return n, nil, true
 }
 
-// WriteTo writes what it reads, from the file's position to its end, to w, and returns how many bytes it wrote: io.Copy uses
-// it. From a regular file to a connection of weir's or another regular file the bytes go through the kernel alone: see
-// TCPConn.ReadFrom and File.ReadFrom.
+// WriteTo writes what it reads, from the file's position to its end, to w, and returns how many
+// bytes it wrote: io.Copy uses it. From a regular file to a connection of weir or another regular
+// file the bytes stay in the kernel: see [TCPConn.ReadFrom] and [File.ReadFrom].
 func (f *File) WriteTo(w io.Writer) (int64, error) {
 	if !f.ok() {
 		return 0, os.ErrInvalid
@@ -100,7 +100,7 @@ func (f *File) WriteTo(w io.Writer) (int64, error) {
 // fileToRead is a File without WriteTo, for io.Copy; w may look for what else a file has.
 type fileToRead struct{ stdFile }
 
-// fileIn is the File that r is, if it is one.
+// fileIn returns the File that r is, or nil.
 func fileIn(r io.Reader) *File {
 	switch f := r.(type) {
 	case *File:
@@ -111,7 +111,7 @@ func fileIn(r io.Reader) *File {
 	return nil
 }
 
-// regularFile is the source that r is; nil if it is none.
+// regularFile returns the source that r is, or nil.
 func regularFile(r io.Reader) fd.Source {
 	switch f := r.(type) {
 	case *File:
@@ -166,9 +166,10 @@ func (f *File) source(use func(fd int) (int, error)) (int, error) {
 	return use(f.fd.Sysfd)
 }
 
-// copyFrom writes what it reads from r to w. What r is, or limits, is first given to inKernel, which may do it without a
-// buffer: then done is true.
-func copyFrom(w io.Writer, r io.Reader, inKernel func(from io.Reader, limit int64) (n int64, err error, done bool)) (n int64, err error) {
+// copyFrom writes what it reads from r to w. It first passes r, or the reader that r limits, to
+// inKernel, which may copy without a buffer: then done is true.
+func copyFrom(w io.Writer, r io.Reader, inKernel func(from io.Reader, limit int64) (n int64, err error,
+	done bool)) (n int64, err error) {
 	from, limit := r, int64(1<<62)
 	l, limited := r.(*io.LimitedReader)
 	if limited {

@@ -372,7 +372,7 @@ func TestFileSyscallConn(t *testing.T) {
 		again := func(uintptr) bool { calls++; return false }
 		if want, got := stdRaw.Read(again), raw(f).Read(again); got == nil || got.Error() != want.Error() ||
 			calls != 2 {
-			t.Errorf("of a file that nobody can wait for: %v after %d calls, with package os %v", got, calls, want)
+			t.Errorf("of a file that cannot be waited for: %v after %d calls, with package os %v", got, calls, want)
 		}
 	})
 }

@@ -12,23 +12,25 @@ import (
 	aiort "github.com/weirgo/weir/runtime"
 )
 
-// IO is the facade bound to one runtime. Any goroutine may call its methods.
+// IO runs the connections, files and operations of this package on one runtime. Any goroutine may
+// call its methods.
 type IO struct {
 	rt     *aiort.Runtime
 	fds    fd.Shared
 	sleeps atomic.Uint32
 
-	dropped runtime.Cleanup // tells Options.Logger; stopped by Shutdown
+	dropped runtime.Cleanup // logs a dropped IO; Shutdown stops it
 }
 
 func newIO(rt *aiort.Runtime) *IO {
 	return &IO{rt: rt, fds: fd.Shared{RT: rt, Direct: rt.Info().Drive == aiort.DriveAuto}}
 }
 
-// Shutdown ends the IO: operations in flight are cancelled and end with an error that is net.ErrClosed and
-// os.ErrClosed, unless they were done anyway; later ones fail at once. It waits until the kernel has let go of all
-// memory, then frees what New took. If ctx ends first the error is a *StuckError that names the operations still in
-// flight; another call waits on. Connections and files stay open: close them as always. A call after the end is
+// Shutdown ends the IO. It cancels operations in flight, which end with an error that is
+// net.ErrClosed and os.ErrClosed, unless they were done anyway; later ones fail at once. It waits
+// until the kernel no longer uses any of their memory, then frees what New took. If ctx ends first
+// the error is a [*StuckError] that lists the operations still in flight; another call waits for
+// them again. Connections and files stay open: close them as always. A call after the end returns
 // net.ErrClosed.
 func (io *IO) Shutdown(ctx context.Context) error {
 	mustContext(ctx)

@@ -12,8 +12,8 @@ import (
 	"github.com/weirgo/weir/backends"
 )
 
-// IPConn is a raw IP socket, connected or not: *net.IPConn on an IO. Any goroutine may call its methods. The system
-// lets privileged processes have one.
+// IPConn is a raw IP socket, connected or not: *net.IPConn on an [IO]. Any goroutine may call its
+// methods. Only privileged processes may make one.
 type IPConn struct{ conn }
 
 var (
@@ -22,7 +22,7 @@ var (
 	_ syscall.Conn   = (*IPConn)(nil)
 )
 
-// DialIP makes a raw socket that sends to raddr: see the function of the same name.
+// DialIP makes a raw socket that sends to raddr: see [DialIP].
 func (io *IO) DialIP(network string, laddr, raddr *net.IPAddr) (*IPConn, error) {
 	return io.dialIPAddr(context.Background(), &Dialer{}, network, laddr, raddr)
 }
@@ -36,12 +36,13 @@ func (io *IO) dialIPAddr(ctx context.Context, d *Dialer, network string, laddr, 
 		c, err = io.openIP(ctx, network, &opening{laddr: addrOrNil(laddr), raddr: raddr, control: d.control()})
 	}
 	if err != nil {
-		return nil, &net.OpError{Op: "dial", Net: network, Source: addrOrNil(laddr), Addr: addrOrNil(raddr), Err: dialError(ctx, err)}
+		return nil, &net.OpError{Op: "dial", Net: network, Source: addrOrNil(laddr), Addr: addrOrNil(raddr),
+			Err: dialError(ctx, err)}
 	}
 	return c, nil
 }
 
-// ListenIP receives the packets of a protocol: see the function of the same name.
+// ListenIP receives the packets of a protocol: see [ListenIP].
 func (io *IO) ListenIP(network string, laddr *net.IPAddr) (*IPConn, error) {
 	to := laddr
 	if to == nil {
@@ -70,13 +71,14 @@ func (io *IO) openIP(ctx context.Context, network string, o *opening) (*IPConn, 
 	return c, nil
 }
 
-// ReadFrom receives one packet, without its IPv4 header, and tells its sender. It blocks as Read does.
+// ReadFrom receives one packet, without its IPv4 header, and returns its sender. It blocks as Read
+// does.
 func (c *IPConn) ReadFrom(p []byte) (int, net.Addr, error) {
 	n, addr, err := c.ReadFromIP(p)
 	return n, addrOrNil(addr), err
 }
 
-// ReadFromIP is ReadFrom with the concrete type.
+// ReadFromIP is [IPConn.ReadFrom] with the concrete type.
 func (c *IPConn) ReadFromIP(p []byte) (int, *net.IPAddr, error) {
 	if !c.ok() {
 		return 0, nil, syscall.EINVAL
@@ -106,8 +108,8 @@ func cutIPv4Header(p []byte, n int) int {
 	return copy(p, p[header:n])
 }
 
-// ReadMsgIP receives one packet as it is: data into p, control messages into oob. What it returns are the bytes in each
-// and flags MSG_*.
+// ReadMsgIP receives one packet with its header: data into p, control messages into oob. It returns
+// the number of bytes in each, and flags MSG_*.
 func (c *IPConn) ReadMsgIP(p, oob []byte) (n, oobn, flags int, addr *net.IPAddr, err error) {
 	if !c.ok() {
 		return 0, 0, 0, nil, syscall.EINVAL
@@ -131,7 +133,7 @@ func (c *IPConn) WriteTo(p []byte, addr net.Addr) (int, error) {
 	return c.WriteToIP(p, a)
 }
 
-// WriteToIP is WriteTo with the concrete type.
+// WriteToIP is [IPConn.WriteTo] with the concrete type.
 func (c *IPConn) WriteToIP(p []byte, addr *net.IPAddr) (n int, err error) {
 	if !c.ok() {
 		return 0, syscall.EINVAL
@@ -143,7 +145,8 @@ func (c *IPConn) WriteToIP(p []byte, addr *net.IPAddr) (n int, err error) {
 	return n, c.writeError(addrOrNil(addr), err)
 }
 
-// WriteMsgIP sends one packet to addr: data from p, control messages from oob. It returns the bytes sent of each.
+// WriteMsgIP sends one packet to addr: data from p, control messages from oob. It returns the
+// number of bytes sent of each.
 func (c *IPConn) WriteMsgIP(p, oob []byte, addr *net.IPAddr) (n, oobn int, err error) {
 	if !c.ok() {
 		return 0, 0, syscall.EINVAL

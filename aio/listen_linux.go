@@ -23,7 +23,7 @@ import (
 // listener is what listeners share.
 type listener struct {
 	socket
-	local atomic.Pointer[local] // end of the connection accepted last
+	local atomic.Pointer[local] // local address of the connection accepted last
 }
 
 // local is an address in both forms.
@@ -32,15 +32,15 @@ type local struct {
 	addr net.Addr
 }
 
-// TCPListener is a TCP listener: *net.TCPListener on an IO. Any goroutine may call its methods.
+// TCPListener is a TCP listener: *net.TCPListener on an [IO]. Any goroutine may call its methods.
 type TCPListener struct {
 	listener
 	keepAlive       time.Duration // of the connections accepted: see ListenConfig
 	keepAliveConfig net.KeepAliveConfig
 }
 
-// UnixListener is a listener on a unix socket: *net.UnixListener on an IO. Any goroutine may call its methods. Close
-// removes the socket's file, unless SetUnlinkOnClose said otherwise.
+// UnixListener is a listener on a unix socket: *net.UnixListener on an [IO]. Any goroutine may call
+// its methods. Close removes the socket's file, unless SetUnlinkOnClose(false) was called.
 type UnixListener struct{ listener }
 
 var (
@@ -59,7 +59,7 @@ var backlog = sync.OnceValue(func() int {
 	return unix.SOMAXCONN
 })
 
-// shared is what l shares with other listeners: nil, and so not ok, for nil.
+// shared returns what l shares with other listeners. For nil it returns nil, which is not ok.
 func (l *TCPListener) shared() *listener {
 	if l == nil {
 		return nil
@@ -76,12 +76,12 @@ func (l *UnixListener) shared() *listener {
 
 func (l *listener) ok() bool { return l != nil && l.socket.ok() }
 
-// Accept waits for a connection. It ends early on Close (net.ErrClosed) and at the deadline
-// (os.ErrDeadlineExceeded). Running out of descriptors (EMFILE) is reported as in package net and leaves the
-// listener usable.
+// Accept waits for a connection. Close (net.ErrClosed) and the deadline (os.ErrDeadlineExceeded)
+// end it. Running out of descriptors (EMFILE) is reported as in package net, and the listener stays
+// usable.
 func (l *TCPListener) Accept() (net.Conn, error) { return l.AcceptContext(context.Background()) }
 
-// AcceptContext is Accept that ends early when ctx does, with the cause of that.
+// AcceptContext is [TCPListener.Accept] that also ends when ctx does, with its cause.
 func (l *TCPListener) AcceptContext(ctx context.Context) (net.Conn, error) {
 	mustContext(ctx)
 	c, err := l.acceptTCP(ctx)
@@ -91,7 +91,7 @@ func (l *TCPListener) AcceptContext(ctx context.Context) (net.Conn, error) {
 	return c, nil
 }
 
-// AcceptTCP is Accept with the concrete type.
+// AcceptTCP is [TCPListener.Accept] with the concrete type.
 func (l *TCPListener) AcceptTCP() (*TCPConn, error) { return l.acceptTCP(context.Background()) }
 
 func (l *TCPListener) acceptTCP(ctx context.Context) (*TCPConn, error) {
@@ -116,10 +116,10 @@ func (l *TCPListener) connected(sysfd int, sa *backends.Sockaddr) (*TCPConn, err
 	return c, nil
 }
 
-// Accept waits for a connection: see TCPListener.Accept.
+// Accept waits for a connection: see [TCPListener.Accept].
 func (l *UnixListener) Accept() (net.Conn, error) { return l.AcceptContext(context.Background()) }
 
-// AcceptContext is Accept that ends early when ctx does, with the cause of that.
+// AcceptContext is [UnixListener.Accept] that also ends when ctx does, with its cause.
 func (l *UnixListener) AcceptContext(ctx context.Context) (net.Conn, error) {
 	mustContext(ctx)
 	c, err := l.acceptUnix(ctx)
@@ -129,7 +129,7 @@ func (l *UnixListener) AcceptContext(ctx context.Context) (net.Conn, error) {
 	return c, nil
 }
 
-// AcceptUnix is Accept with the concrete type.
+// AcceptUnix is [UnixListener.Accept] with the concrete type.
 func (l *UnixListener) AcceptUnix() (*UnixConn, error) { return l.acceptUnix(context.Background()) }
 
 func (l *UnixListener) acceptUnix(ctx context.Context) (*UnixConn, error) {
@@ -163,7 +163,8 @@ func (l *listener) adopt(c *socket, sysfd int, sa *backends.Sockaddr) error {
 	return nil
 }
 
-// localOf asks the kernel for the local address of a connection that l has accepted. Most of them have the same, and share it.
+// localOf asks the kernel for the local address of a connection that l has accepted. Most
+// connections have the same one, and share it.
 func (l *listener) localOf(c *socket) net.Addr {
 	var sa backends.Sockaddr
 	if sys.SockName(unix.SYS_GETSOCKNAME, c.fd.Sysfd, &sa) != nil {
@@ -177,7 +178,8 @@ func (l *listener) localOf(c *socket) net.Addr {
 	return addr
 }
 
-// Close stops listening. An Accept that waits returns net.ErrClosed. A second Close is net.ErrClosed.
+// Close stops listening. An Accept that waits returns net.ErrClosed. A second Close returns
+// net.ErrClosed.
 func (l *TCPListener) Close() error { return l.shared().close() }
 
 func (l *listener) close() error {
@@ -187,8 +189,8 @@ func (l *listener) close() error {
 	return l.localError("close", l.fd.Close())
 }
 
-// Close stops listening and removes the socket's file: see SetUnlinkOnClose. An Accept that waits returns
-// net.ErrClosed. A second Close is net.ErrClosed.
+// Close stops listening and removes the socket's file: see [UnixListener.SetUnlinkOnClose]. An
+// Accept that waits returns net.ErrClosed. A second Close returns net.ErrClosed.
 func (l *UnixListener) Close() error {
 	if l.shared().ok() && l.fd.UnlinkOnClose.Swap(false) {
 		if a, ok := l.laddr.(*net.UnixAddr); ok && a.Name[0] != '@' {
@@ -198,8 +200,8 @@ func (l *UnixListener) Close() error {
 	return l.shared().close()
 }
 
-// SetUnlinkOnClose says whether Close removes the socket's file: true for a listener that made it, false for one from
-// FileListener.
+// SetUnlinkOnClose sets whether Close removes the socket's file: true for a listener that made it,
+// false for one from FileListener.
 func (l *UnixListener) SetUnlinkOnClose(unlink bool) {
 	if l.ok() {
 		l.fd.UnlinkOnClose.Store(unlink)
@@ -214,11 +216,11 @@ func (l *listener) Addr() net.Addr {
 	return l.laddr
 }
 
-// SetDeadline sets the time after which Accept fails with os.ErrDeadlineExceeded, the one that waits now included.
-// The zero time removes it.
+// SetDeadline sets the time after which Accept fails with os.ErrDeadlineExceeded, including an
+// Accept that waits now. The zero time removes it.
 func (l *TCPListener) SetDeadline(t time.Time) error { return l.shared().setDeadline(t) }
 
-// SetDeadline is that of a TCPListener.
+// SetDeadline sets the deadline of Accept: see [TCPListener.SetDeadline].
 func (l *UnixListener) SetDeadline(t time.Time) error { return l.shared().setDeadline(t) }
 
 func (l *listener) setDeadline(t time.Time) error {
@@ -228,10 +230,10 @@ func (l *listener) setDeadline(t time.Time) error {
 	return l.fd.SetDeadline(t)
 }
 
-// File returns a duplicate of the listener as an *os.File: see TCPConn.File.
+// File returns a duplicate of the listener as an *os.File: see [TCPConn.File].
 func (l *TCPListener) File() (*os.File, error) { return l.shared().duplicate() }
 
-// File returns a duplicate of the listener as an *os.File: see TCPConn.File.
+// File returns a duplicate of the listener as an *os.File: see [TCPConn.File].
 func (l *UnixListener) File() (*os.File, error) { return l.shared().duplicate() }
 
 func (l *listener) duplicate() (*os.File, error) {
@@ -242,10 +244,11 @@ func (l *listener) duplicate() (*os.File, error) {
 	return f, l.localError("file", err)
 }
 
-// SyscallConn gives access to the descriptor, to control it: see syscall.Conn. Its Read and Write return EINVAL.
+// SyscallConn gives access to the descriptor, to control it: see syscall.Conn. Its Read and Write
+// return EINVAL.
 func (l *TCPListener) SyscallConn() (syscall.RawConn, error) { return l.shared().raw() }
 
-// SyscallConn is that of a TCPListener.
+// SyscallConn gives access to the descriptor: see [TCPListener.SyscallConn].
 func (l *UnixListener) SyscallConn() (syscall.RawConn, error) { return l.shared().raw() }
 
 func (l *listener) raw() (syscall.RawConn, error) {

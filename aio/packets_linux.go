@@ -14,9 +14,10 @@ import (
 	"github.com/weirgo/weir/internal/sys"
 )
 
-// ReadBatch receives as many packets as there are, up to len(ps), with one system call; it blocks until there is one,
-// as Read does, and ends early when ctx does, with the cause of that. It returns how many it received. On a socket for
-// both families an IPv4 sender is reported in its IPv4-mapped form. The buffers belong to weir until ReadBatch returns.
+// ReadBatch receives as many packets as there are, up to len(ps), with one system call. It blocks
+// until there is one, as Read does, and also ends when ctx does, with its cause. It returns the
+// number of packets. On a socket for both families an IPv4 sender is reported in its IPv4-mapped
+// form. The buffers belong to weir until ReadBatch returns.
 func (c *UDPConn) ReadBatch(ctx context.Context, ps []Packet) (int, error) {
 	mustContext(ctx)
 	if !c.ok() {
@@ -26,9 +27,10 @@ func (c *UDPConn) ReadBatch(ctx context.Context, ps []Packet) (int, error) {
 	return n, c.opError("read", err)
 }
 
-// WriteBatch sends all of ps, each to its Addr, many with one system call. It blocks while there is no room, as Write does,
-// and ends early when ctx does, with the cause of that. It returns how many it sent: with an error, those before the one that
-// failed. The buffers belong to weir until WriteBatch returns.
+// WriteBatch sends all of ps, each to its Addr, many with one system call. It blocks while there is
+// no room, as Write does, and also ends when ctx does, with its cause. It returns how many it sent:
+// with an error, those before the one that failed. The buffers belong to weir until WriteBatch
+// returns.
 func (c *UDPConn) WriteBatch(ctx context.Context, ps []Packet) (int, error) {
 	mustContext(ctx)
 	if !c.ok() {
@@ -38,8 +40,9 @@ func (c *UDPConn) WriteBatch(ctx context.Context, ps []Packet) (int, error) {
 	return n, c.opError("write", err)
 }
 
-// SetGRO says whether the kernel may join datagrams of one sender that come one after the other (Linux 5.0): ReadBatch
-// then fills Packet.Segment in. Other methods cannot tell such datagrams apart; buffers should hold 65,535 bytes.
+// SetGRO sets whether the kernel may join consecutive datagrams of one sender (Linux 5.0):
+// ReadBatch then sets Packet.Segment. Other methods cannot tell such datagrams apart. Buffers
+// should hold 65,535 bytes.
 func (c *UDPConn) SetGRO(on bool) error { return c.setInt(unix.SOL_UDP, unix.UDP_GRO, boolInt(on)) }
 
 func (c *UDPConn) readBatch(ctx context.Context, ps []Packet) (int, error) {
@@ -95,7 +98,8 @@ func (c *UDPConn) sendBatch(ctx context.Context, ps []Packet) (sent int, err err
 	return sent, nil
 }
 
-// errNoGSO is not for users: the path to the destination takes no buffer to be cut into datagrams.
+// errNoGSO says that the path to the destination refuses buffers to be cut into datagrams. It is
+// not reported to users.
 var errNoGSO = errors.New("no GSO")
 
 // sendApart sends the datagrams of p as packets of their own.
@@ -115,7 +119,7 @@ func (c *UDPConn) sendApart(ctx context.Context, p *Packet) error {
 	return nil
 }
 
-// sendSome sends ps, or those of them that fit into one list.
+// sendSome sends ps, or as many of them as fit into one list.
 func (c *UDPConn) sendSome(ctx context.Context, ps []Packet) (sent int, err error) {
 	f, s := &c.fd, &c.fd.W
 	d := s.Datagrams(len(ps))

@@ -22,8 +22,8 @@ func (c *rawConn) Control(f func(fd uintptr)) error {
 	}))
 }
 
-// Read runs f until it returns true, as one of the reads of the socket. Each time f returns false it waits until the
-// socket is readable; the read deadline and Close end that.
+// Read runs f until it returns true, as one of the reads of the socket. Each time f returns false
+// it waits until the socket is readable; the read deadline and Close end that.
 func (c *rawConn) Read(f func(fd uintptr) bool) error {
 	return c.s.opError("raw-read", c.s.fd.Raw(&c.s.fd.R, unix.POLLIN, f))
 }
@@ -33,11 +33,12 @@ func (c *rawConn) Write(f func(fd uintptr) bool) error {
 	return c.s.opError("raw-write", c.s.fd.Raw(&c.s.fd.W, unix.POLLOUT, f))
 }
 
-// rawFile is the syscall.RawConn of a File. Its errors are not wrapped, as those of package os's are not.
+// rawFile is the syscall.RawConn of a File. Its errors are not wrapped, as in package os.
 type rawFile struct{ f *File }
 
-// SyscallConn gives access to the descriptor: see os.File.SyscallConn. Read and Write take their turn among the reads and
-// writes of the file, and on a pipe or terminal, which is non-blocking, they wait, obey deadlines and end with Close.
+// SyscallConn gives access to the descriptor: see os.File.SyscallConn. Read and Write run one after
+// the other with the reads and writes of the file. On a pipe or terminal that is non-blocking they
+// wait, obey deadlines and end with Close.
 func (f *File) SyscallConn() (syscall.RawConn, error) {
 	if !f.ok() {
 		return nil, os.ErrInvalid
@@ -75,7 +76,7 @@ func (c rawFile) run(s *fd.Side, events uint32, f func(sysfd uintptr) bool) erro
 	return err
 }
 
-// rawListener is the syscall.RawConn of a listener: Read and Write are not for it.
+// rawListener is the syscall.RawConn of a listener, which refuses Read and Write.
 type rawListener struct{ rawConn }
 
 func (rawListener) Read(func(fd uintptr) bool) error  { return syscall.EINVAL }

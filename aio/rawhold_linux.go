@@ -6,7 +6,7 @@ import (
 	"fmt"
 )
 
-// What package op asks of the syscall.RawConn of a File or connection: see op.Op.On.
+// Methods that package op needs of the syscall.RawConn of a File or connection: see op.Op.On.
 
 func (c rawFile) Hold(end func()) (fd int, release func(), err error) { return c.f.fd.Hold(end) }
 

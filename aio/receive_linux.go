@@ -12,9 +12,10 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Receive waits until something has arrived, reads it into a buffer that is borrowed for that, and calls f with it, once. The
-// bytes are f's until it returns. So a connection that waits holds no buffer: for servers with many that are idle. The
-// rest is as with ReadContext, io.EOF at the end of the stream included; an error of f is returned as it is.
+// Receive waits until data has arrived, reads it into a buffer that it then borrows, and calls f
+// with it, once. The bytes belong to f until it returns. So a connection that waits holds no
+// buffer, which suits servers with many idle connections. An error of f is returned as it is.
+// Otherwise it is as [TCPConn.ReadContext], including io.EOF at the end of the stream.
 func (c *TCPConn) Receive(ctx context.Context, f func(p []byte) error) error {
 	mustContext(ctx)
 	if !c.ok() {
@@ -23,8 +24,8 @@ func (c *TCPConn) Receive(ctx context.Context, f func(p []byte) error) error {
 	return c.receive(ctx, f)
 }
 
-// Receive is for stream sockets what TCPConn.Receive is, and EINVAL for others. It drops descriptors that come with the bytes,
-// as Read does.
+// Receive is [TCPConn.Receive] for stream sockets, and EINVAL for others. It drops descriptors that
+// come with the bytes, as Read does.
 func (c *UnixConn) Receive(ctx context.Context, f func(p []byte) error) error {
 	mustContext(ctx)
 	if !c.ok() || c.sotype != unix.SOCK_STREAM {
@@ -45,7 +46,7 @@ func (c *conn) receive(ctx context.Context, f func(p []byte) error) error {
 	return f(buf[:n])
 }
 
-// copyTo is io.Copy without a buffer while it waits.
+// copyTo is io.Copy that holds no buffer while it waits.
 func (c *conn) copyTo(w io.Writer) (n int64, err error) {
 	write := func(p []byte) error {
 		m, err := w.Write(p)

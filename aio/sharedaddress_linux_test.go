@@ -9,8 +9,8 @@ import (
 	"testing"
 )
 
-// There may be very many connections, most of them idle: what each holds must not grow by accident. The sizes are those
-// of the allocator's classes that they fit into.
+// There may be very many connections, most of them idle: what each holds must not grow by accident.
+// The sizes are those of the allocator's classes that they fit into.
 func TestSizes(t *testing.T) {
 	if strconv.IntSize < 64 {
 		t.Skip("the sizes are those of 64-bit systems")
@@ -25,7 +25,8 @@ func TestSizes(t *testing.T) {
 	}
 }
 
-// Connections of a listener have the local address that their clients have called, and those with the same share it.
+// Connections of a listener have the local address that their clients have called, and those with
+// the same share it.
 func TestSharedLocalAddr(t *testing.T) {
 	lib, err := New(Options{})
 	if err != nil {

@@ -27,29 +27,30 @@ type socket struct {
 	family       uint16 // AF_*
 	sotype       uint16 // SOCK_*
 	network      network
-	connected    bool // to a peer, which then gets what is written
+	connected    bool // to a peer, to which writes go
 }
 
 // network is the name of a network as in addresses, in less space than a string.
 type network uint8
 
-var networks = [...]string{"", "tcp", "tcp4", "tcp6", "udp", "udp4", "udp6", "ip", "ip4", "ip6", "unix", "unixgram", "unixpacket"}
+var networks = [...]string{"", "tcp", "tcp4", "tcp6", "udp", "udp4", "udp6", "ip", "ip4", "ip6", "unix", "unixgram",
+	"unixpacket"}
 
 func networkOf(name string) network { return network(max(slices.Index(networks[:], name), 0)) }
 
 func (n network) String() string { return networks[n] }
 
-// zeroReadIsEOF reports whether receiving nothing from a socket of a type means that there will be nothing more.
+// zeroReadIsEOF reports whether a receive of 0 bytes from a socket of this type is the end.
 func zeroReadIsEOF(sotype uint16) bool { return sotype != unix.SOCK_DGRAM && sotype != unix.SOCK_RAW }
 
-// socketKind is what a descriptor has to know of a socket of a type.
+// socketKind returns what a descriptor has to know of a socket of this type.
 func socketKind(sotype uint16) fd.Kind {
 	return fd.Kind{Polled: true, IsStream: sotype == unix.SOCK_STREAM, ZeroReadIsEOF: zeroReadIsEOF(sotype)}
 }
 
 func (s *socket) ok() bool { return s != nil && s.fd.Valid() }
 
-// opError gives err the shape in which package net reports it.
+// opError wraps err as package net does.
 func (s *socket) opError(op string, err error) error {
 	if err == nil {
 		return nil
@@ -57,7 +58,8 @@ func (s *socket) opError(op string, err error) error {
 	return &net.OpError{Op: op, Net: s.network.String(), Source: s.laddr, Addr: s.raddr, Err: err}
 }
 
-// localError is the shape for what concerns this end alone: deadlines, buffer sizes, everything about listeners.
+// localError wraps an error that concerns only this end: deadlines, buffer sizes, everything about
+// listeners.
 func (s *socket) localError(op string, err error) error {
 	if err == nil {
 		return nil
@@ -75,9 +77,9 @@ func (s *socket) control(f func(fd int) error) error {
 }
 
 // file returns a duplicate of the descriptor as an *os.File. Package net makes it, because only its
-// files are what those of net's connections are: they wait without a thread, obey deadlines and end
-// with Close, until Fd gives out a descriptor in blocking mode. (os.NewFile leaves the mode as it
-// is, so that Fd would give out a non-blocking one.)
+// files behave like those of net's connections: they wait without a thread, obey deadlines and end
+// with Close, until Fd returns a descriptor in blocking mode. (os.NewFile keeps the mode, so Fd
+// would return a non-blocking one.)
 func (s *socket) file() (f *os.File, err error) {
 	err = s.control(func(fd int) error {
 		dup, err := sys.Dup(fd)
@@ -88,7 +90,7 @@ func (s *socket) file() (f *os.File, err error) {
 		defer std.Close()
 		var of io.Closer
 		if s.sotype == unix.SOCK_STREAM || s.sotype == unix.SOCK_SEQPACKET {
-			of, err = net.FileListener(std) // it sets no options, as FileConn would, and does not ask what it is
+			of, err = net.FileListener(std) // unlike FileConn it sets no options, and does not ask what it is
 		} else {
 			of, err = net.FilePacketConn(std)
 		}
@@ -104,7 +106,8 @@ func (s *socket) file() (f *os.File, err error) {
 	return f, err
 }
 
-// addrOf asks the kernel for one of the addresses: unix.SYS_GETSOCKNAME or unix.SYS_GETPEERNAME; nil if there is none.
+// addrOf asks the kernel for one of the addresses: unix.SYS_GETSOCKNAME or unix.SYS_GETPEERNAME. It
+// returns nil if there is none.
 func (s *socket) addrOf(call uintptr) net.Addr {
 	var sa backends.Sockaddr
 	if sys.SockName(call, s.fd.Sysfd, &sa) != nil {
@@ -113,7 +116,8 @@ func (s *socket) addrOf(call uintptr) net.Addr {
 	return s.addr(&sa)
 }
 
-// controlFunc is Dialer.ControlContext; the Control functions of dialers and listeners become one.
+// controlFunc is Dialer.ControlContext. The Control functions of dialers and listeners are
+// converted to it.
 type controlFunc = func(ctx context.Context, network, address string, c syscall.RawConn) error
 
 func ignoreContext(f func(network, address string, c syscall.RawConn) error) controlFunc {
@@ -125,12 +129,12 @@ func ignoreContext(f func(network, address string, c syscall.RawConn) error) con
 	}
 }
 
-// opening says what socket to make, and how.
+// opening says which socket to make, and how.
 type opening struct {
 	network       string // without the protocol of "ip4:icmp"
 	sotype, proto int
 	laddr, raddr  net.Addr // nil: none
-	listen        bool     // for connections or packets from anybody; else connect to raddr, if there is one
+	listen        bool     // for connections or packets of any sender; otherwise connect to raddr, if there is one
 	control       controlFunc
 }
 
@@ -162,8 +166,9 @@ func (io *IO) open(ctx context.Context, s *socket, o *opening) error {
 	return nil
 }
 
-// family is the address family of the socket, and whether an IPv6 one is for IPv6 only. The rules are those of
-// package net: a wildcard to listen on is dual-stack where the system is; otherwise IPv4 if both addresses allow it.
+// family returns the address family of the socket, and whether an IPv6 socket is for IPv6 only. The
+// rules are those of package net: a wildcard to listen on is dual-stack if the system is; otherwise
+// it is IPv4 if both addresses allow it.
 func (o *opening) family() (family int, v6only bool) {
 	if o.sotype == unix.SOCK_SEQPACKET || isUnix(o.network) {
 		return unix.AF_UNIX, false
@@ -239,7 +244,7 @@ func (s *socket) bindAndListen(ctx context.Context, o *opening) error {
 	laddr := o.laddr
 	stream := o.sotype != unix.SOCK_DGRAM
 	reuse := stream
-	if a, ok := laddr.(*net.UDPAddr); ok && a.IP.IsMulticast() { // several may listen; the group is joined by others
+	if a, ok := laddr.(*net.UDPAddr); ok && a.IP.IsMulticast() { // several may listen, and others join the group
 		reuse = true
 		any := *a
 		if any.IP = net.IPv6unspecified; s.family == unix.AF_INET {
@@ -310,7 +315,8 @@ func boolInt(b bool) int {
 	return 0
 }
 
-// setsockoptInt sets an option to a number of the user's, which the kernel takes 32 bits of.
+// setsockoptInt sets an option to a number that comes from the user. The kernel takes 32 bits of
+// it.
 func setsockoptInt(fd, level, opt, v int) error {
 	if int(int32(v)) != v {
 		return unix.EINVAL

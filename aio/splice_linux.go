@@ -11,9 +11,9 @@ import (
 
 // Splice is splice(2): it moves up to n bytes between two descriptors, one of which is a pipe,
 // inside the kernel. An offset of -1 means the position, or none. It waits for data and for room by
-// polling, so that it holds no thread. From a TCP socket it moves what recv(2) reads: urgent bytes
-// are left out. Only a socket in blocking mode at the far end can hold a thread, for as long as its
-// peer does not read.
+// polling, so it holds no thread. The exception is a socket in blocking mode at the far end, which
+// can hold a thread for as long as its peer does not read. From a TCP socket it moves what recv(2)
+// reads: urgent bytes are left out.
 func (io *IO) Splice(ctx context.Context, rfd int, roff int64, wfd int, woff int64, n int) (int, error) {
 	mustContext(ctx)
 	io.running()

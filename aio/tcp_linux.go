@@ -15,7 +15,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// TCPConn is a TCP connection: *net.TCPConn on an IO. Any goroutine may call its methods.
+// TCPConn is a TCP connection: *net.TCPConn on an [IO]. Any goroutine may call its methods.
 type TCPConn struct{ conn }
 
 var (
@@ -25,7 +25,7 @@ var (
 	_ syscall.Conn  = (*TCPConn)(nil)
 )
 
-// DialTCP connects to raddr: see the function of the same name.
+// DialTCP connects to raddr: see [DialTCP].
 func (io *IO) DialTCP(network string, laddr, raddr *net.TCPAddr) (*TCPConn, error) {
 	return io.dialTCPAddr(context.Background(), &Dialer{}, network, laddr, raddr)
 }
@@ -42,14 +42,16 @@ func (io *IO) dialTCPAddr(ctx context.Context, d *Dialer, network string, laddr,
 		c, err = io.dialTCP(ctx, d, network, laddr, raddr)
 	}
 	if err != nil {
-		return nil, &net.OpError{Op: "dial", Net: network, Source: addrOrNil(laddr), Addr: addrOrNil(raddr), Err: dialError(ctx, err)}
+		return nil, &net.OpError{Op: "dial", Net: network, Source: addrOrNil(laddr), Addr: addrOrNil(raddr),
+			Err: dialError(ctx, err)}
 	}
 	return c, nil
 }
 
-// dialTCP connects, by multipath TCP if that is asked for and can be had.
+// dialTCP connects, by multipath TCP if that is asked for and available.
 func (io *IO) dialTCP(ctx context.Context, d *Dialer, network string, laddr, raddr *net.TCPAddr) (*TCPConn, error) {
-	o := &opening{network: network, sotype: unix.SOCK_STREAM, laddr: addrOrNil(laddr), raddr: raddr, control: d.control()}
+	o := &opening{network: network, sotype: unix.SOCK_STREAM, laddr: addrOrNil(laddr), raddr: raddr,
+		control: d.control()}
 	if d.MultipathTCP() {
 		o.proto = unix.IPPROTO_MPTCP
 		if c, err := io.dialTCPOnce(ctx, d, o); err == nil {
@@ -60,8 +62,8 @@ func (io *IO) dialTCP(ctx context.Context, d *Dialer, network string, laddr, rad
 	return io.dialTCPOnce(ctx, d, o)
 }
 
-// dialTCPOnce connects; it tries again when the kernel picked a local port that cannot be: the one dialed, which
-// connects a socket to itself, or one that is taken after all.
+// dialTCPOnce connects. It tries again if the kernel picked an impossible local port: the one
+// dialed, which connects a socket to itself, or one that is taken after all.
 func (io *IO) dialTCPOnce(ctx context.Context, d *Dialer, o *opening) (*TCPConn, error) {
 	for tries := 0; ; tries++ {
 		c := &TCPConn{}
@@ -92,13 +94,15 @@ func (c *TCPConn) CloseRead() error { return c.shutdown(unix.SHUT_RD) }
 // CloseWrite shuts the writing side down: the peer reads io.EOF.
 func (c *TCPConn) CloseWrite() error { return c.shutdown(unix.SHUT_WR) }
 
-// SetNoDelay says whether small writes leave at once (true, the default) or wait to be joined by others.
+// SetNoDelay sets whether small writes leave at once (true, the default) or wait to be joined by
+// others.
 func (c *TCPConn) SetNoDelay(noDelay bool) error {
 	return c.setInt(unix.IPPROTO_TCP, unix.TCP_NODELAY, boolInt(noDelay))
 }
 
-// SetLinger says what becomes of unsent data on Close: negative, sent in the background (the default); 0, dropped
-// and the connection reset; positive, the kernel blocks close(2) for up to sec seconds.
+// SetLinger sets what happens to unsent data on Close. Negative: it is sent in the background (the
+// default). 0: it is dropped and the connection reset. Positive: the kernel blocks close(2) for up
+// to sec seconds.
 func (c *TCPConn) SetLinger(sec int) error {
 	l := unix.Linger{}
 	if sec > math.MaxInt32 {
@@ -112,15 +116,17 @@ func (c *TCPConn) SetLinger(sec int) error {
 	})
 }
 
-// SetKeepAlive says whether the kernel probes an idle connection.
+// SetKeepAlive sets whether the kernel probes an idle connection.
 func (c *TCPConn) SetKeepAlive(keepalive bool) error {
 	return c.setInt(unix.SOL_SOCKET, unix.SO_KEEPALIVE, boolInt(keepalive))
 }
 
-// SetKeepAlivePeriod sets how long a connection is idle before it is probed: 0, 15 seconds; negative, as it is.
+// SetKeepAlivePeriod sets how long a connection is idle before it is probed. 0: 15 seconds.
+// Negative: unchanged.
 func (c *TCPConn) SetKeepAlivePeriod(d time.Duration) error {
 	return c.set("set", func(fd int) error {
-		return os.NewSyscallError("setsockopt", setKeepAliveOption(fd, unix.TCP_KEEPIDLE, roundSeconds(d), keepAliveSeconds))
+		return os.NewSyscallError("setsockopt", setKeepAliveOption(fd, unix.TCP_KEEPIDLE, roundSeconds(d),
+			keepAliveSeconds))
 	})
 }
 
@@ -129,8 +135,8 @@ func (c *TCPConn) SetKeepAliveConfig(cfg net.KeepAliveConfig) error {
 	return c.set("set", func(fd int) error { return setKeepAlive(fd, cfg) })
 }
 
-// MultipathTCP reports whether the connection speaks multipath TCP: false also if the peer or something on the way
-// does not know it.
+// MultipathTCP reports whether the connection uses multipath TCP. It does not if the peer, or
+// something on the path, does not support it.
 func (c *TCPConn) MultipathTCP() (bool, error) {
 	if !c.ok() {
 		return false, syscall.EINVAL
@@ -142,7 +148,7 @@ func (c *TCPConn) MultipathTCP() (bool, error) {
 			return os.NewSyscallError("getsockopt", err)
 		}
 		_, err = unix.GetsockoptInt(fd, unix.SOL_MPTCP, mptcpInfo)
-		multi = err != unix.EOPNOTSUPP && err != unix.ENOPROTOOPT // those say that it has fallen back to TCP
+		multi = err != unix.EOPNOTSUPP && err != unix.ENOPROTOOPT // these errors say that it has fallen back to TCP
 		return nil
 	})
 	return multi, c.opError("get", err)
@@ -156,7 +162,7 @@ const (
 	keepAliveCount   = 9
 )
 
-// setKeepAlive applies cfg: zero fields mean the defaults, negative ones leave things alone.
+// setKeepAlive applies cfg. Zero fields mean the defaults; negative ones change nothing.
 func setKeepAlive(fd int, cfg net.KeepAliveConfig) error {
 	return os.NewSyscallError("setsockopt", errors.Join(
 		unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_KEEPALIVE, boolInt(cfg.Enable)),
@@ -188,7 +194,7 @@ func prepareTCP(fd int, period time.Duration, cfg net.KeepAliveConfig) {
 	setKeepAlive(fd, cfg)
 }
 
-// roundSeconds rounds up; what is negative stays so.
+// roundSeconds rounds up. Negative values stay negative.
 func roundSeconds(d time.Duration) int {
 	if d < 0 {
 		return -1

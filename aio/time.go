@@ -9,11 +9,11 @@ import (
 	"github.com/weirgo/weir/internal/fd"
 )
 
-// Sleep pauses the calling goroutine for at least d, or until ctx ends: then it returns the cause of that. It is
+// Sleep pauses the calling goroutine for at least d. If ctx ends first it returns the cause. It is
 // precise to about the time of a wake-up, also below a millisecond. d <= 0 returns at once.
 func Sleep(ctx context.Context, d time.Duration) error { return Default().Sleep(ctx, d) }
 
-// Sleep pauses the calling goroutine: see the function of the same name.
+// Sleep pauses the calling goroutine: see [Sleep].
 func (io *IO) Sleep(ctx context.Context, d time.Duration) error {
 	mustContext(ctx)
 	if ctx.Err() != nil {
@@ -49,10 +49,10 @@ func sleepInBubble(ctx context.Context, d time.Duration) error {
 	}
 }
 
-// Timer and Ticker are those of package time. They belong to no loop: what is in flight on an IO, or whether that is
-// closed, does not keep one from firing; one that the program has dropped is garbage; a Ticker that is late drops
-// ticks and keeps its beat. They are as precise as package time's, which is about a millisecond while a program has
-// nothing else to do. Sleep is more precise.
+// Timer and Ticker are those of package time. They belong to no loop: they fire whatever is in
+// flight on an IO, and even if it is closed. One that the program has dropped is garbage. A Ticker
+// that is late drops ticks and keeps its period. They are as precise as package time's, which is
+// about a millisecond while a program has nothing else to do. [Sleep] is more precise.
 type (
 	Timer  = time.Timer
 	Ticker = time.Ticker
@@ -64,8 +64,8 @@ func NewTimer(d time.Duration) *Timer { return time.NewTimer(d) }
 // NewTicker is time.NewTicker.
 func NewTicker(d time.Duration) *Ticker { return time.NewTicker(d) }
 
-// NewTimer is time.NewTimer: see Timer.
+// NewTimer is time.NewTimer: see [Timer].
 func (io *IO) NewTimer(d time.Duration) *Timer { return time.NewTimer(d) }
 
-// NewTicker is time.NewTicker: see Timer.
+// NewTicker is time.NewTicker: see [Ticker].
 func (io *IO) NewTicker(d time.Duration) *Ticker { return time.NewTicker(d) }

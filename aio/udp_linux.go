@@ -17,7 +17,8 @@ import (
 	"github.com/weirgo/weir/internal/sys"
 )
 
-// UDPConn is a UDP socket, connected or not: *net.UDPConn on an IO. Any goroutine may call its methods.
+// UDPConn is a UDP socket, connected or not: *net.UDPConn on an [IO]. Any goroutine may call its
+// methods.
 type UDPConn struct{ conn }
 
 var (
@@ -26,7 +27,7 @@ var (
 	_ syscall.Conn   = (*UDPConn)(nil)
 )
 
-// DialUDP makes a socket that sends to raddr: see the function of the same name.
+// DialUDP makes a socket that sends to raddr: see [DialUDP].
 func (io *IO) DialUDP(network string, laddr, raddr *net.UDPAddr) (*UDPConn, error) {
 	return io.dialUDPAddr(context.Background(), &Dialer{}, network, laddr, raddr)
 }
@@ -41,7 +42,8 @@ func (io *IO) dialUDPAddr(ctx context.Context, d *Dialer, network string, laddr,
 		c, err = io.dialUDP(ctx, d, network, laddr, raddr)
 	}
 	if err != nil {
-		return nil, &net.OpError{Op: "dial", Net: network, Source: addrOrNil(laddr), Addr: addrOrNil(raddr), Err: dialError(ctx, err)}
+		return nil, &net.OpError{Op: "dial", Net: network, Source: addrOrNil(laddr), Addr: addrOrNil(raddr),
+			Err: dialError(ctx, err)}
 	}
 	return c, nil
 }
@@ -59,7 +61,7 @@ func (io *IO) openUDP(ctx context.Context, o *opening) (*UDPConn, error) {
 	return c, nil
 }
 
-// ListenUDP receives what is sent to laddr: see the function of the same name.
+// ListenUDP receives what is sent to laddr: see [ListenUDP].
 func (io *IO) ListenUDP(network string, laddr *net.UDPAddr) (*UDPConn, error) {
 	var c *UDPConn
 	err := udpNetwork(network)
@@ -76,11 +78,12 @@ func (io *IO) ListenUDP(network string, laddr *net.UDPAddr) (*UDPConn, error) {
 	return c, nil
 }
 
-func (io *IO) listenUDP(ctx context.Context, control controlFunc, network string, laddr *net.UDPAddr) (*UDPConn, error) {
+func (io *IO) listenUDP(ctx context.Context, control controlFunc, network string, laddr *net.UDPAddr) (*UDPConn,
+	error) {
 	return io.openUDP(ctx, &opening{network: network, laddr: laddr, listen: true, control: control})
 }
 
-// ListenMulticastUDP receives what is sent to a group: see the function of the same name.
+// ListenMulticastUDP receives what is sent to a group: see [ListenMulticastUDP].
 func (io *IO) ListenMulticastUDP(network string, ifi *net.Interface, gaddr *net.UDPAddr) (*UDPConn, error) {
 	var c *UDPConn
 	err := udpNetwork(network)
@@ -101,7 +104,7 @@ func (io *IO) ListenMulticastUDP(network string, ifi *net.Interface, gaddr *net.
 	return c, nil
 }
 
-// joinGroup makes a socket a member of a multicast group, with its own packets not looped back.
+// joinGroup makes a socket a member of a multicast group. Its own packets are not looped back.
 func joinGroup(fd int, ifi *net.Interface, group net.IP) error {
 	index := 0
 	if ifi != nil {
@@ -143,13 +146,13 @@ func udpNetwork(network string) error {
 	return net.UnknownNetworkError(network)
 }
 
-// ReadFrom receives one packet, cut to len(p), and tells its sender. It blocks as Read does.
+// ReadFrom receives one packet, cut to len(p), and returns its sender. It blocks as Read does.
 func (c *UDPConn) ReadFrom(p []byte) (int, net.Addr, error) {
 	n, addr, err := c.ReadFromUDP(p)
 	return n, addrOrNil(addr), err
 }
 
-// ReadFromUDP is ReadFrom with the concrete type.
+// ReadFromUDP is [UDPConn.ReadFrom] with the concrete type.
 func (c *UDPConn) ReadFromUDP(p []byte) (int, *net.UDPAddr, error) {
 	// It is inlined, so that the address is on the stack of a caller that does not keep it, as in
 	// package net.
@@ -166,13 +169,14 @@ func (c *UDPConn) readFromUDP(p []byte, addr *net.UDPAddr) (int, *net.UDPAddr, e
 	return n, addr, nil
 }
 
-// ReadFromUDPAddrPort is ReadFrom without allocating. On a socket for both families an IPv4 sender is reported in its
-// IPv4-mapped form.
+// ReadFromUDPAddrPort is [UDPConn.ReadFrom] without allocating. On a socket for both families an
+// IPv4 sender is reported in its IPv4-mapped form.
 func (c *UDPConn) ReadFromUDPAddrPort(p []byte) (int, netip.AddrPort, error) {
 	return c.ReadFromUDPAddrPortContext(context.Background(), p)
 }
 
-// ReadFromUDPAddrPortContext is ReadFromUDPAddrPort that ends early when ctx does, with the cause of that.
+// ReadFromUDPAddrPortContext is [UDPConn.ReadFromUDPAddrPort] that also ends when ctx does, with
+// its cause.
 func (c *UDPConn) ReadFromUDPAddrPortContext(ctx context.Context, p []byte) (int, netip.AddrPort, error) {
 	mustContext(ctx)
 	if !c.ok() {
@@ -187,8 +191,8 @@ func (c *UDPConn) ReadFromUDPAddrPortContext(ctx context.Context, p []byte) (int
 	return n, ap, nil
 }
 
-// ReadMsgUDP receives one packet: data into p, control messages into oob. What it returns are the bytes in each and
-// flags MSG_*: MSG_TRUNC if p was too small, MSG_CTRUNC if oob was.
+// ReadMsgUDP receives one packet: data into p, control messages into oob. It returns the number of
+// bytes in each, and flags MSG_*: MSG_TRUNC if p was too small, MSG_CTRUNC if oob was.
 func (c *UDPConn) ReadMsgUDP(p, oob []byte) (n, oobn, flags int, addr *net.UDPAddr, err error) {
 	n, oobn, flags, ap, err := c.ReadMsgUDPAddrPort(p, oob)
 	if ap.IsValid() {
@@ -197,7 +201,7 @@ func (c *UDPConn) ReadMsgUDP(p, oob []byte) (n, oobn, flags int, addr *net.UDPAd
 	return n, oobn, flags, addr, err
 }
 
-// ReadMsgUDPAddrPort is ReadMsgUDP without allocating.
+// ReadMsgUDPAddrPort is [UDPConn.ReadMsgUDP] without allocating.
 func (c *UDPConn) ReadMsgUDPAddrPort(p, oob []byte) (n, oobn, flags int, addr netip.AddrPort, err error) {
 	if !c.ok() {
 		return 0, 0, 0, addr, syscall.EINVAL
@@ -222,7 +226,7 @@ func (c *UDPConn) WriteTo(p []byte, addr net.Addr) (int, error) {
 	return c.WriteToUDP(p, a)
 }
 
-// WriteToUDP is WriteTo with the concrete type.
+// WriteToUDP is [UDPConn.WriteTo] with the concrete type.
 func (c *UDPConn) WriteToUDP(p []byte, addr *net.UDPAddr) (n int, err error) {
 	if !c.ok() {
 		return 0, syscall.EINVAL
@@ -246,12 +250,13 @@ func (c *UDPConn) WriteToUDP(p []byte, addr *net.UDPAddr) (n int, err error) {
 	return n, nil
 }
 
-// WriteToUDPAddrPort is WriteTo without allocating.
+// WriteToUDPAddrPort is [UDPConn.WriteTo] without allocating.
 func (c *UDPConn) WriteToUDPAddrPort(p []byte, addr netip.AddrPort) (int, error) {
 	return c.WriteToUDPAddrPortContext(context.Background(), p, addr)
 }
 
-// WriteToUDPAddrPortContext is WriteToUDPAddrPort that ends early when ctx does, with the cause of that.
+// WriteToUDPAddrPortContext is [UDPConn.WriteToUDPAddrPort] that also ends when ctx does, with its
+// cause.
 func (c *UDPConn) WriteToUDPAddrPortContext(ctx context.Context, p []byte, addr netip.AddrPort) (n int, err error) {
 	mustContext(ctx)
 	if !c.ok() {
@@ -279,8 +284,8 @@ type udpAddrPort struct{ netip.AddrPort }
 
 func (udpAddrPort) Network() string { return "udp" }
 
-// WriteMsgUDP sends one packet: data from p, control messages from oob; to addr, which must be nil if the socket is
-// connected. It returns the bytes sent of each.
+// WriteMsgUDP sends one packet to addr: data from p, control messages from oob. addr must be nil if
+// the socket is connected. It returns the number of bytes sent of each.
 func (c *UDPConn) WriteMsgUDP(p, oob []byte, addr *net.UDPAddr) (n, oobn int, err error) {
 	if !c.ok() {
 		return 0, 0, syscall.EINVAL
@@ -296,7 +301,7 @@ func (c *UDPConn) WriteMsgUDP(p, oob []byte, addr *net.UDPAddr) (n, oobn int, er
 	return n, oobn, nil
 }
 
-// WriteMsgUDPAddrPort is WriteMsgUDP without allocating.
+// WriteMsgUDPAddrPort is [UDPConn.WriteMsgUDP] without allocating.
 func (c *UDPConn) WriteMsgUDPAddrPort(p, oob []byte, addr netip.AddrPort) (n, oobn int, err error) {
 	if !c.ok() {
 		return 0, 0, syscall.EINVAL
@@ -312,7 +317,7 @@ func (c *UDPConn) WriteMsgUDPAddrPort(p, oob []byte, addr netip.AddrPort) (n, oo
 	return n, oobn, nil
 }
 
-// target is the address to send a message to: nil on a connected socket.
+// target returns the address to send a message to: nil on a connected socket.
 func (c *UDPConn) target(given bool, sa *backends.Sockaddr, encode func() error) (*backends.Sockaddr, error) {
 	switch {
 	case c.connected && given:

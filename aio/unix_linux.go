@@ -13,8 +13,8 @@ import (
 	"github.com/weirgo/weir/internal/sys"
 )
 
-// UnixConn is a unix socket, connected or, of network "unixgram", listening: *net.UnixConn on an IO. Any goroutine
-// may call its methods.
+// UnixConn is a unix socket, connected or, of network "unixgram", listening: *net.UnixConn on an
+// [IO]. Any goroutine may call its methods.
 type UnixConn struct{ conn }
 
 var (
@@ -23,15 +23,17 @@ var (
 	_ syscall.Conn   = (*UnixConn)(nil)
 )
 
-// DialUnix connects to raddr: see the function of the same name.
+// DialUnix connects to raddr: see [DialUnix].
 func (io *IO) DialUnix(network string, laddr, raddr *net.UnixAddr) (*UnixConn, error) {
 	return io.dialUnixAddr(context.Background(), &Dialer{}, network, laddr, raddr)
 }
 
-func (io *IO) dialUnixAddr(ctx context.Context, d *Dialer, network string, laddr, raddr *net.UnixAddr) (*UnixConn, error) {
+func (io *IO) dialUnixAddr(ctx context.Context, d *Dialer, network string, laddr, raddr *net.UnixAddr) (*UnixConn,
+	error) {
 	c, err := io.dialUnix(ctx, d, network, laddr, raddr)
 	if err != nil {
-		return nil, &net.OpError{Op: "dial", Net: network, Source: addrOrNil(laddr), Addr: addrOrNil(raddr), Err: dialError(ctx, err)}
+		return nil, &net.OpError{Op: "dial", Net: network, Source: addrOrNil(laddr), Addr: addrOrNil(raddr),
+			Err: dialError(ctx, err)}
 	}
 	return c, nil
 }
@@ -51,7 +53,8 @@ func (io *IO) dialUnix(ctx context.Context, d *Dialer, network string, laddr, ra
 		return nil, errMissingAddress
 	}
 	c := &UnixConn{}
-	o := &opening{network: network, sotype: sotype, laddr: addrOrNil(laddr), raddr: addrOrNil(raddr), control: d.control()}
+	o := &opening{network: network, sotype: sotype, laddr: addrOrNil(laddr), raddr: addrOrNil(raddr),
+		control: d.control()}
 	if err := io.open(ctx, &c.socket, o); err != nil {
 		return nil, err
 	}
@@ -70,7 +73,7 @@ func unixType(network string) (int, error) {
 	return 0, net.UnknownNetworkError(network)
 }
 
-// ListenUnixgram listens for packets: see the function of the same name.
+// ListenUnixgram listens for packets: see [ListenUnixgram].
 func (io *IO) ListenUnixgram(network string, laddr *net.UnixAddr) (*UnixConn, error) {
 	var c *UnixConn
 	var err error
@@ -88,7 +91,8 @@ func (io *IO) ListenUnixgram(network string, laddr *net.UnixAddr) (*UnixConn, er
 	return c, nil
 }
 
-func (io *IO) listenUnixgram(ctx context.Context, control controlFunc, network string, laddr *net.UnixAddr) (*UnixConn, error) {
+func (io *IO) listenUnixgram(ctx context.Context, control controlFunc, network string, laddr *net.UnixAddr) (*UnixConn,
+	error) {
 	sotype, err := unixType(network)
 	if err != nil {
 		return nil, err
@@ -107,13 +111,13 @@ func (c *UnixConn) CloseRead() error { return c.shutdown(unix.SHUT_RD) }
 // CloseWrite shuts the writing side down: the peer reads io.EOF.
 func (c *UnixConn) CloseWrite() error { return c.shutdown(unix.SHUT_WR) }
 
-// ReadFrom is Read that also tells the sender, if that has a name.
+// ReadFrom is Read that also returns the sender, if that has a name.
 func (c *UnixConn) ReadFrom(p []byte) (int, net.Addr, error) {
 	n, addr, err := c.ReadFromUnix(p)
 	return n, addrOrNil(addr), err
 }
 
-// ReadFromUnix is ReadFrom with the concrete type.
+// ReadFromUnix is [UnixConn.ReadFrom] with the concrete type.
 func (c *UnixConn) ReadFromUnix(p []byte) (int, *net.UnixAddr, error) {
 	if !c.ok() {
 		return 0, nil, syscall.EINVAL
@@ -124,9 +128,9 @@ func (c *UnixConn) ReadFromUnix(p []byte) (int, *net.UnixAddr, error) {
 	return n, c.sender(&from, err), c.opError("read", err)
 }
 
-// ReadMsgUnix reads a message: data into p, control messages such as descriptors into oob. What it returns are the
-// bytes in each and flags MSG_*, MSG_CTRUNC if there was no room for all that came. Descriptors that arrive are
-// close-on-exec and belong to the caller.
+// ReadMsgUnix reads a message: data into p, control messages such as descriptors into oob. It
+// returns the number of bytes in each, and flags MSG_*: MSG_CTRUNC if there was no room for
+// everything. Descriptors that arrive are close-on-exec and belong to the caller.
 func (c *UnixConn) ReadMsgUnix(p, oob []byte) (n, oobn, flags int, addr *net.UnixAddr, err error) {
 	if !c.ok() {
 		return 0, 0, 0, nil, syscall.EINVAL
@@ -160,7 +164,7 @@ func (c *UnixConn) WriteTo(p []byte, addr net.Addr) (int, error) {
 	return c.WriteToUnix(p, a)
 }
 
-// WriteToUnix is WriteTo with the concrete type.
+// WriteToUnix is [UnixConn.WriteTo] with the concrete type.
 func (c *UnixConn) WriteToUnix(p []byte, addr *net.UnixAddr) (n int, err error) {
 	if !c.ok() {
 		return 0, syscall.EINVAL
@@ -181,8 +185,8 @@ func (c *UnixConn) WriteToUnix(p []byte, addr *net.UnixAddr) (n int, err error) 
 	return n, c.writeError(addrOrNil(addr), err)
 }
 
-// WriteMsgUnix writes a message: data from p and control messages, such as descriptors, from oob; to addr if the
-// socket is not connected. It returns the bytes sent of each.
+// WriteMsgUnix writes a message to addr, which is nil if the socket is connected: data from p, and
+// control messages such as descriptors from oob. It returns the number of bytes sent of each.
 func (c *UnixConn) WriteMsgUnix(p, oob []byte, addr *net.UnixAddr) (n, oobn int, err error) {
 	if !c.ok() {
 		return 0, 0, syscall.EINVAL
@@ -205,7 +209,7 @@ func (c *UnixConn) WriteMsgUnix(p, oob []byte, addr *net.UnixAddr) (n, oobn int,
 	return n, oobn, c.writeError(addrOrNil(addr), err)
 }
 
-// writeError is the shape of errors about sending to one address.
+// writeError wraps an error about sending to one address.
 func (s *socket) writeError(addr net.Addr, err error) error {
 	if err == nil {
 		return nil

@@ -8,13 +8,13 @@ import (
 	aiort "github.com/weirgo/weir/runtime"
 )
 
-// Runtime returns the runtime below: for loops of one's own beside the facade (Runtime.NewLoop), which have its options.
+// Runtime returns the runtime of the IO, for additional loops with its options (Runtime.NewLoop).
 func (io *IO) Runtime() *aiort.Runtime { return io.running() }
 
 func init() { fd.MakeView = makeView }
 
-// makeView is fd.MakeView. It returns a connection, listener or file like x, of the same type and on the same descriptor,
-// whose calls wait in the way of w.
+// makeView is fd.MakeView. It returns a connection, listener or file like x, of the same type and
+// on the same descriptor, whose calls wait by w.
 func makeView(w fd.Waiter, x any) (view any, of fd.View) {
 	switch x := x.(type) {
 	case *TCPConn:
@@ -56,7 +56,7 @@ func makeView(w fd.Waiter, x any) (view any, of fd.View) {
 	return nil, nil
 }
 
-// ifOpen passes a view on, unless it is one of a zero value, which cannot be.
+// ifOpen returns a view. For a view of a zero value, which cannot be, it returns nil.
 func ifOpen(v any, p fd.View) (any, fd.View) {
 	if p == nil {
 		return nil, nil

@@ -17,7 +17,7 @@ import (
 	aiort "github.com/weirgo/weir/runtime"
 )
 
-// Accept waits for a connection, whose descriptor it returns; sa receives the peer's address.
+// Accept waits for a connection and returns its descriptor; sa receives the peer's address.
 func (h *FD) Accept(ctx context.Context, sa *backends.Sockaddr) (int, error) {
 	s := &h.R
 	if err := h.Begin(ctx, s); err != nil {
@@ -32,7 +32,7 @@ func (h *FD) Accept(ctx context.Context, sa *backends.Sockaddr) (int, error) {
 			if sys.SockName(unix.SYS_GETPEERNAME, fd, sa) == nil {
 				return fd, nil
 			}
-			unix.Close(fd) // the client has left: nobody's loss
+			unix.Close(fd) // the client has left: accept the next one
 			continue
 		}
 		m := s.message(nil, nil) // for its address, which must be on the heap
@@ -47,7 +47,8 @@ func (h *FD) Accept(ctx context.Context, sa *backends.Sockaddr) (int, error) {
 		switch errno {
 		case 0:
 		case unix.EAGAIN:
-			fd, err = h.do(ctx, s, &backends.Op{Code: backends.OpAccept, FD: h.Sysfd, Flags: unix.SOCK_NONBLOCK | unix.SOCK_CLOEXEC, Addr: &m.addr})
+			fd, err = h.do(ctx, s, &backends.Op{Code: backends.OpAccept, FD: h.Sysfd,
+				Flags: unix.SOCK_NONBLOCK | unix.SOCK_CLOEXEC, Addr: &m.addr})
 		default:
 			err = errno
 		}
@@ -58,7 +59,7 @@ func (h *FD) Accept(ctx context.Context, sa *backends.Sockaddr) (int, error) {
 		case err == nil:
 			*sa = m.addr
 			return fd, nil
-		case errors.Is(err, unix.ECONNABORTED): // the client left while it was queued: nobody's loss
+		case errors.Is(err, unix.ECONNABORTED): // the client left while it was queued: accept the next one
 			if err := h.Check(s); err != nil {
 				return -1, err
 			}
@@ -69,12 +70,12 @@ func (h *FD) Accept(ctx context.Context, sa *backends.Sockaddr) (int, error) {
 }
 
 // Acceptor keeps an accept armed for one Accepts. Its events come on the loop; the consumer takes
-// what they brought whenever it likes. While the accept is armed it holds a reference to the
-// listener's descriptor, the consumer holds none: so Close, from inside the consumer's loop too,
-// waits for the kernel and for nothing else.
+// the connections when it likes. While the accept is armed it holds a reference to the listener's
+// descriptor, and the consumer holds none. So Close, even from inside the consumer's loop, waits
+// only for the kernel.
 //
-// It is not a multishot accept. That one takes all that is queued at the listener, up to 4096
-// connections, however slow the consumer is, and the limit on open files with them.
+// It is not a multishot accept. That would take everything that is queued at the listener, up to
+// 4096 connections, however slow the consumer is, and with them the limit on open files.
 type Acceptor struct {
 	of *FD
 	h  FD // like a view: Close and deadlines of the listener reach its operation
@@ -83,25 +84,25 @@ type Acceptor struct {
 	fds   []int // accepted, not yet taken
 	err   error // not yet reported
 	armed bool
-	over  bool          // the consumer has broken off
-	plain bool          // nothing is accepted ahead: see NewAcceptor
-	wake  func()        // of the consumer that waits, once
-	ended chan struct{} // closed when the accept armed last is over
+	over  bool          // the consumer has stopped
+	plain bool          // it accepts nothing ahead: see NewAcceptor
+	wake  func()        // called once for the consumer that waits
+	ended chan struct{} // closed when the last accept that was armed is over
 }
 
 const (
-	// acceptAhead is how many connections wait for the consumer at most.
+	// acceptAhead is the most connections that wait for the consumer.
 	acceptAhead = 64
 
-	// acceptBatch is how many of them one turn of the loop takes.
+	// acceptBatch is how many of them one tick of the loop takes.
 	acceptBatch = 16
 )
 
-// ErrOneByOne says that one connection is to be had in the plain way.
+// ErrOneByOne says that the caller must accept one connection by a plain Accept.
 var ErrOneByOne = errors.New("accept one by one")
 
-// NewAcceptor makes an Acceptor, one that leaves the work to plain Accepts on the scheduler drive:
-// there a caller that finds connections waiting takes them itself (see Accept), which costs no more
+// NewAcceptor makes an Acceptor. On the scheduler drive it leaves the work to plain Accepts: there
+// a caller that finds connections waiting takes them itself (see [FD.Accept]), which costs no more
 // than an event.
 func NewAcceptor(of *FD) *Acceptor {
 	a := &Acceptor{of: of, plain: of.Waiter() == nil && of.Shared.RT.Info().Drive != aiort.DriveThread}
@@ -153,7 +154,7 @@ func (a *Acceptor) Next(ctx context.Context) (int, error) {
 	}
 }
 
-// CheckCaller is that of the FD: see there.
+// CheckCaller is [FD.CheckCaller] of its FD.
 func (a *Acceptor) CheckCaller() error { return a.h.CheckCaller() }
 
 func (a *Acceptor) arm() error {
@@ -173,18 +174,18 @@ func (a *Acceptor) arm() error {
 		return nil
 	}
 	a.h.Release()
-	if errors.Is(err, aiort.ErrBusy) { // the plain way waits for room
+	if errors.Is(err, aiort.ErrBusy) { // a plain Accept waits for room
 		return ErrOneByOne
 	}
 	return err
 }
 
-// op is the operation that accepts one connection.
+// op returns the operation that accepts one connection.
 func (a *Acceptor) op() backends.Op {
 	return backends.Op{Code: backends.OpAccept, FD: a.h.Sysfd, Flags: unix.SOCK_NONBLOCK | unix.SOCK_CLOEXEC}
 }
 
-// event runs on the loop.
+// event is the callback of the accept. It runs on the loop.
 func (a *Acceptor) event(c *aiort.Completion) aiort.Action {
 	err := c.Err()
 	a.mu.Lock()
@@ -210,12 +211,12 @@ func (a *Acceptor) event(c *aiort.Completion) aiort.Action {
 	return aiort.Disarm
 }
 
-// takeMore accepts what else is queued, within bounds: a burst then takes few turns of the loop.
+// takeMore accepts what else is queued, within bounds, so that a burst takes few ticks of the loop.
 func (a *Acceptor) takeMore() {
 	op := a.op()
 	for n := 1; n < acceptBatch && len(a.fds) < acceptAhead; n++ {
 		fd, sure := backends.Try(&op, 0)
-		if fd < 0 || !sure { // nothing, or an error that the next accept tells
+		if fd < 0 || !sure { // nothing, or an error that the next accept reports
 			return
 		}
 		a.fds = append(a.fds, int(fd))
@@ -231,7 +232,7 @@ func (a *Acceptor) wait(ctx context.Context) error {
 		}
 		select {
 		case <-ch:
-		case <-ctx.Done(): // next looks
+		case <-ctx.Done(): // Next looks again
 			a.offNews()
 		}
 		return nil
@@ -243,7 +244,8 @@ func (a *Acceptor) wait(ctx context.Context) error {
 	}, a.offNews)
 }
 
-// onNews has wake called once something has happened; false: it has.
+// onNews makes event call wake once something has happened. It returns false if something has
+// happened already.
 func (a *Acceptor) onNews(wake func()) bool {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -254,7 +256,7 @@ func (a *Acceptor) onNews(wake func()) bool {
 	return true
 }
 
-// offNews takes back onNews; false: wake has been called.
+// offNews undoes onNews. It returns false if wake has been called.
 func (a *Acceptor) offNews() bool {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -263,7 +265,7 @@ func (a *Acceptor) offNews() bool {
 	return set
 }
 
-// Stop ends the accept, and leaves what nobody took to the listener.
+// Stop ends the accept. Connections that were not taken go to the listener.
 func (a *Acceptor) Stop() {
 	a.mu.Lock()
 	a.over = true
@@ -293,7 +295,8 @@ type late struct {
 	closed bool
 }
 
-// leave makes fds the next connections to be accepted, or closes them if the listener has been closed.
+// leaveAccepted makes fds the next connections to be accepted. If the listener has been closed it
+// closes them.
 func (h *FD) leaveAccepted(fds []int) {
 	if len(fds) == 0 {
 		return
@@ -312,7 +315,7 @@ func (h *FD) leaveAccepted(fds []int) {
 	}
 }
 
-// take returns one of the descriptors, or -1.
+// take returns one of the descriptors, or -1 if there is none.
 func (l *late) take() int {
 	if l == nil {
 		return -1
@@ -327,7 +330,7 @@ func (l *late) take() int {
 	return fd
 }
 
-// close closes what nobody will take any more.
+// close closes the descriptors.
 func (l *late) close() {
 	if l == nil {
 		return

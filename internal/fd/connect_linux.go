@@ -12,8 +12,8 @@ import (
 	"github.com/weirgo/weir/internal/sys"
 )
 
-// Connect starts connecting and waits on the loop until the socket is writable, which is when it has succeeded or
-// failed.
+// Connect starts connecting, and waits on the loop until the socket is writable, which is when it
+// has succeeded or failed.
 func (h *FD) Connect(ctx context.Context, sa *backends.Sockaddr) error {
 	if err := h.Begin(ctx, &h.W); err != nil {
 		return err

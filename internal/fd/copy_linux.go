@@ -12,14 +12,14 @@ import (
 	"github.com/weirgo/weir/internal/sys"
 )
 
-// SendChunk is how much one system call is asked to move at most, and ViewChunk in a view, where
-// others wait for the thread.
+// SendChunk is the most bytes that one system call is asked to move. ViewChunk is that for a view,
+// because other coroutines wait for its thread.
 const (
 	SendChunk = 4 << 20
 	ViewChunk = 64 << 10
 )
 
-// chunk is how much of limit one system call is asked to move.
+// chunk returns how much of limit one system call is asked to move.
 func (h *FD) chunk(limit int64) int {
 	if h.Waiter() != nil {
 		return int(min(limit, ViewChunk))
@@ -28,8 +28,8 @@ func (h *FD) chunk(limit int64) int {
 }
 
 // mayMove lets a view make another system call that moves bytes. After some of them in a row the
-// view waits for readiness on the loop, which there mostly is, so that other coroutines and the
-// loop have their turn.
+// view waits for readiness on the loop, so that other coroutines and the loop run. Mostly the
+// descriptor is ready.
 func (r *Readiness) mayMove() error {
 	if l := r.h.Waiter(); l == nil || l.MayTry(true) {
 		return nil
@@ -38,10 +38,10 @@ func (r *Readiness) mayMove() error {
 }
 
 // SendFile sends up to limit bytes of a file from its position, or as many as there are. done is
-// false if the rest is not for the kernel: it cannot do that, or another process has put the socket
-// into blocking mode, where no deadline and no Close would end the call. It has the turn of writing
-// all the time, and the file's of reading for each call, so that Close of the file
-// need not wait for the socket.
+// false if the caller must move the rest itself: the kernel cannot do it, or another process has
+// put the socket into blocking mode, where no deadline and no Close would end the call. SendFile
+// holds the write lock all the time, and the file's read lock during each call, so that Close of
+// the file need not wait for the socket.
 func (h *FD) SendFile(limit int64, src Source) (n int64, err error, done bool) {
 	s := &h.W
 	if err := h.Begin(context.Background(), s); err != nil {
@@ -86,13 +86,13 @@ func (h *FD) SendFile(limit int64, src Source) (n int64, err error, done bool) {
 }
 
 // Splice moves up to limit bytes from one stream socket to another, through a pipe. done is false
-// if the rest is not for the kernel: there is no pipe to be had, it cannot do it, or another
-// process has put a socket into blocking mode.
+// if the caller must move the rest itself: there is no pipe left, the kernel cannot do it, or
+// another process has put a socket into blocking mode.
 //
-// No call waits in the kernel, which would hold a thread for each: the pipe is empty whenever the
-// source is asked, so EAGAIN then means that it has nothing, and the destination has no room when
-// it says so. A call that waits holds the turn of the side that it waits for, and not the other's:
-// closing that waits for nothing.
+// No call waits in the kernel, which would hold a thread for each. The pipe is empty whenever the
+// source is asked, so EAGAIN from the source means that it has nothing, and EAGAIN from the
+// destination that it has no room. A call that waits holds the lock of the side that it waits for,
+// and not the other one, so closing the other side does not wait.
 func Splice(to, from *FD, limit int64) (n int64, err error, done bool) {
 	if to.Closing() { // before the wait for something to send there
 		return 0, to.ErrClosed(), true
@@ -127,10 +127,11 @@ func Splice(to, from *FD, limit int64) (n int64, err error, done bool) {
 	return n, nil, true
 }
 
-// errBlocking is not for users: a socket is in blocking mode.
+// errBlocking says that a socket is in blocking mode. It is not reported to users.
 var errBlocking = errors.New("blocking mode")
 
-// fill moves what there is, up to limit bytes, from the socket to an empty pipe: none at the end of the stream.
+// fill moves what there is, up to limit bytes, from the socket to an empty pipe. It returns 0 at
+// the end of the stream.
 func (h *FD) fill(p pipeFDs, limit int) (int, error) {
 	s := &h.R
 	if err := h.Begin(context.Background(), s); err != nil {
@@ -196,10 +197,11 @@ func (h *FD) drain(p pipeFDs, n int) (done int, err error) {
 	return done, nil
 }
 
-// Source is a regular file to copy from inside the kernel: it gives use its descriptor, in its turn among the reads.
+// Source is a regular file to copy from inside the kernel. It calls use with its descriptor, as one
+// of its reads.
 type Source func(use func(fd int) (int, error)) (int, error)
 
-// pour writes the n bytes in the pipe to the socket, or fewer and an error.
+// pour reads the n bytes from the pipe and writes them to the socket, or fewer and an error.
 func (h *FD) pour(p pipeFDs, n int) (done int, err error) {
 	buf := Lendable.Get().(*Lent)
 	defer Lendable.Put(buf)
@@ -215,7 +217,7 @@ func (h *FD) pour(p pipeFDs, n int) (done int, err error) {
 	return done, err
 }
 
-// shapeless leaves errors as they are.
+// shapeless returns errors unchanged.
 type shapeless struct{}
 
 func (shapeless) OpError(_ string, err error) error { return err }

@@ -4,7 +4,8 @@ package fd
 
 import "testing"
 
-// TestChunk guards how many bytes one system call is asked to move: less in a view, where others wait for the thread.
+// TestChunk guards how many bytes one system call is asked to move: less in a view, where others
+// wait for the thread.
 func TestChunk(t *testing.T) {
 	f, v := recorded(t, "auto"), new(FD)
 	v.attach(f.Loop, &eagerWaiter{}, f)

@@ -11,22 +11,23 @@ import (
 	"github.com/weirgo/weir/internal/sys"
 )
 
-// Datagrams returns the side's memory for n packets, or for as many as one system call takes. It is for the operation
-// under way, between Begin and End.
+// Datagrams returns the side's memory for n packets, or for as many as one system call takes. It is
+// for the operation in progress, between Begin and End.
 func (s *Side) Datagrams(n int) *sys.Datagrams {
 	m := s.message(nil, nil)
 	m.many.Use(n)
 	return &m.many
 }
 
-// NoGSO reports whether SetNoGSO has been called: the path takes no buffer that the kernel would cut into datagrams.
+// NoGSO reports whether SetNoGSO has been called: the path refuses buffers that the kernel would
+// cut into datagrams.
 func (s *Side) NoGSO() bool { return s.packet != nil && s.packet.noGSO }
 
-// SetNoGSO says what NoGSO reports.
+// SetNoGSO sets what [Side.NoGSO] reports.
 func (s *Side) SetNoGSO(no bool) { s.message(nil, nil).noGSO = no }
 
-// ReceiveDatagrams fills d with the packets that there are, and waits until there is one. It returns how many came. It is
-// for the operation under way of s, between Begin and End.
+// ReceiveDatagrams fills d with the packets that there are, and waits until there is one. It
+// returns their number. It is for the operation in progress of s, between Begin and End.
 func (h *FD) ReceiveDatagrams(ctx context.Context, s *Side, d *sys.Datagrams) (int, error) {
 	ready := h.Readiness(s, unix.POLLIN)
 	defer ready.Stop()
@@ -48,8 +49,9 @@ func (h *FD) ReceiveDatagrams(ctx context.Context, s *Side, d *sys.Datagrams) (i
 	}
 }
 
-// SendDatagrams sends the first n packets of d, and waits while there is no room. It returns how many it has sent: with an
-// error, those before the one that failed. It is for the operation under way of s, between Begin and End.
+// SendDatagrams sends the first n packets of d, and waits while there is no room. It returns how
+// many it has sent: with an error, those before the one that failed. It is for the operation in
+// progress of s, between Begin and End.
 func (h *FD) SendDatagrams(ctx context.Context, s *Side, d *sys.Datagrams, n int) (sent int, err error) {
 	ready := h.Readiness(s, unix.POLLOUT)
 	defer ready.Stop()

@@ -21,24 +21,25 @@ import (
 	"github.com/weirgo/weir/sched"
 )
 
-// FD is one way to a descriptor: that of goroutines, or the view of a coroutine. It carries the deadlines of both
-// directions and the record of the operation under way in each. There may be very many, so what few of them need is made
-// when it is needed. The zero value is not open: see Valid.
+// FD is one way to a descriptor: that of goroutines, or the view of a coroutine. It carries the
+// deadlines of both directions and the record of the operation in progress in each. There may be
+// very many, so fields that few of them need are allocated on first use. The zero value is not
+// open: see [FD.Valid].
 type FD struct {
-	Loop *aiort.Loop // where its operations run
-	view *viewState  // nil for the first of a descriptor
+	Loop *aiort.Loop // the loop that its operations run on
+	view *viewState  // nil for the first FD of a descriptor
 	*descriptor
 
 	R, W Side
 }
 
-// viewState is what an FD has that is not the first of its descriptor.
+// viewState holds what an FD has that is not the first of its descriptor.
 type viewState struct {
-	waiter Waiter // how the calls of a view wait; nil: as goroutines do
+	waiter Waiter // makes the calls of a view wait; nil: they wait as goroutines do
 	*viewEntry
 }
 
-// Waiter is how calls wait; nil: as goroutines do.
+// Waiter returns what makes calls wait; nil: they wait as goroutines do.
 func (h *FD) Waiter() Waiter {
 	if h.view == nil {
 		return nil
@@ -46,50 +47,51 @@ func (h *FD) Waiter() Waiter {
 	return h.view.waiter
 }
 
-// descriptor is what an FD and its views share. It serialises reads among themselves and writes among themselves, and
-// closes the descriptor when the last operation on it is over.
+// descriptor is what an FD and its views share. It serializes reads, serializes writes, and closes
+// the descriptor when the last operation on it is over.
 //
-// Life: open --Close--> closing (operations in flight are being cancelled, new ones refused) --last reference
-// gone--> closed (close(2) called, once). So no operation ever meets a descriptor that has become another file's.
+// Life: open --Close--> closing (operations in flight are being cancelled, new ones refused) --last
+// reference gone--> closed (close(2) called, once). So no operation meets a descriptor number that
+// belongs to another file.
 type descriptor struct {
-	// What every operation needs comes first: it is one line of the processor's cache.
+	// What every operation needs comes first: it is one cache line.
 	fdMutex
 	Sysfd    int
-	Direct   bool   // callers do themselves what can be done at once: Shared.Direct
+	Direct   bool   // callers make the system call themselves if it need not wait: Shared.Direct
 	isStream bool   // see Kind
 	isFile   bool   // see Kind
-	kept     bool   // it has been given away: not to be closed
-	closeErr uint16 // what close(2) said
+	kept     bool   // it has been given away: it must not be closed
+	closeErr uint16 // the result of close(2)
 
 	zeroReadIsEOF bool // see Kind
 
 	Shared        *Shared
-	assigned      int32         // what the runtime counts the descriptor under
+	assigned      int32         // the number under which the runtime counts the descriptor
 	UnlinkOnClose atomic.Bool   // of a unix listener: Close removes its file
-	closer        *sched.Parker // of the goroutine that closes
+	closer        *sched.Parker // wakes the goroutine that closes
 	cleanup       runtime.Cleanup
 	rest          atomic.Pointer[rest]
 
 	mu      sync.Mutex
 	firstFD *FD
-	views   *viewList // the others; nil until there is one
+	views   *viewList // the other FDs; nil until there is one
 }
 
-// Kind says what a descriptor is of.
+// Kind says what kind of file a descriptor refers to.
 type Kind struct {
-	File          bool // closed, it is os.ErrClosed, not net.ErrClosed
+	File          bool // after Close errors are os.ErrClosed, not net.ErrClosed
 	Polled        bool // it can be polled
 	IsStream      bool // a stream socket: a Write may take several calls
-	ZeroReadIsEOF bool // receiving nothing is the end
+	ZeroReadIsEOF bool // a read of 0 bytes is the end
 }
 
-// rest is what few descriptors have.
+// rest holds what few descriptors have.
 type rest struct {
-	owner atomic.Pointer[os.File] // what closes the descriptor, if that is a file of package os: see std
+	owner atomic.Pointer[os.File] // the file of package os that closes the descriptor, if there is one: see OSFile
 	late  late                    // of a listener
 }
 
-// makeRest returns the rest of d, which it makes if there is none.
+// makeRest returns the rest of d, and makes it if there is none.
 func (d *descriptor) makeRest() *rest {
 	if d.rest.Load() == nil {
 		d.rest.CompareAndSwap(nil, new(rest))
@@ -97,7 +99,7 @@ func (d *descriptor) makeRest() *rest {
 	return d.rest.Load()
 }
 
-// Owner is the file of package os that closes the descriptor, or nil.
+// Owner returns the file of package os that closes the descriptor, or nil.
 func (d *descriptor) Owner() *os.File {
 	if r := d.rest.Load(); r != nil {
 		return r.owner.Load()
@@ -105,7 +107,7 @@ func (d *descriptor) Owner() *os.File {
 	return nil
 }
 
-// late is what an Accepts has left, or nil.
+// late returns what an Accepts has left, or nil.
 func (d *descriptor) late() *late {
 	if r := d.rest.Load(); r != nil {
 		return &r.late
@@ -113,28 +115,28 @@ func (d *descriptor) late() *late {
 	return nil
 }
 
-// Side is one direction of an FD. An operation has the descriptor's lock of that direction.
+// Side is one direction of an FD. An operation holds the descriptor's lock of that direction.
 type Side struct {
 	deadline   atomic.Int64                     // on the clock of the FD's loop; changes under mu
 	completion atomic.Pointer[aiort.Completion] // see FD.Completion
-	packet     *packet                          // of the message under way
+	packet     *packet                          // the message in progress
 	backoffs   stepBackoffs
-	idle       bool  // a receive has left nothing behind
-	round      uint8 // in which it last waited for all processors: see roundBits
+	idle       bool  // the last receive has emptied the socket
+	round      uint8 // the round in which it last yielded to all processors: see roundBits
 }
 
 // Shared is what the descriptors of one runtime share.
 type Shared struct {
 	RT     *aiort.Runtime
-	Direct bool         // callers may do the work themselves
+	Direct bool         // callers may make system calls themselves
 	Files  atomic.Int32 // blocking file operations under way
 	pipes  pipes
 }
 
-// Close gives back what is kept for later. Descriptors stay open.
+// Close frees what is kept for reuse. Descriptors stay open.
 func (sh *Shared) Close() { sh.pipes.close() }
 
-// Adopt opens h on sysfd, which h owns from now on, also if Adopt fails.
+// Adopt opens h on sysfd, which h owns from now on, even if Adopt fails.
 func (sh *Shared) Adopt(h *FD, sysfd int, k Kind) error {
 	err := sh.Init(h, sysfd, k)
 	if err != nil {
@@ -143,7 +145,7 @@ func (sh *Shared) Adopt(h *FD, sysfd int, k Kind) error {
 	return err
 }
 
-// Init is Adopt that leaves sysfd to its owner if it fails.
+// Init is [Shared.Adopt] that leaves sysfd to its owner if it fails.
 func (sh *Shared) Init(h *FD, sysfd int, k Kind) error {
 	loop, assigned, err := sh.RT.Place(k.Polled)
 	if err != nil {
@@ -159,7 +161,7 @@ func (sh *Shared) Init(h *FD, sysfd int, k Kind) error {
 	return nil
 }
 
-// InitClosed makes h one that has been closed: every call on it is os.ErrClosed.
+// InitClosed makes h a closed FD: every call on it is os.ErrClosed.
 func (sh *Shared) InitClosed(h *FD) {
 	h.descriptor = &descriptor{Shared: sh, Sysfd: -1, isFile: true, firstFD: h}
 	h.state.Store(stateClosing | stateClosed)
@@ -168,7 +170,7 @@ func (sh *Shared) InitClosed(h *FD) {
 // Valid reports whether h has been opened. It may have been closed since.
 func (h *FD) Valid() bool { return h.descriptor != nil }
 
-// SameAs reports whether h and o are of one descriptor.
+// SameAs reports whether h and o belong to the same descriptor.
 func (h *FD) SameAs(o *FD) bool { return h.descriptor == o.descriptor }
 
 // leaked is what is left of a descriptor that was dropped without Close.
@@ -184,11 +186,11 @@ func (l leaked) close() {
 
 func (l leaked) release() { l.rt.Release(int(l.assigned)) }
 
-// OSFile returns package os's file on this very descriptor, which is made when it is first needed, for
+// OSFile returns a file of package os on this very descriptor, and makes it on first use. It is for
 // what only package os can do: FileInfos that os.SameFile knows, lists of directories. A duplicate
-// of the descriptor would need a free one, and when it is closed the process loses its record locks
-// on the file (fcntl(2)). The caller has a reference. Its Close, or its finalizer, closes the
-// descriptor from then on.
+// of the descriptor would need a free one, and closing it would release the record locks of the
+// process on the file (fcntl(2)). The caller has a reference. From then on Close of that file, or
+// its finalizer, closes the descriptor.
 func (h *FD) OSFile(name string) *os.File {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -200,14 +202,14 @@ func (h *FD) OSFile(name string) *os.File {
 	return std
 }
 
-// CloseWith has std, which is on the descriptor, close it.
+// CloseWith makes std, which is on the descriptor, close it.
 func (d *descriptor) CloseWith(std *os.File) {
 	d.cleanup.Stop()
 	d.cleanup = runtime.AddCleanup(d, leaked.release, leaked{d.Shared.RT, int32(d.Sysfd), d.assigned})
 	d.makeRest().owner.Store(std)
 }
 
-// ErrClosed is what calls on a closed descriptor return.
+// ErrClosed returns the error of calls on a closed descriptor.
 func (d *descriptor) ErrClosed() error {
 	if d.isFile {
 		return os.ErrClosed
@@ -215,7 +217,7 @@ func (d *descriptor) ErrClosed() error {
 	return net.ErrClosed
 }
 
-// queueOf returns the queue of a side's lock, and the bit of the state that says that the lock is held.
+// queueOf returns the queue of a side's lock, and the state's bit for that lock.
 func (h *FD) queueOf(s *Side) (t *lockQueue, bit uint64) {
 	if s == &h.R {
 		return &h.readQueue, stateReading
@@ -223,8 +225,8 @@ func (h *FD) queueOf(s *Side) (t *lockQueue, bit uint64) {
 	return &h.writeQueue, stateWriting
 }
 
-// Completion is the record of a side's operations, made for the first that goes to the loop. Most connections never wait
-// to write, and so need one only.
+// Completion returns the record of a side's operations, which the first operation that goes to the
+// loop makes. Most connections never wait to write, and so need only one.
 func (h *FD) Completion(s *Side) *aiort.Completion {
 	if c := s.completion.Load(); c != nil {
 		return c
@@ -240,8 +242,9 @@ func (h *FD) Completion(s *Side) *aiort.Completion {
 	return c
 }
 
-// setDeadline moves the deadline of the side's operations, the one under way included. It is called under mu. The side has it
-// last: FD.setDeadline finds it there without mu, and then the operations must have it too.
+// setDeadline moves the deadline of the side's operations, including the one in progress. The
+// caller holds mu. It stores the side's deadline last: when FD.setDeadline finds it there, without
+// mu, the operations must have it too.
 func (s *Side) setDeadline(when int64) {
 	if c := s.completion.Load(); c != nil {
 		c.SetDeadline(when)
@@ -249,7 +252,7 @@ func (s *Side) setDeadline(when int64) {
 	s.deadline.Store(when)
 }
 
-// retire ends the side's operation under way. It is called under mu, once the descriptor is closing.
+// retire ends the side's operation in progress. The caller holds mu, and the descriptor is closing.
 func (s *Side) retire() {
 	if c := s.completion.Load(); c != nil {
 		c.Retire()
@@ -270,7 +273,7 @@ func (h *FD) Acquire() error {
 
 func (h *FD) Release() { h.closeIfLast(h.state.Add(^uint64(0))) }
 
-// closeIfLast closes the descriptor if its state says only that it is closing.
+// closeIfLast closes the descriptor if its state says that it is closing and nothing else.
 func (h *FD) closeIfLast(state uint64) {
 	if state == stateClosing && h.state.CompareAndSwap(stateClosing, stateClosing|stateClosed) {
 		h.cleanup.Stop()
@@ -297,9 +300,10 @@ func (d *descriptor) closeFD() error {
 	return unix.Close(d.Sysfd)
 }
 
-// Begin starts an operation of one direction: one at a time, refused when closed or past the deadline, or when ctx is over,
-// whether or not it could be done at once. In a view only its coroutine may, and not if it has been cancelled. It waits for
-// the lock of its direction; ctx and Close end that wait.
+// Begin starts an operation of one direction. It refuses the operation if the descriptor is closed,
+// the deadline has passed or ctx is over, even if the operation could be done at once. In a view it
+// refuses callers other than its coroutine, and a coroutine that has been cancelled. It then waits
+// for the lock of the direction; ctx and Close end that wait.
 func (h *FD) Begin(ctx context.Context, s *Side) error {
 	if err := h.CheckCaller(); err != nil {
 		return err
@@ -320,10 +324,10 @@ func (h *FD) Begin(ctx context.Context, s *Side) error {
 	return nil
 }
 
-// lock is Acquire, and the lock of a side.
+// lock is Acquire, and takes the lock of a side.
 func (h *FD) lock(ctx context.Context, s *Side) error {
 	t, bit := h.queueOf(s)
-	for u := h.state.Load(); u&bit == 0; u = h.state.Load() { // closed or not: check says it
+	for u := h.state.Load(); u&bit == 0; u = h.state.Load() { // whether it is closed, Check says
 		if h.state.CompareAndSwap(u, u+stateRef|bit) {
 			return nil
 		}
@@ -345,7 +349,7 @@ func (h *FD) lock(ctx context.Context, s *Side) error {
 	return err
 }
 
-// End ends what Begin began.
+// End ends the operation that Begin started.
 func (h *FD) End(s *Side) {
 	t, bit := h.queueOf(s)
 	for u := h.state.Load(); u&wanted(bit) == 0; u = h.state.Load() {
@@ -358,7 +362,7 @@ func (h *FD) End(s *Side) {
 	h.Release()
 }
 
-// Check reports why an operation must not go on.
+// Check returns why an operation must not go on, or nil.
 func (h *FD) Check(s *Side) error {
 	if h.Closing() {
 		return h.ErrClosed()
@@ -371,25 +375,26 @@ func (h *FD) Check(s *Side) error {
 
 func (h *FD) Closing() bool { return h.state.Load()&stateClosing != 0 }
 
-// do runs op on the loop, as the operation under way of s.
+// do runs op on the loop, as the operation in progress of s.
 func (h *FD) do(ctx context.Context, s *Side, op *backends.Op) (int, error) {
 	h.Completion(s).Op = *op
 	return h.run(ctx, s)
 }
 
-// prepare makes the record of s one of moving p. It is not part of its callers, so that the stack of a goroutine that
-// waits has no room for another Op: thousands of them wait for their peers, and the smallest stack should do.
+// prepare makes the record of s an operation that moves p. It is not inlined, so that the stack of
+// a goroutine that waits has no room for another Op: thousands of them wait for their peers, and
+// the smallest stack should suffice.
 //
 //go:noinline
 func (h *FD) prepare(s *Side, code backends.Code, p []byte, idle bool) {
 	h.Completion(s).Op = backends.Op{Code: code, FD: h.Sysfd, Off: backends.Stream, Buf: p, Idle: idle}
 }
 
-// run is do for what the record of s says.
+// run is do for the operation in the record of s.
 func (h *FD) run(ctx context.Context, s *Side) (int, error) {
 	c := s.completion.Load()
 	err := h.Await(ctx, c)
-	c.Op = backends.Op{} // lets go of the buffer
+	c.Op = backends.Op{} // drops the reference to the buffer
 	if err != nil {
 		if errors.Is(err, aiort.ErrClosed) && h.Closing() {
 			err = h.ErrClosed()
@@ -399,18 +404,19 @@ func (h *FD) run(ctx context.Context, s *Side) (int, error) {
 	return c.N(), nil
 }
 
-// Close ends the use of a descriptor: what is in flight is cancelled and ends with ErrClosed, unless it was done anyway. When
-// the last operation is over Close closes the descriptor and returns. Of a view it is that of the descriptor.
+// Close ends the use of a descriptor. It cancels what is in flight, which ends with ErrClosed
+// unless it was done anyway. When the last operation is over Close closes the descriptor and
+// returns. Close of a view closes its descriptor.
 func (h *FD) Close() error { return h.shut(false) }
 
-// GiveAway is Close that leaves the descriptor open, for the caller.
+// GiveAway is [FD.Close] that leaves the descriptor open, for the caller.
 func (h *FD) GiveAway() error { return h.shut(true) }
 
 func (h *FD) shut(keep bool) error {
 	if h == nil || h.descriptor == nil {
 		return os.ErrInvalid
 	}
-	h.CheckCaller() // may be cancelled and close all the same
+	h.CheckCaller() // a coroutine that has been cancelled may close all the same
 	for {
 		u := h.state.Load()
 		if u&stateClosing != 0 {
@@ -440,17 +446,18 @@ func (h *FD) shut(keep bool) error {
 	return nil
 }
 
-// SetDeadline sets the deadline of both directions, here and in every view. What is under way obeys at once.
+// SetDeadline sets the deadline of both directions, here and in every view. It applies to
+// operations in progress at once.
 func (h *FD) SetDeadline(t time.Time) error { return h.setDeadline(loopTime(h.Loop, t), &h.R, &h.W) }
 
-// SetReadDeadline sets that of reads.
+// SetReadDeadline sets the deadline of reads.
 func (h *FD) SetReadDeadline(t time.Time) error { return h.setDeadline(loopTime(h.Loop, t), &h.R) }
 
-// SetWriteDeadline sets that of writes.
+// SetWriteDeadline sets the deadline of writes.
 func (h *FD) SetWriteDeadline(t time.Time) error { return h.setDeadline(loopTime(h.Loop, t), &h.W) }
 
-// setDeadline moves the deadline of the given sides. Package net/http sets it seven times for each request, and changes
-// nothing with five of them.
+// setDeadline moves the deadline of the given sides. Package net/http sets it seven times for each
+// request, and five of them change nothing.
 func (h *FD) setDeadline(when int64, sides ...*Side) error {
 	changed := func(s *Side) bool { return s.deadline.Load() != when }
 	if !h.Closing() && !slices.ContainsFunc(sides, changed) {
@@ -473,7 +480,7 @@ func (h *FD) setDeadline(when int64, sides ...*Side) error {
 	return nil
 }
 
-// SyscallError wraps an errno as package net does and leaves other errors alone.
+// SyscallError wraps an errno as package net does, and returns other errors unchanged.
 func SyscallError(call string, err error) error {
 	if errno, ok := err.(unix.Errno); ok {
 		return os.NewSyscallError(call, errno)

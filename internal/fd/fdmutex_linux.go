@@ -11,34 +11,37 @@ import (
 	"github.com/weirgo/weir/sched"
 )
 
-// fdMutex holds a descriptor open and serialises its reads and its writes, as the type of that name in internal/poll does.
+// fdMutex keeps a descriptor open and serializes its reads and its writes, as the type of that name
+// in internal/poll does.
 //
-// Its state is one word, so that an operation begins with one change of it and ends with another. The word counts the
-// operations, and says which directions are locked and whether the descriptor is being closed. An operation that holds or
-// waits for a lock is counted, and a lock that is waited for is held. So when the last operation is over, of all bits only
-// those of Close are left.
+// Its state is one word, so that an operation begins with one change of it and ends with another.
+// The word counts the operations, and says which directions are locked and whether the descriptor
+// is being closed. An operation that holds or waits for a lock is counted, and a lock that is
+// waited for is held. So when the last operation is over only the bits of Close are left.
 type fdMutex struct {
 	state                 atomic.Uint64
 	readQueue, writeQueue lockQueue
 }
 
 const (
-	stateRef     = 1       // an operation, in the lower half
+	stateRef     = 1       // one operation, in the lower half
 	stateClosing = 1 << 32 // Close has been called
-	stateClosed  = 1 << 33 // close(2) is called, or was
+	stateClosed  = 1 << 33 // close(2) has been called, or is about to be
 
 	stateReading = 1 << 34 // the direction is locked
 	stateWriting = 1 << 36
 )
 
-// wanted is the bit beside a lock's bit that says that calls may be queued for it: look under mu.
+// wanted returns the bit beside a lock's bit that says that calls may be queued for the lock: look
+// under mu.
 func wanted(bit uint64) uint64 { return bit << 1 }
 
-// lockQueue is where calls wait for the lock of one direction, goroutines and coroutines in one queue. They get the lock in
-// the order in which they came. Whether it is held says a bit of the state.
+// lockQueue is the queue of calls that wait for the lock of one direction, goroutines and
+// coroutines together. They get the lock in order of arrival. A bit of the state says whether it is
+// held.
 type lockQueue struct {
 	mu   sync.Mutex
-	last *lockWaiter // the first is the one behind it: the queue is a ring
+	last *lockWaiter // the last; the first is behind it, since the queue is a ring
 }
 
 // lockWaiter is a call that waits for a lock.
@@ -46,10 +49,11 @@ type lockWaiter struct {
 	wake       func()
 	prev, next *lockWaiter
 	queued     bool
-	closed     bool // it has not got the lock: the descriptor is closing
+	closed     bool // it will not get the lock: the descriptor is closing
 }
 
-// lock waits for the lock. The error is the cause of ctx, or why the coroutine of l must not wait, or net.ErrClosed.
+// lock waits for the lock. The error is the cause of ctx, or why the coroutine of l must not wait,
+// or net.ErrClosed.
 func (q *lockQueue) lock(ctx context.Context, state *atomic.Uint64, bit uint64, l Waiter) error {
 	w := new(lockWaiter)
 	if l == nil {
@@ -79,7 +83,7 @@ func (q *lockQueue) lock(ctx context.Context, state *atomic.Uint64, bit uint64, 
 	return nil
 }
 
-// enqueue queues w. It returns false if w has the lock already, or the descriptor is closing.
+// enqueue queues w. It returns false if w has the lock already, or if the descriptor is closing.
 func (q *lockQueue) enqueue(state *atomic.Uint64, bit uint64, w *lockWaiter) bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -100,7 +104,8 @@ func (q *lockQueue) enqueue(state *atomic.Uint64, bit uint64, w *lockWaiter) boo
 	}
 }
 
-// dequeue takes w out of the queue. It returns false if w has been given the lock, or told that it will not get it.
+// dequeue takes w out of the queue. It returns false if w has got the lock, or has been told that
+// it will not.
 func (q *lockQueue) dequeue(w *lockWaiter) bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -121,7 +126,7 @@ func (q *lockQueue) add(w *lockWaiter) {
 	q.last = w
 }
 
-// first is the one that has waited for longest, or nil.
+// first returns the call that has waited longest, or nil.
 func (q *lockQueue) first() *lockWaiter {
 	if q.last == nil {
 		return nil
@@ -141,7 +146,7 @@ func (q *lockQueue) remove(w *lockWaiter) {
 	w.prev, w.next, w.queued = nil, nil, false
 }
 
-// unlock gives a lock that is waited for to the next call in the queue, or frees it.
+// unlock passes a lock that is waited for to the next call in the queue, or frees it.
 func (q *lockQueue) unlock(state *atomic.Uint64, bit uint64) {
 	q.mu.Lock()
 	w := q.first()

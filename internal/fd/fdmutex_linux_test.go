@@ -31,8 +31,9 @@ func (p *passingWaiter) Wait(_ context.Context, arm func(wake func()), _ func() 
 	return nil
 }
 
-// A turn that becomes free while somebody is about to stand in line for it is his, and he is told so.
-func TestTurnFreeMeanwhile(t *testing.T) {
+// A lock that becomes free while a call is about to queue for it goes to that call, which learns of
+// it.
+func TestLockFreeMeanwhile(t *testing.T) {
 	var turn lockQueue
 	var use atomic.Uint64
 	const others = stateWriting | 5 // are left alone

@@ -10,8 +10,9 @@ import (
 	"github.com/weirgo/weir/internal/bubble"
 )
 
-// Operations of package op that are on a File or connection (op.Op.On) hold its descriptor: it stays open for as long as
-// they are in flight, and Close ends them. Few have any, so that they are not noted in the descriptor.
+// Operations of package op that are on a File or connection (op.Op.On) hold its descriptor: it
+// stays open while they are in flight, and Close ends them. Few descriptors are held, so the holds
+// are in a map here and not in the descriptor.
 var holds struct {
 	n  atomic.Int64
 	mu sync.Mutex
@@ -21,7 +22,8 @@ var holds struct {
 // held is one operation that holds a descriptor.
 type held struct{ end func() }
 
-// Hold keeps the descriptor open until release. When it is being closed end is called, again and again until release.
+// Hold keeps the descriptor open until release is called. While it is being closed end is called
+// again and again, until then.
 func (h *FD) Hold(end func()) (fd int, release func(), err error) {
 	if err := h.Acquire(); err != nil {
 		return 0, nil, err
@@ -54,20 +56,20 @@ func (h *FD) Hold(end func()) (fd int, release func(), err error) {
 	return h.Sysfd, release, nil
 }
 
-// endHolds ends what holds the descriptor, which is being closed. An operation that is just about to be submitted cannot be
-// ended yet, so it asks again.
+// endHolds ends what holds the descriptor, which is being closed. An operation that is about to be
+// submitted cannot be ended yet, so endHolds asks again.
 func (d *descriptor) endHolds() {
 	if holds.n.Load() == 0 || !d.endHeld() {
 		return
 	}
-	bubble.Go(func() { // where time does not stand still because Close waits
+	bubble.Go(func() { // outside of the bubble, whose clock stands still while Close waits
 		for pause := 100 * time.Microsecond; d.endHeld(); pause = min(2*pause, 10*time.Millisecond) {
 			time.Sleep(pause)
 		}
 	})
 }
 
-// endHeld reports whether there is anything to end.
+// endHeld ends what holds the descriptor. It reports whether there was anything.
 func (d *descriptor) endHeld() bool {
 	holds.mu.Lock()
 	var ends []func()

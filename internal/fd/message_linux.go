@@ -14,8 +14,8 @@ import (
 	"github.com/weirgo/weir/internal/sys"
 )
 
-// packet is what the kernel reads and writes beside the buffers of a message: a side keeps one for its operations, made
-// when the first needs it.
+// packet is what the kernel reads and writes beside the buffers of a message. The first operation
+// that needs it makes it, and the side keeps it.
 type packet struct {
 	msg  backends.Msg
 	addr backends.Sockaddr
@@ -24,7 +24,7 @@ type packet struct {
 	list [][]byte // of a Writev: what is still to be sent
 	many sys.Datagrams
 
-	noGSO bool // WriteBatch cuts buffers itself: the kernel would not
+	noGSO bool // WriteBatch cuts buffers itself, because the kernel would not
 }
 
 // message prepares the side's packet for p and oob.
@@ -38,15 +38,15 @@ func (s *Side) message(p, oob []byte) *packet {
 	return m
 }
 
-// forget lets go of the caller's buffers.
+// forget drops the references to the caller's buffers.
 func (m *packet) forget() {
 	m.buf[0], m.msg = nil, backends.Msg{}
 	clear(m.list)
 	m.list = m.list[:0]
 }
 
-// withData makes sure that there is a byte beside control messages: sockets other than datagram ones carry none
-// without. It reports whether it had to add one.
+// withData makes sure that there is a byte beside control messages: other than on datagram sockets,
+// the kernel carries none without data. It reports whether it had to add one.
 func (m *packet) withData(sotype uint16) bool {
 	if len(m.buf[0]) > 0 || len(m.msg.Control) == 0 || sotype == unix.SOCK_DGRAM {
 		return false
@@ -56,19 +56,21 @@ func (m *packet) withData(sotype uint16) bool {
 	return true
 }
 
-// recvFrom receives a packet, cut to len(p), and its sender's address.
+// RecvFrom receives a packet, cut to len(p), and its sender's address.
 func (h *FD) RecvFrom(ctx context.Context, p []byte, from *backends.Sockaddr) (int, error) {
 	n, _, _, err := h.receive(ctx, "recvfrom", p, nil, 0, unix.SOCK_DGRAM, from)
 	return n, err
 }
 
-// recvMsg receives a message with flags MSG_* and tells the bytes of data, those of control messages, flags and its
-// sender's address.
-func (h *FD) RecvMsg(ctx context.Context, p, oob []byte, flags uint32, sotype uint16, from *backends.Sockaddr) (n, oobn, got int, err error) {
+// RecvMsg receives a message with flags MSG_*. It returns the bytes of data, those of control
+// messages and the flags; from receives the sender's address.
+func (h *FD) RecvMsg(ctx context.Context, p, oob []byte, flags uint32, sotype uint16, from *backends.Sockaddr) (n, oobn,
+	got int, err error) {
 	return h.receive(ctx, "recvmsg", p, oob, flags, sotype, from)
 }
 
-func (h *FD) receive(ctx context.Context, call string, p, oob []byte, flags uint32, sotype uint16, from *backends.Sockaddr) (n, oobn, got int, err error) {
+func (h *FD) receive(ctx context.Context, call string, p, oob []byte, flags uint32, sotype uint16,
+	from *backends.Sockaddr) (n, oobn, got int, err error) {
 	s := &h.R
 	if err := h.Begin(ctx, s); err != nil {
 		return 0, 0, 0, err
@@ -100,8 +102,8 @@ func (h *FD) receive(ctx context.Context, call string, p, oob []byte, flags uint
 	return n, len(m.msg.Control), int(m.msg.Flags), nil
 }
 
-// receiveLater receives a message when there is one. If a page of its memory is missing the caller makes the
-// call, since a loop must not wait for a page.
+// receiveLater receives a message when there is one. If a page of its memory is missing the caller
+// makes the system call, because a loop must not wait for a page.
 func (h *FD) receiveLater(ctx context.Context, s *Side, m *backends.Msg, flags uint32) (int, error) {
 	if !sys.Missing(m.Control) && !slices.ContainsFunc(m.Bufs, sys.Missing) {
 		return h.do(ctx, s, &backends.Op{Code: backends.OpRecvMsg, FD: h.Sysfd, Msg: m, Flags: flags})
@@ -113,20 +115,25 @@ func (h *FD) receiveLater(ctx context.Context, s *Side, m *backends.Msg, flags u
 	case flags&unix.MSG_OOB != 0:
 		events = unix.POLLPRI
 	}
-	return h.whenReady(ctx, s, events, func() (int, unix.Errno) { return sys.TryRecvMsg(h.Sysfd, (*sys.Message)(m), flags) })
+	return h.whenReady(ctx, s, events, func() (int, unix.Errno) {
+		return sys.TryRecvMsg(h.Sysfd, (*sys.Message)(m),
+			flags)
+	})
 }
 
-// sendTo sends p as one packet, to the given address or, if that is nil, to the peer.
+// SendTo sends p as one packet to the given address or, if that is nil, to the peer.
 func (h *FD) SendTo(ctx context.Context, call string, p []byte, to *backends.Sockaddr) (int, error) {
 	return h.transmit(ctx, call, p, nil, unix.SOCK_DGRAM, to)
 }
 
-// sendMsg sends a message, to the given address or, if that is nil, to the peer. It returns the bytes of p sent.
+// SendMsg sends a message to the given address or, if that is nil, to the peer. It returns the
+// bytes of p sent.
 func (h *FD) SendMsg(ctx context.Context, p, oob []byte, sotype uint16, to *backends.Sockaddr) (int, error) {
 	return h.transmit(ctx, "sendmsg", p, oob, sotype, to)
 }
 
-func (h *FD) transmit(ctx context.Context, call string, p, oob []byte, sotype uint16, to *backends.Sockaddr) (n int, err error) {
+func (h *FD) transmit(ctx context.Context, call string, p, oob []byte, sotype uint16, to *backends.Sockaddr) (n int,
+	err error) {
 	s := &h.W
 	if err := h.Begin(ctx, s); err != nil {
 		return 0, err
@@ -165,7 +172,8 @@ func (h *FD) transmit(ctx context.Context, call string, p, oob []byte, sotype ui
 	return n, nil
 }
 
-// sendv writes all of bufs to a stream socket, as many as the kernel takes with each call, or sends them as one packet.
+// Writev writes all of bufs to a stream socket, as many as the kernel takes with each call, or
+// sends them as one packet.
 func (h *FD) Writev(ctx context.Context, bufs [][]byte, stream bool) (n int64, err error) {
 	s := &h.W
 	if err := h.Begin(ctx, s); err != nil {
@@ -213,7 +221,10 @@ func (h *FD) Writev(ctx context.Context, bufs [][]byte, stream bool) (n int64, e
 // sendLater sends a message when there is room for it: see receiveLater.
 func (h *FD) sendLater(ctx context.Context, s *Side, m *backends.Msg, stream bool) (int, error) {
 	if sys.Missing(m.Control) || slices.ContainsFunc(m.Bufs, sys.Missing) {
-		return h.whenReady(ctx, s, unix.POLLOUT, func() (int, unix.Errno) { return sys.TrySendMsg(h.Sysfd, (*sys.Message)(m)) })
+		return h.whenReady(ctx, s, unix.POLLOUT, func() (int, unix.Errno) {
+			return sys.TrySendMsg(h.Sysfd,
+				(*sys.Message)(m))
+		})
 	}
 	op := &backends.Op{Code: backends.OpSendMsg, FD: h.Sysfd, Msg: m}
 	if stream {
@@ -222,7 +233,8 @@ func (h *FD) sendLater(ctx context.Context, s *Side, m *backends.Msg, stream boo
 	return h.do(ctx, s, op)
 }
 
-// skip leaves out the first n bytes of bufs, and empty buffers before the first that is not. It changes bufs.
+// skip leaves out the first n bytes of bufs, and empty buffers before the first that is not. It
+// changes bufs.
 func skip(bufs [][]byte, n int) [][]byte {
 	for len(bufs) > 0 && len(bufs[0]) <= n {
 		n -= len(bufs[0])

@@ -8,7 +8,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// pipes are those that connections are spliced through, kept for the next. The zero value is empty and ready.
+// pipes keeps the pipes that connections are spliced through for reuse. The zero value is empty and
+// ready.
 type pipes struct {
 	mu     sync.Mutex
 	idle   []pipeFDs
@@ -19,7 +20,7 @@ type pipeFDs struct{ r, w int }
 
 const (
 	maxIdlePipes = 16
-	pipeSize     = 1 << 20 // bytes; what an unprivileged process may ask for by default
+	pipeSize     = 1 << 20 // bytes; the most that an unprivileged process may ask for by default
 )
 
 // get returns an empty pipe, non-blocking.
@@ -36,11 +37,11 @@ func (p *pipes) get() (pipeFDs, error) {
 	if err := unix.Pipe2(fds[:], unix.O_CLOEXEC|unix.O_NONBLOCK); err != nil {
 		return pipeFDs{}, err
 	}
-	unix.FcntlInt(uintptr(fds[1]), unix.F_SETPIPE_SZ, pipeSize) // or it stays smaller
+	unix.FcntlInt(uintptr(fds[1]), unix.F_SETPIPE_SZ, pipeSize) // if that fails it stays smaller
 	return pipeFDs{fds[0], fds[1]}, nil
 }
 
-// put takes a pipe back. One that is not empty is of no use any more.
+// put takes a pipe back. It closes one that is not empty.
 func (p *pipes) put(fds pipeFDs, empty bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -13,29 +13,29 @@ import (
 	"github.com/weirgo/weir/internal/sys"
 )
 
-// readiness is how a call waits between two tries of a system call that does not wait.
+// Readiness is how a call waits between two tries of a system call that does not wait.
 //
-// At first it polls. But a poll may end at once, and the next try find nothing all the same: an
-// error stands in the socket's error queue, urgent data is in the way, the caller of a RawConn
-// wants more than there is. This may stay so for as long as a peer likes. So after a poll in vain
-// readiness waits for changes, as package net always does.
+// At first it polls. But a poll may end at once although the next try finds nothing: an error is in
+// the socket's error queue, urgent data is in the way, the caller of a RawConn wants more than
+// there is. This may last for as long as a peer likes. So after a poll in vain Readiness waits for
+// changes, as package net always does.
 //
-// Its owner calls stop at the end, and did when a try was not in vain.
+// Its owner calls Stop at the end, and Progress when a try was not in vain.
 type Readiness struct {
 	h        *FD
 	s        *Side
 	events   uint32
-	polled   bool // and nothing was done since
+	polled   bool // and no try has succeeded since
 	watching bool
 	edge     sys.Edge
 }
 
-// readiness is that of a side: events is what its calls wait for.
+// Readiness returns the Readiness of a side: events is what its calls wait for.
 func (h *FD) Readiness(s *Side, events uint32) Readiness {
 	return Readiness{h: h, s: s, events: events}
 }
 
-// wait returns when another try may find something.
+// Wait returns when another try may find something.
 func (r *Readiness) Wait(ctx context.Context) error {
 	if !r.polled {
 		r.polled = true
@@ -62,7 +62,7 @@ func (r *Readiness) poll(ctx context.Context, fd int, events uint32) error {
 	return err
 }
 
-// did notes that a try was not in vain.
+// Progress records that a try was not in vain.
 func (r *Readiness) Progress() { r.polled = false }
 
 func (r *Readiness) Stop() {
@@ -71,8 +71,8 @@ func (r *Readiness) Stop() {
 	}
 }
 
-// whenReady tries again whenever the socket is ready for what s is about. It is for a call on memory that
-// may fault: a loop, which works for every goroutine, must not wait for a page.
+// whenReady tries again whenever the socket is ready for the direction of s. It is for a call on
+// memory that may fault: a loop, which serves many goroutines, must not wait for a page.
 //
 //go:noinline
 func (h *FD) whenReady(ctx context.Context, s *Side, events uint32, try func() (int, unix.Errno)) (int, error) {
@@ -92,7 +92,8 @@ func (h *FD) whenReady(ctx context.Context, s *Side, events uint32, try func() (
 	}
 }
 
-// Raw runs f until it returns true, as the operation under way of s. Each time f returns false it waits for events.
+// Raw runs try until it returns true, as the operation in progress of s. Each time try returns
+// false Raw waits for events.
 func (h *FD) Raw(s *Side, events uint32, try func(fd uintptr) bool) error {
 	if err := h.Begin(context.Background(), s); err != nil {
 		return err
@@ -108,5 +109,5 @@ func (h *FD) Raw(s *Side, events uint32, try func(fd uintptr) bool) error {
 	return nil
 }
 
-// ErrNoWait is what package os says where it cannot wait either.
+// ErrNoWait is the error of package os for a file that cannot be waited for.
 var ErrNoWait = errors.New("waiting for unsupported file type")

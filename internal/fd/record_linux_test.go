@@ -20,7 +20,8 @@ import (
 	aiort "github.com/weirgo/weir/runtime"
 )
 
-// recorded returns an FD of a socket that nothing is written to, whose loop is driven by Go's scheduler or a thread.
+// recorded returns an FD of a socket that nothing is written to, whose loop is driven by Go's
+// scheduler or a thread.
 func recorded(t *testing.T, drive string) *FD {
 	t.Helper()
 	rt, err := aiort.New(aiort.Options{Drive: drive, Backend: os.Getenv("WEIR_BACKEND")})
@@ -42,7 +43,8 @@ func recorded(t *testing.T, drive string) *FD {
 	return f
 }
 
-// A read that has begun when Close comes, and has its record made only then, ends all the same, and so does Close.
+// A read that has begun when Close comes, and has its record made only then, ends all the same, and
+// so does Close.
 func TestRecordWhileClosing(t *testing.T) {
 	for _, drive := range []string{"thread", "scheduler"} {
 		t.Run(drive, func(t *testing.T) {
@@ -58,7 +60,8 @@ func TestRecordWhileClosing(t *testing.T) {
 			h.mu.Lock() // Close comes after, or has been there: either way it does not know of the record
 			//lint:ignore SA2001 it is to wait for Close
 			h.mu.Unlock()
-			n, err := h.do(context.Background(), &h.R, &backends.Op{Code: backends.OpRecv, FD: h.Sysfd, Buf: make([]byte, 1)})
+			n, err := h.do(context.Background(), &h.R, &backends.Op{Code: backends.OpRecv, FD: h.Sysfd,
+				Buf: make([]byte, 1)})
 			if n != 0 || !errors.Is(err, net.ErrClosed) {
 				t.Errorf("a read that meets Close: %d, %v", n, err)
 			}
@@ -78,7 +81,8 @@ func TestRecordDeadline(t *testing.T) {
 			defer h.Close()
 			read := func() {
 				t.Helper()
-				n, err := h.do(context.Background(), &h.R, &backends.Op{Code: backends.OpRecv, FD: h.Sysfd, Buf: make([]byte, 1)})
+				n, err := h.do(context.Background(), &h.R, &backends.Op{Code: backends.OpRecv, FD: h.Sysfd,
+					Buf: make([]byte, 1)})
 				if n != 0 || !errors.Is(err, os.ErrDeadlineExceeded) {
 					t.Errorf("a read past its deadline: %d, %v", n, err)
 				}
@@ -132,13 +136,14 @@ func TestSetDeadlineSides(t *testing.T) {
 			t.Fatal(err)
 		}
 		if r, w := h.R.deadline.Load(), h.W.deadline.Load(); r != tt.read || w != tt.write {
-			t.Errorf("%d for %d sides: reads have %d, writes %d, want %d and %d", tt.when, len(tt.sides), r, w, tt.read, tt.write)
+			t.Errorf("%d for %d sides: reads have %d, writes %d, want %d and %d", tt.when, len(tt.sides), r, w, tt.read,
+				tt.write)
 		}
 	}
 }
 
-// Who finds a side to have a deadline may take it for that of its operations: so setDeadline need not wait for somebody who is
-// just setting the same.
+// A caller that finds a deadline at a side may take it for that of its operations. So setDeadline
+// need not wait for another caller that is setting the same one.
 func TestSetDeadlineTogether(t *testing.T) {
 	h := recorded(t, "auto")
 	defer h.Close()
@@ -162,8 +167,8 @@ func TestSetDeadlineTogether(t *testing.T) {
 	}
 }
 
-// There may be very many connections, most of them idle: what each holds must not grow by accident. The sizes are those
-// of the allocator's classes that they fit into.
+// There may be very many connections, most of them idle: what each holds must not grow by accident.
+// The sizes are those of the allocator's classes that they fit into.
 func TestSizes(t *testing.T) {
 	if strconv.IntSize < 64 {
 		t.Skip("the sizes are those of 64-bit systems")

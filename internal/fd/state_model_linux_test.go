@@ -11,9 +11,10 @@ import (
 
 // A model of the state of a descriptor, by three operations of one direction, each by an FD of its
 // own, and Close. The second may give up while it waits for its turn, the third is that of a view
-// which is attached first. It is of lock, Acquire, End, Release, closeIfLast, Completion, attach and Close of
-// an FD, and of enqueue, dequeue, unlock and endAll of a lockQueue. What runs under a mutex is one step, as is a
-// loop around a CompareAndSwap. A change of one of them changes the model.
+// which is attached first. It is of lock, Acquire, End, Release, closeIfLast, Completion, attach
+// and Close of an FD, and of enqueue, dequeue, unlock and endAll of a lockQueue. What runs under a
+// mutex is one step, as is a loop around a CompareAndSwap. A change of one of them changes the
+// model.
 type useModel struct {
 	ops               int8 // of the use: operations
 	closing, closed   bool // bits of the use
@@ -314,8 +315,10 @@ func TestUseModel(t *testing.T) {
 	}
 	for what, m := range map[string]useMutant{
 		"no left": {noLeft: true}, "left stores": {leftStores: true}, "record without a look": {recordNoLook: true},
-		"queue without a mark": {open: true, queueNoMark: true}, "pass frees": {passFrees: true}, "leave keeps": {leaveKeeps: true},
-		"refused keeps": {refusedKeeps: true}, "close without records": {closeNoRecords: true}, "uncounted in line": {endUncounted: true},
+		"queue without a mark": {open: true, queueNoMark: true}, "pass frees": {passFrees: true},
+		"leave keeps":   {leaveKeeps: true},
+		"refused keeps": {refusedKeeps: true}, "close without records": {closeNoRecords: true},
+		"uncounted in line":    {endUncounted: true},
 		"close loses the line": {closeLoses: true},
 	} {
 		var v *model.Violation

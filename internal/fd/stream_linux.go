@@ -15,14 +15,15 @@ import (
 	"github.com/weirgo/weir/internal/sys"
 )
 
-// Errors gives errors the shape in which users see them. Read and Write apply it themselves, because each further function
+// Errors wraps errors for users. Read and Write call it themselves, because each further function
 // that a call returns to after a wait costs 10 ns: the processor mispredicts that return.
 type Errors interface {
 	OpError(op string, err error) error
 }
 
-// Read reads from a stream socket, or one packet from another socket, into p, and waits until there is something. It
-// returns io.EOF at the end of a stream. See Begin for what else ends the wait.
+// Read reads from a stream socket, or one packet from another socket, into p, and waits until there
+// is something. It returns io.EOF at the end of a stream. See [FD.Begin] for what else ends the
+// wait.
 func (h *FD) Read(ctx context.Context, p []byte, e Errors) (int, error) {
 	if h.descriptor == nil {
 		return 0, syscall.EINVAL
@@ -36,9 +37,10 @@ func (h *FD) Read(ctx context.Context, p []byte, e Errors) (int, error) {
 		return 0, nil
 	}
 	idle := s.idle
-	l := spinner{brief: len(p) == 1, retries: true, data: prefetch.Of(&p[0])} // net/http reads one byte while it works on a request, and takes that back
+	// net/http reads one byte while it works on a request, and cancels that
+	l := spinner{brief: len(p) == 1, retries: true, data: prefetch.Of(&p[0])}
 	for ; h.next(s, &l); idle = true {
-		if l.step != trying { // as it was allowed to begin, this has come while others ran
+		if l.step != trying { // the caller may have been cancelled, or the deadline passed, while other goroutines ran
 			if err := h.Check(s); err != nil {
 				return 0, e.OpError("read", err)
 			}
@@ -46,7 +48,8 @@ func (h *FD) Read(ctx context.Context, p []byte, e Errors) (int, error) {
 		n, errno, q := 0, unix.EAGAIN, p[:min(len(p), backends.MaxTransfer)]
 		if l.step != yielding || h.Waiter() == nil {
 			n, errno = sys.TryRecv(h.Sysfd, q)
-		} else if res, ok := h.Waiter().Retry(tryRecv, h.Sysfd, q, [3]prefetch.Addr{prefetch.Of(h), prefetch.Of(h.descriptor), prefetch.Of(h.view)}); !ok {
+		} else if res, ok := h.Waiter().Retry(tryRecv, h.Sysfd, q, [3]prefetch.Addr{prefetch.Of(h),
+			prefetch.Of(h.descriptor), prefetch.Of(h.view)}); !ok {
 			l.skip()
 		} else if n, errno = res, 0; res < 0 {
 			n, errno = 0, unix.Errno(-res)
@@ -91,8 +94,9 @@ func tryRecv(fd int, p []byte) int {
 	return n
 }
 
-// Write writes all of p to a stream socket, or p as one packet to another, and waits while there is no room. With an
-// error it returns how many bytes it has written. See Begin for what ends the wait.
+// Write writes all of p to a stream socket, or p as one packet to another, and waits while there is
+// no room. With an error it returns how many bytes it has written. See [FD.Begin] for what ends the
+// wait.
 func (h *FD) Write(ctx context.Context, p []byte, e Errors) (int, error) {
 	if h.descriptor == nil {
 		return 0, syscall.EINVAL
@@ -110,7 +114,7 @@ func (h *FD) Write(ctx context.Context, p []byte, e Errors) (int, error) {
 	}
 	defer h.End(s)
 	sys.RaceSending(p)
-	for done := 0; ; { // an empty p is sent too: the kernel has its say
+	for done := 0; ; { // an empty p is sent too, since the kernel may return an error
 		rest := p[done:min(len(p), done+backends.MaxTransfer)]
 		n, errno := 0, unix.EAGAIN
 		if h.mayTry(s) {
@@ -122,7 +126,8 @@ func (h *FD) Write(ctx context.Context, p []byte, e Errors) (int, error) {
 		case unix.EAGAIN:
 			var err error
 			if sys.MayFault(rest) {
-				n, err = h.whenReady(ctx, s, unix.POLLOUT, func() (int, unix.Errno) { return sys.TrySend(h.Sysfd, rest) })
+				n, err = h.whenReady(ctx, s, unix.POLLOUT,
+					func() (int, unix.Errno) { return sys.TrySend(h.Sysfd, rest) })
 			} else {
 				h.prepare(s, backends.OpSend, rest, false)
 				n, err = h.run(ctx, s)
@@ -142,8 +147,8 @@ func (h *FD) Write(ctx context.Context, p []byte, e Errors) (int, error) {
 	}
 }
 
-// ReadBorrowed is Read into a buffer that it takes from Lendable when there is something to read. The caller puts it back.
-// Errors have no shape yet.
+// ReadBorrowed is [FD.Read] into a buffer that it takes from Lendable when there is something to
+// read. The caller puts it back. Its errors are not wrapped.
 func (h *FD) ReadBorrowed(ctx context.Context) (buf *Lent, n int, err error) {
 	s := &h.R
 	if err := h.Begin(ctx, s); err != nil {

@@ -11,7 +11,7 @@ import (
 	"github.com/weirgo/weir/sched"
 )
 
-// InitView makes h a view of another FD, unless that is not open: then it returns nil.
+// InitView makes h a view of another FD. If that is not open it returns nil.
 func (h *FD) InitView(w Waiter, of *FD) View {
 	if of.descriptor == nil {
 		return nil
@@ -20,7 +20,7 @@ func (h *FD) InitView(w Waiter, of *FD) View {
 	return h.view.viewEntry
 }
 
-// attach makes h another FD of the descriptor of one: Close and deadlines reach it too.
+// attach makes h another FD of the descriptor of the FD of: Close and deadlines reach it too.
 func (h *FD) attach(loop *aiort.Loop, w Waiter, of *FD) {
 	h.Loop, h.descriptor = loop, of.descriptor
 	h.view = &viewState{waiter: w, viewEntry: &viewEntry{of: weak.Make(h)}}
@@ -36,7 +36,7 @@ func (h *FD) attach(loop *aiort.Loop, w Waiter, of *FD) {
 	h.W.setDeadline(translate(of.W.deadline.Load(), of.Loop, loop))
 }
 
-// detachView ends a view: what concerns the descriptor no longer reaches it.
+// detachView ends a view: Close and deadlines of the descriptor no longer reach it.
 func (h *FD) detachView() {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -45,7 +45,7 @@ func (h *FD) detachView() {
 	}
 }
 
-// each calls f for every FD of the descriptor, with mu held.
+// each calls f for every FD of the descriptor. The caller holds mu.
 func (d *descriptor) each(f func(*FD)) {
 	f(d.firstFD)
 	if d.views == nil {
@@ -58,7 +58,7 @@ func (d *descriptor) each(f func(*FD)) {
 	}
 }
 
-// translate turns a point in time on one loop's clock into the same on another's. Times at or before 1 have a meaning of
+// translate converts a time of one loop's clock to another's. Values of 1 and less have meanings of
 // their own: none, past, retired.
 func translate(when int64, from, to *aiort.Loop) int64 {
 	if when <= 1 || from == to {
@@ -67,7 +67,8 @@ func translate(when int64, from, to *aiort.Loop) int64 {
 	return max(After(to.Now(), time.Duration(when-from.Now())), 1)
 }
 
-// CheckCaller checks that the caller may use h now: of a view only its coroutine may. The error is why that must not wait.
+// CheckCaller checks that the caller may use h now: only its coroutine may use a view. The error
+// says why the coroutine must not wait.
 func (h *FD) CheckCaller() error {
 	if h == nil || h.Waiter() == nil {
 		return nil
@@ -75,7 +76,8 @@ func (h *FD) CheckCaller() error {
 	return h.Waiter().CheckCaller()
 }
 
-// mayTry reports whether the caller may do the work of a side itself, before it goes to the loop.
+// mayTry reports whether the caller may make the system call of a side itself, before it goes to
+// the loop.
 func (h *FD) mayTry(s *Side) bool {
 	return h.Direct && (h.Waiter() == nil || h.Waiter().MayTry(s == &h.W))
 }
@@ -102,7 +104,7 @@ func (h *FD) awaitEnd() {
 	}
 }
 
-// OnPool has the pool make call, while the coroutine of a view waits.
+// OnPool runs call on the pool, while the coroutine of a view waits.
 func (h *FD) OnPool(call func()) error {
 	c := new(aiort.Completion)
 	c.Block(call)

@@ -4,16 +4,16 @@ package fd
 
 import "weak"
 
-// views are the handles of a descriptor but for the first, guarded by its mu. They keep none of
-// them: a view that is dropped, or whose task is over, is garbage, and if it was the last that had
+// viewList holds the FDs of a descriptor except the first, guarded by its mu. It does not keep them
+// alive: a view that is dropped, or whose task is over, is garbage, and if it was the last that had
 // the descriptor, that is closed.
 type viewList struct {
 	first *viewEntry
 	n     int
-	full  int // is when places that are empty are thrown out: each is looked at a few times at most
+	full  int // length at which empty entries are removed, so that each is looked at a few times at most
 }
 
-// place is that of a view among the handles of its descriptor.
+// viewEntry is the entry of a view.
 type viewEntry struct {
 	of         weak.Pointer[FD]
 	next, prev *viewEntry
@@ -51,7 +51,7 @@ func (v *viewList) add(p *viewEntry) {
 	v.n++
 }
 
-// remove takes p out, if it is in.
+// remove takes p out if it is in the list.
 func (v *viewList) remove(p *viewEntry) {
 	if !p.taken {
 		return

@@ -11,11 +11,12 @@ import (
 	"github.com/weirgo/weir/internal/sys"
 )
 
-// spinner is how a call that finds nothing puts off going to the loop, which costs more than the call itself: to park costs a
-// completion, a wake-up and, on an idle machine, putting a thread and a processor to sleep. The call goes through the steps
-// below, each only while it has paid of late. The zero value is at the first.
+// spinner is an adaptive spin: the steps that a call takes when it finds nothing, before it goes to
+// the loop. Going there costs more than the call itself: parking takes a completion, a wake-up and,
+// on an idle machine, putting a thread and a processor to sleep. The call takes each of the steps
+// below only while it has paid of late. The zero value is at the first step.
 //
-// A call uses it like this, and waits for the loop when next returns false:
+// A call uses it like this, and waits on the loop when next returns false:
 //
 //	for l := (spinner{}); h.next(s, &l); {
 //		if found := try(); found {
@@ -25,65 +26,69 @@ import (
 //	}
 type spinner struct {
 	step    step
-	tried   bool          // in this step
-	yielded bool          // once already
+	tried   bool          // it has tried in this step
+	yielded bool          // it has yielded once already
 	brief   bool          // the call does not spin
-	once    bool          // the call tries once and always, whatever has paid: see next
-	retries bool          // the call's try while a coroutine yields is that of Waiter.Retry, which yields first
-	data    prefetch.Addr // where the call puts what it finds: a hint
-	until   int64         // for spinning
+	once    bool          // the call always tries exactly once, whatever has paid: see next
+	retries bool          // when a coroutine yields, Waiter.Retry makes the call's try, after the other coroutines
+	data    prefetch.Addr // where the call puts the data: a hint for prefetching
+	until   int64         // end of spinning
 }
 
 type step uint8
 
 const (
-	// trying is at once, for when data streams in.
+	// trying tries at once, for data that streams in.
 	trying step = iota
 
-	// yielding is after the other goroutines, or the other coroutines of the thread, that are ready to run have run: they
-	// may bring what the call waits for. In a server under load that is the time in which other clients are served and this
-	// one sends its next message. Goroutines do it twice. At first they wait for those of their own processor, so that two
-	// that talk to each other stay together there. Then they wait for those of all.
+	// yielding tries after the other ready goroutines, or the other ready coroutines of the thread,
+	// have run: they may bring what the call waits for. In a server under load other clients are
+	// served in that time, while this one sends its next message. Goroutines do it twice: they
+	// first yield to those of their own processor, so that two that talk to each other stay there
+	// together, and then to those of all processors.
 	yielding
 
-	// spinning is again and again for a short time, for a peer that answers faster than a thread, or an idle processor, is
-	// put to sleep and woken.
+	// spinning tries again and again for a short time, for a peer that answers faster than a
+	// thread, or an idle processor, is put to sleep and woken.
 	spinning
 
 	stopped
 )
 
 const (
-	// spinTime bounds spinning, in nanoseconds: what it takes to put a thread or a processor to sleep, and to wake it.
+	// spinTime bounds spinning, in nanoseconds: what it takes to put a thread or a processor to
+	// sleep, and to wake it.
 	spinTime = 40_000
 
-	// idleTime bounds the nanoseconds that letting others run takes if there are none. If it took longer there are others,
-	// and the call does not spin.
+	// idleTime is the longest time, in nanoseconds, that yielding takes if no other goroutine is
+	// ready. If it took longer others are, and the call does not spin.
 	idleTime = 5_000
 
-	// tickTime is after how many nanoseconds without a tick of the loop a goroutine that spins runs one. Goroutines that spin
-	// are ready to run all the time, which keeps Go's scheduler from looking for events, and others wait in the loop for
-	// those. (For its other sources Go's scheduler looks every 10 ms, as in any program that always has a goroutine ready.)
+	// tickTime is the time without a tick of the loop, in nanoseconds, after which a goroutine that
+	// spins runs one. Goroutines that spin are always ready to run, which keeps Go's scheduler from
+	// looking for events that others wait for in the loop. (For its other sources Go's scheduler
+	// looks every 10 ms, as in any program that always has a goroutine ready.)
 	tickTime = 1_000_000
 
-	// roundBits makes rounds of 1 ms out of nanoseconds. In each round a goroutine that yields waits once for those of all
-	// processors at first: otherwise they would wait for it, and an idle processor would not hear of it. If there are so many
-	// that each runs once in a round, they have the processor fetch memory for each other, too.
+	// roundBits makes rounds of 1 ms out of nanoseconds. In each round a goroutine that yields does
+	// so once to all processors first: otherwise their goroutines would wait for it, and an idle
+	// processor would not learn of them. If there are so many goroutines that each runs once in a
+	// round, they also make the processor prefetch memory for each other.
 	roundBits = 20
 )
 
-// stepBackoffs say which steps of one direction have paid of late.
+// stepBackoffs says which steps of one direction have paid of late.
 type stepBackoffs [stopped]backoff.Backoff
 
-// skip gives up a step that could not be begun.
+// skip leaves out a step that could not be begun.
 func (l *spinner) skip() { l.step, l.tried = l.step+1, false }
 
-// next reports whether to try now, for the first time or after a try that found nothing.
+// next reports whether to try now: for the first time, or after a try that found nothing.
 func (h *FD) next(s *Side, l *spinner) bool {
 	if l.step == stopped {
 		return false
 	}
-	if l.once { // each wait takes a turn of Go's scheduler, in which a backlog of connections grows
+	if l.once { // each wait takes a pass of Go's scheduler, in which a backlog of connections grows
 		first := !l.tried
 		l.tried = true
 		return first && h.mayTry(s)
@@ -110,7 +115,7 @@ func (h *FD) next(s *Side, l *spinner) bool {
 	return false
 }
 
-// enterStep begins a step, if the call may take it.
+// enterStep begins a step. It returns false if the call may not take it.
 func (h *FD) enterStep(s *Side, l *spinner) bool {
 	if l.step == trying {
 		return h.mayTry(s)
@@ -150,7 +155,7 @@ func (h *FD) enterStep(s *Side, l *spinner) bool {
 	return true
 }
 
-// hit notes that the last try has found something.
+// hit records that the last try has found something.
 func (h *FD) hit(s *Side, l *spinner) {
 	if l.step < stopped {
 		s.backoffs[l.step].Hit()

@@ -25,7 +25,7 @@ func steps(h *FD, brief bool) (all []step) {
 	return all
 }
 
-func TestLingering(t *testing.T) {
+func TestSpinner(t *testing.T) {
 	ticked := func(h *FD) {
 		h.Loop.Do(context.Background(), h.Loop.Borrow()) // the Op is a nop
 	}
@@ -48,7 +48,8 @@ func TestLingering(t *testing.T) {
 		{"the loop has a thread", "thread", false, func(h *FD) { h.Direct = true }, all[:1]},
 		{"everything goes through the loop", "scheduler", false, ticked, nil},
 		{"a view", "auto", false, func(h *FD) { h.view = &viewState{waiter: &eagerWaiter{}} }, all[:2]},
-		{"a view with nobody to yield to", "auto", false, func(h *FD) { h.view = &viewState{waiter: &eagerWaiter{alone: true}} }, all[:1]},
+		{"a view with no other to yield to", "auto", false,
+			func(h *FD) { h.view = &viewState{waiter: &eagerWaiter{alone: true}} }, all[:1]},
 		{"trying was for nothing of late", "auto", false, func(h *FD) { ticked(h); inVain(h, trying) }, all[1:]},
 		{"yielding was for nothing of late", "auto", false, func(h *FD) {
 			ticked(h)
@@ -78,15 +79,16 @@ func TestLingering(t *testing.T) {
 	}
 }
 
-// TestLingersTwice: a goroutine lets others run a second time before it gives up, one who may be interrupted by the next step of
-// its caller does not, and neither does a coroutine, whose loop is near.
-func TestLingersTwice(t *testing.T) {
+// TestSpinsTwice: a goroutine yields a second time before it goes to the loop. A call that the next
+// step of its caller may interrupt does not, and neither does a coroutine, whose loop is near.
+func TestSpinsTwice(t *testing.T) {
 	for _, tt := range []struct {
 		name string
 		l    spinner
 		lane bool
 		want int
-	}{{"a goroutine", spinner{}, false, 2}, {"a brief call", spinner{brief: true}, false, 1}, {"a view", spinner{}, true, 1}} {
+	}{{"a goroutine", spinner{}, false, 2}, {"a brief call", spinner{brief: true}, false, 1},
+		{"a view", spinner{}, true, 1}} {
 		h := recorded(t, "auto")
 		if tt.lane {
 			h.view = &viewState{waiter: &eagerWaiter{}}
@@ -113,8 +115,9 @@ func TestLingersTwice(t *testing.T) {
 	}
 }
 
-// TestLingersAlone: a read of a coroutine that has nobody to yield to goes on to the loop, and does not leave the step out later.
-func TestLingersAlone(t *testing.T) {
+// TestSpinsAlone: a read of a coroutine that has no other to yield to goes on to the loop, and does
+// not leave the step out later.
+func TestSpinsAlone(t *testing.T) {
 	f := recorded(t, "auto")
 	l := &eagerWaiter{alone: true}
 	f.view = &viewState{waiter: l}
@@ -124,7 +127,8 @@ func TestLingersAlone(t *testing.T) {
 		}
 	}
 	if l.retries != 3 || l.done != 3 || f.R.backoffs[yielding] != (backoff.Backoff{}) {
-		t.Errorf("%d tries, %d operations, then %+v of the step that could not be begun", l.retries, l.done, f.R.backoffs[yielding])
+		t.Errorf("%d tries, %d operations, then %+v of the step that could not be begun", l.retries, l.done,
+			f.R.backoffs[yielding])
 	}
 }
 
@@ -146,8 +150,8 @@ func (l *eagerWaiter) Do(context.Context, *aiort.Completion) error {
 	return nil
 }
 
-// TestLingerFound: what a step brings makes up for what it was for nothing before.
-func TestLingerFound(t *testing.T) {
+// TestSpinnerHit: what a step brings makes up for what it was for nothing before.
+func TestSpinnerHit(t *testing.T) {
 	h := recorded(t, "auto")
 	for _, s := range []step{trying, yielding, spinning} {
 		p := &h.R.backoffs[s]
