@@ -89,11 +89,12 @@ type Announcer interface {
 	News() bool
 }
 
-// Shrinker is implemented by backends that keep memory for each slot, or for each operation that was in flight at one time.
+// Shrinker is implemented by backends that keep memory for each slot, or for each operation that
+// was in flight at one time.
 type Shrinker interface {
-	// Shrink says that the n slots from first on have no operation in flight, that the Loop has let go of its own memory for
-	// them, and that live slots are in use. It is called as Poll is, after a burst, once for each 256 slots or so: on
-	// average its cost is in proportion to n.
+	// Shrink says that the n slots from first on have no operation in flight, that the Loop has let
+	// go of its own memory for them, and that live slots are in use. It is called as Poll is, after
+	// a burst, once for each 256 slots or so: on average its cost is in proportion to n.
 	Shrink(first, n uint32, live int)
 }
 

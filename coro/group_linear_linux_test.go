@@ -20,10 +20,12 @@ func TestGroupLinear(t *testing.T) {
 				sleep time.Duration
 				room  int // the limit is so many times smaller than the number of tasks; 0: there is none
 			}{
-				"ended": {0, 0}, "cancelled": {time.Hour * 1e4, 0}, "limited": {0, most / 10}, "limited, and full": {time.Millisecond, 2},
+				"ended": {0, 0}, "cancelled": {time.Hour * 1e4, 0}, "limited": {0, most / 10},
+				"limited, and full": {time.Millisecond, 2},
 			} {
 				for try := 1; ; try++ {
-					few, many := groupCPU(t, task, most/10, how.sleep, how.room), groupCPU(t, task, most, how.sleep, how.room)
+					few, many := groupCPU(t, task, most/10, how.sleep, how.room), groupCPU(t, task, most, how.sleep,
+						how.room)
 					if many < 40*max(few, 10*time.Millisecond) { // it takes 100 times as long, if the time is a square
 						break
 					}

@@ -306,7 +306,8 @@ func (s *Scheduler) present(v *viewing, answered bool, loop aiort.LoopSnapshot, 
 	for i := range v.tasks {
 		c := &v.tasks[i]
 		all.Tasks = append(all.Tasks, TaskState{
-			ID: c.mark, Parent: c.parent, Name: c.t.Name(), State: c.state.String(), Waits: c.waits, Kind: c.kind, FD: c.fd,
+			ID: c.mark, Parent: c.parent, Name: c.t.Name(), State: c.state.String(), Waits: c.waits, Kind: c.kind,
+			FD:  c.fd,
 			For: max(v.now.Sub(c.since), 0), Stack: dump[c.goid],
 		})
 	}

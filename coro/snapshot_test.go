@@ -86,7 +86,8 @@ func TestSnapshot(t *testing.T) {
 				t.Errorf("stack of %s: %q", name, later[name].Stack)
 			}
 		}
-		if few := r.Snapshot(SnapshotOptions{Wait: time.Minute, Limit: 2}); len(few.Tasks) != 2 || few.Omitted != len(wait)-1 {
+		if few := r.Snapshot(SnapshotOptions{Wait: time.Minute, Limit: 2}); len(few.Tasks) != 2 ||
+			few.Omitted != len(wait)-1 {
 			t.Errorf("limit 2: %d tasks, %d omitted", len(few.Tasks), few.Omitted)
 		}
 		if _, err := json.Marshal(s); err != nil {
@@ -156,7 +157,8 @@ func TestSnapshotStuck(t *testing.T) {
 // TestSnapshotHere guards a snapshot that a task takes of its own scheduler.
 func TestSnapshotHere(t *testing.T) {
 	each(t, Options{}, func(t *testing.T, r *rig) {
-		h := Spawn(r.Scheduler, func(me *Task) (Snapshot, error) { return r.Snapshot(SnapshotOptions{}), nil }, Name("me"))
+		h := Spawn(r.Scheduler, func(me *Task) (Snapshot, error) { return r.Snapshot(SnapshotOptions{}), nil },
+			Name("me"))
 		s, _ := h.Wait(context.Background())
 		if me := byName(s)["me"]; me.State != "running" || s.State != "running" || s.Loop.State != "running" {
 			t.Errorf("snapshot: %+v", s)
@@ -204,7 +206,8 @@ func TestSnapshotStorm(t *testing.T) {
 		if err := s.Close(); err != nil {
 			t.Error(err)
 		}
-		if now := s.Snapshot(SnapshotOptions{}); now.State != "ended" || len(now.Tasks) != 0 || now.Loop.State != "ended" {
+		if now := s.Snapshot(SnapshotOptions{}); now.State != "ended" || len(now.Tasks) != 0 ||
+			now.Loop.State != "ended" {
 			t.Errorf("after the end: %+v", now)
 		}
 		close(done)
@@ -215,8 +218,8 @@ func TestSnapshotStorm(t *testing.T) {
 	}
 }
 
-// TestSnapshotCostsNothing guards that what each turn writes for snapshots lies in what was padding,
-// beside what each turn writes anyway.
+// TestSnapshotCostsNothing guards that what each turn writes for snapshots lies in what was
+// padding, beside what each turn writes anyway.
 func TestSnapshotCostsNothing(t *testing.T) {
 	task := reflect.TypeFor[Task]()
 	turn, _ := task.FieldByName("turn")

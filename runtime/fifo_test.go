@@ -205,7 +205,8 @@ func TestListsShrink(t *testing.T) {
 	})
 }
 
-// TestBackendTablesShrink: after a burst a backend keeps memory for what is in flight, not for what once was.
+// TestBackendTablesShrink: after a burst a backend keeps memory for what is in flight, not for what
+// once was.
 func TestBackendTablesShrink(t *testing.T) {
 	for _, d := range picked(systemLoops()) {
 		t.Run(d.name, func(t *testing.T) {
@@ -221,7 +222,8 @@ func TestBackendTablesShrink(t *testing.T) {
 					switch cs[i].Op = poll(rd, 1, false); i % 3 {
 					case 1:
 						cs[i].Op = backends.Op{
-							Code: backends.OpReadv, FD: rd, Off: backends.Stream, Bufs: [][]byte{make([]byte, 1), make([]byte, 1)},
+							Code: backends.OpReadv, FD: rd, Off: backends.Stream, Bufs: [][]byte{make([]byte, 1),
+								make([]byte, 1)},
 						}
 					case 2:
 						cs[i].Op = read(rd, make([]byte, 1))

@@ -54,8 +54,10 @@ type slots struct {
 	spare  int           // chunks that are empty
 	gen    uint32        // the newest generation of the chunks that were freed; later chunks begin with it
 	live   int
-	shrink func(first, n uint32, live int) // tells the backend of a chunk that was let go; nil: it does not want to know
-	mixed  bool                            // there was no room for another chunk, and some have operations of both kinds
+	// tells the backend of a chunk that was let go; nil: it does not want to know
+	shrink func(first, n uint32, live int)
+	// there was no room for another chunk, and some have operations of both kinds
+	mixed bool
 }
 
 func (t *slots) at(i uint32) *slot { return &t.chunks[i>>chunkBits].slots[i&(chunkLen-1)] }

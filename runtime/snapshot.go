@@ -317,7 +317,7 @@ func (l *Loop) view(limit int) *viewing {
 func (l *Loop) answerView(v *viewing) {
 	s := &l.viewer
 	s.mu.Lock()
-	s.pending, s.unknown = nil, 0 // who asks from now on gets a newer one
+	s.pending, s.unknown = nil, 0 // later callers get a newer one
 	s.thread, s.last = l.thread.id, l.be.Now()
 	limit := v.limit
 	s.mu.Unlock()

@@ -97,7 +97,8 @@ func TestSnapshot(t *testing.T) {
 		// The next activation of the same Completion is another operation.
 		go func() { over <- r.l.Do(context.Background(), c) }()
 		r.settled(1)
-		if again := only(t, r.l.Snapshot(SnapshotOptions{Wait: patience}), "read"); r.name() != "sim" && again.Age >= o.Age {
+		if again := only(t, r.l.Snapshot(SnapshotOptions{Wait: patience}), "read"); r.name() != "sim" &&
+			again.Age >= o.Age {
 			t.Errorf("the age of the next operation is %v, and was %v", again.Age, o.Age)
 		}
 		r.put(wr, 1)
@@ -123,7 +124,8 @@ func TestSnapshotLimit(t *testing.T) {
 		for limit, want := range map[int]int{10: 10, 1: 1, -1: 0, 0: n, 2 * chunkLen: 2 * chunkLen} {
 			l := r.l.Snapshot(SnapshotOptions{Limit: limit, Wait: patience})
 			if len(l.Operations) != want || l.Omitted != n-want {
-				t.Errorf("limit %d: %d operations, %d omitted, want %d of %d", limit, len(l.Operations), l.Omitted, want, n)
+				t.Errorf("limit %d: %d operations, %d omitted, want %d of %d", limit, len(l.Operations), l.Omitted,
+					want, n)
 			}
 		}
 		r.l.viewer.mu.Lock()

@@ -5,7 +5,8 @@ import "slices"
 // minKept is how much of each table is kept in any case.
 const minKept = 4096
 
-// Shrink lets go of entries, of room in lists, and of what is known of descriptors for which nothing is in flight.
+// Shrink lets go of entries, of room in lists, and of what is known of descriptors for which
+// nothing is in flight.
 func (b *Backend) Shrink(first, n uint32, live int) {
 	for chunk := first >> chunkBits; chunk < (first+n)>>chunkBits && int(chunk) < len(b.entries); chunk++ {
 		b.entries[chunk] = nil
@@ -33,8 +34,9 @@ func fit[T any](list []T) []T {
 	return slices.Clone(list)
 }
 
-// sweep forgets descriptors for which nothing is in flight. Most are closed. One that is not may still be in the epoll
-// instance: the next that waits on it finds that out (EEXIST), and events that come before that are of no registration.
+// sweep forgets descriptors for which nothing is in flight. Most are closed. One that is not may
+// still be in the epoll instance: the next that waits on it finds that out (EEXIST), and events
+// that come before that are of no registration.
 func (b *Backend) sweep() {
 	for p, page := range b.descs {
 		if page == nil {
@@ -67,7 +69,8 @@ func (b *Backend) sweep() {
 
 // drop forgets d if nothing needs it, and reports whether it has.
 func (b *Backend) drop(d *desc) bool {
-	if d.todo || d.close != nil || d.busy > 0 || d.multi > 0 || d.polls.head != nil || d.files.head != nil || d.held.head != nil {
+	if d.todo || d.close != nil || d.busy > 0 || d.multi > 0 || d.polls.head != nil || d.files.head != nil ||
+		d.held.head != nil {
 		return false
 	}
 	for w := range d.wait {

@@ -8,8 +8,9 @@ import (
 	"github.com/weirgo/weir/backends"
 )
 
-// TestShrinkForgetsDescriptors: what is known of descriptors is let go when far fewer operations are in flight, except for
-// those on which some are. A descriptor that was forgotten and is open works as before.
+// TestShrinkForgetsDescriptors: what is known of descriptors is let go when far fewer operations
+// are in flight, except for those on which some are. A descriptor that was forgotten and is open
+// works as before.
 func TestShrinkForgetsDescriptors(t *testing.T) {
 	const many = minKept + 2000
 	r := newRig(t, Config{})
@@ -22,7 +23,8 @@ func TestShrinkForgetsDescriptors(t *testing.T) {
 			t.Skip("too few descriptors may be open: ", err)
 		}
 		fds = append(fds, r.own(fd, nil))
-		polls = append(polls, r.op(backends.Op{Code: backends.OpPoll, FD: fd, Flags: unix.POLLIN, Multi: len(polls)%2 == 0}))
+		polls = append(polls, r.op(backends.Op{Code: backends.OpPoll, FD: fd, Flags: unix.POLLIN,
+			Multi: len(polls)%2 == 0}))
 	}
 	lasting := polls[many/2|1]
 	r.begin(polls...)
@@ -41,7 +43,8 @@ func TestShrinkForgetsDescriptors(t *testing.T) {
 		t.Errorf("%d descriptors are known, want the one in use", r.known)
 	}
 	if len(r.descs) >= pages || cap(r.out) > minKept || cap(r.queued) > minKept {
-		t.Errorf("%d pages of %d are left, room for %d events, %d operations", len(r.descs), pages, cap(r.out), cap(r.queued))
+		t.Errorf("%d pages of %d are left, room for %d events, %d operations", len(r.descs), pages, cap(r.out),
+			cap(r.queued))
 	}
 	if list := r.registrations(); list[fds[0]] != 0 || list[fds[2]] != 0 {
 		t.Error("what is reported again and again is still asked for")

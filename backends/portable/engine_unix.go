@@ -199,7 +199,7 @@ func (e *engine) finish(r *record, res int32) {
 	e.b.post(backends.Event{ID: id, Res: res})
 }
 
-// shrink lets go of records that nobody uses, and of the table's end. The caller holds mu.
+// shrink drops the unused records, and the unused end of the table. The caller holds mu.
 func (e *engine) shrink(_, _ uint32) {
 	e.spare = nil
 	for len(e.slots) > 0 && e.slots[len(e.slots)-1] == nil {

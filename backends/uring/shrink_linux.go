@@ -5,7 +5,8 @@ import "slices"
 // minKept is how much of each table is kept in any case.
 const minKept = 4096
 
-// Shrink lets go of what the kernel needed besides the memory of operations, and of what is known of their polls.
+// Shrink lets go of what the kernel needed besides the memory of operations, and of what is known
+// of their polls.
 func (b *Backend) Shrink(first, n uint32, _ int) {
 	for slot := int(first); slot < int(first+n) && slot < len(b.scratch); slot++ {
 		b.scratch[slot] = nil

@@ -48,9 +48,8 @@ func checkDependencies(f *file, report reporter) {
 				break
 			}
 			if !slices.ContainsFunc(d.in, func(p string) bool { return matches(p, f.dir()) }) {
-				report(im.pos, "%s must not import %s: %s. Use or add a function in internal/sys; for a new "+
-					"backend add it "+
-					"to the row in dependencies (internal/lint/imports_test.go).", f.dir(), im.path, d.why)
+				report(im.pos, "%s must not import %s: %s. Use or add a function in internal/sys; for a new backend "+
+					"add it to the row in dependencies (internal/lint/imports_test.go).", f.dir(), im.path, d.why)
 			}
 			if d.tag != "" && f.matchesAnywhere(without(d.tag)) {
 				report(im.pos, "%s is imported without the build tag %s: %s. Put //go:build %[2]s in front of "+
@@ -60,9 +59,8 @@ func checkDependencies(f *file, report reporter) {
 		}
 		if !known && !f.test() && !slices.Contains(testSupport, f.dir()) {
 			report(im.pos, "%s would become a dependency of every program that uses weir. Use the standard library; "+
-				"use it in "+
-				"tests only; or move the program to a module of its own, as stress is. If it must be, add a row to "+
-				"dependencies (internal/lint/imports_test.go).", im.path)
+				"use it in tests only; or move the program to a module of its own, as stress is. If it must be, add "+
+				"a row to dependencies (internal/lint/imports_test.go).", im.path)
 		}
 	}
 }
@@ -74,8 +72,7 @@ func checkUnsafe(f *file, report reporter) {
 	for _, im := range f.imports() {
 		if im.path == "unsafe" && !slices.ContainsFunc(unsafeIn, func(p string) bool { return matches(p, f.dir()) }) {
 			report(im.pos, "package unsafe is for %q, where the kernel's layouts and the runtime's names are. Put "+
-				"the function that needs it into "+
-				"internal/sys, with a safe signature.", unsafeIn)
+				"the function that needs it into internal/sys, with a safe signature.", unsafeIn)
 		}
 	}
 }
@@ -166,8 +163,7 @@ func checkRuntimeNames(f *file, report reporter) {
 	for _, id := range exported(f.ast) {
 		if std[id.Name] {
 			report(id.Pos(), "the standard library's runtime has a %s too, so a file with the wrong import would "+
-				"compile and "+
-				"do something else. Choose another name.", id.Name)
+				"compile and do something else. Choose another name.", id.Name)
 		}
 	}
 }

@@ -89,9 +89,8 @@ func layerOf(dir string) *layer {
 func checkLayers(f *file, report reporter) {
 	from := layerOf(f.dir())
 	if from == nil {
-		report(f.ast.Package, "package %s has no layer. Add a row to layers in internal/lint/layers_test.go: "+
-			"its level, "+
-			"what it may import, and why; and draw it in docs/architecture.md.", f.dir())
+		report(f.ast.Package, "package %s has no layer. Add a row to layers in internal/lint/layers_test.go: its "+
+			"level, what it may import, and why; and draw it in docs/architecture.md.", f.dir())
 		return
 	}
 	for _, im := range f.imports() {
@@ -108,17 +107,15 @@ func checkLayers(f *file, report reporter) {
 		case f.example(): // shows how programs come to the package, which may be by way of those above it
 		case f.test():
 			if to.level > from.level {
-				report(im.pos, "a test of %s (level %d) imports %s (level %d), which stands above it. Move the "+
-					"test up, "+
-					"or use something below in its place.", f.dir(), from.level, dir, to.level)
+				report(im.pos, "a test of %s (level %d) imports %s (level %d), which stands above it. Move the test "+
+					"up, or use something below in its place.", f.dir(), from.level, dir, to.level)
 			}
 		case slices.Contains(testSupport, dir) && !slices.Contains(testSupport, f.dir()):
 			report(im.pos, "%s is for tests. Import it from _test.go files only.", dir)
 		case !slices.ContainsFunc(from.may, allowed):
 			report(im.pos, "%s must not import %s: %s. It may import %q. Move the code to the layer that has both, "+
-				"or pass "+
-				"in what it needs as a value; if the picture itself is wrong, change layers and docs/architecture.md "+
-				"together.",
+				"or pass in what it needs as a value; if the picture itself is wrong, change layers and "+
+				"docs/architecture.md together.",
 				f.dir(), dir, from.why, from.may)
 		}
 	}

@@ -47,9 +47,8 @@ func checkLinknames(f *file, report reporter) {
 		row := linknames[f.dir()]
 		if !slices.Contains(row.symbols, name) {
 			report(token.NoPos, "%s is bound. Each symbol of Go's runtime is one more that a release of Go can take "+
-				"away: add it to "+
-				"linknames (internal/lint/linknames_test.go), README.md and SECURITY.md, with a plain path "+
-				"beside it.", name)
+				"away: add it to linknames (internal/lint/linknames_test.go), README.md and SECURITY.md, with a "+
+				"plain path beside it.", name)
 			continue
 		}
 		for _, tag := range []string{untried, row.tag, "weir_nolinkname"} {

@@ -85,9 +85,8 @@ func TestSecurityLists(t *testing.T) {
 	for _, l := range kernelLists {
 		used, said := kernelNames(files, l.prefix), listed(string(text), l.heading)
 		if len(used) == 0 || !slices.Equal(used, said) {
-			t.Errorf("SECURITY.md says of %q\n%q\nand the code uses\n%q\nIf the code is right, think about what "+
-				"the change "+
-				"exposes and then change the list.", l.heading, said, used)
+			t.Errorf("SECURITY.md says of %q\n%q\nand the code uses\n%q\nIf the code is right, think about what the "+
+				"change exposes and then change the list.", l.heading, said, used)
 		}
 	}
 }

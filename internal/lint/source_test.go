@@ -130,9 +130,8 @@ func checkConstraints(f *file, report reporter) {
 			for _, system := range systems {
 				goos, _, _ := strings.Cut(system, "/")
 				if !b.on(goos) && f.matches(system, f.tags()) {
-					report(im.pos, "%s does not exist on %s, and this file is built there. End its name in "+
-						"_linux.go (or "+
-						"whatever system it is for), or put //go:build %s in front.", im.path, goos, b.hint)
+					report(im.pos, "%s does not exist on %s, and this file is built there. End its name in _linux.go "+
+						"(or whatever system it is for), or put //go:build %s in front.", im.path, goos, b.hint)
 					break
 				}
 			}
@@ -141,8 +140,7 @@ func checkConstraints(f *file, report reporter) {
 	last := strings.TrimSuffix(strings.TrimSuffix(path.Base(f.path), ".go"), "_test")
 	if i := strings.LastIndex(last, "_"); i >= 0 && f.constraint() == nil && slices.Contains(suffixes, last[i+1:]) {
 		report(token.NoPos, "go gives no meaning to the %s in this file's name and builds it everywhere. Say in a "+
-			"//go:build "+
-			"line where it belongs.", last[i:])
+			"//go:build line where it belongs.", last[i:])
 	}
 	if !f.matchesAnywhere(nil) {
 		report(token.NoPos, "no system builds this file: its name and its //go:build line exclude each other.")

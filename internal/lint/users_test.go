@@ -65,8 +65,7 @@ func usersImports(files []*file) (bad []string) {
 				} else if strings.Contains(first, ".") && !slices.ContainsFunc(usersMay,
 					func(m string) bool { return under(im.path, m) }) {
 					bad = append(bad, f.path+": "+im.path+" would be in the go.mod of every program that imports "+
-						"weir, whatever tags it "+
-						"is built with: go mod tidy looks at them all")
+						"weir, whatever tags it is built with: go mod tidy looks at them all")
 				}
 			}
 		}
