@@ -71,7 +71,8 @@ func newPacketConn(k kind) (packetConn, *socket) {
 	return nil, nil
 }
 
-// fromFile returns what open makes of a duplicate of f, which is a socket. open returns nil for a kind that it does not take.
+// fromFile returns what open makes of a duplicate of f, which is a socket. open returns nil for a
+// kind that it does not take.
 func fromFile[T any](io *IO, f *os.File, open func(fd int, k kind) (T, *socket)) (T, error) {
 	var none T
 	io.running()

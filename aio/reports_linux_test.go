@@ -20,7 +20,8 @@ import (
 
 // What was reported of other runtimes, and no other test holds.
 
-// TestAppendSetLater: a copy to a file that has become one of O_APPEND since it was opened goes on (go#79660).
+// TestAppendSetLater: a copy to a file that has become one of O_APPEND since it was opened goes on
+// (go#79660).
 func TestAppendSetLater(t *testing.T) {
 	each(t, func(t *testing.T, lib *aio.IO) {
 		dir := t.TempDir()
@@ -74,7 +75,8 @@ func TestWriteBeyondInt32(t *testing.T) {
 	})
 }
 
-// TestListenAgain: an address is free when Close of its listener, and of what that accepted, has returned (ngo#64).
+// TestListenAgain: an address is free when Close of its listener, and of what that accepted, has
+// returned (ngo#64).
 func TestListenAgain(t *testing.T) {
 	each(t, func(t *testing.T, lib *aio.IO) {
 		addr := "127.0.0.1:0"
@@ -109,7 +111,8 @@ func TestListenAgain(t *testing.T) {
 	})
 }
 
-// TestRawCallbackEnds: a panic or Goexit in a callback of a RawConn's leaves no turn taken (go#29828, go#53445).
+// TestRawCallbackEnds: a panic or Goexit in a callback of a RawConn's leaves no turn taken
+// (go#29828, go#53445).
 func TestRawCallbackEnds(t *testing.T) {
 	each(t, func(t *testing.T, lib *aio.IO) {
 		a, b := tcpPair(t, lib)
@@ -156,8 +159,8 @@ type oddContext struct {
 
 func (c oddContext) Deadline() (time.Time, bool) { return c.deadline, true }
 
-// TestDialOddDeadline: a Dial with a context whose Deadline has nothing to do with its Done is as package net's
-// (go#35594).
+// TestDialOddDeadline: a Dial with a context whose Deadline has nothing to do with its Done is as
+// package net's (go#35594).
 func TestDialOddDeadline(t *testing.T) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -165,7 +168,8 @@ func TestDialOddDeadline(t *testing.T) {
 	}
 	defer l.Close()
 	each(t, func(t *testing.T, lib *aio.IO) {
-		for _, deadline := range []time.Time{{}, time.Unix(1, 0), time.Now().Add(-time.Second), time.Now().Add(time.Hour), time.Unix(1<<40, 0)} {
+		for _, deadline := range []time.Time{{}, time.Unix(1, 0), time.Now().Add(-time.Second),
+			time.Now().Add(time.Hour), time.Unix(1<<40, 0)} {
 			ctx := oddContext{context.Background(), deadline}
 			theirs, err1 := new(net.Dialer).DialContext(ctx, "tcp", l.Addr().String())
 			ours, err2 := lib.DialContext(ctx, "tcp", l.Addr().String())

@@ -16,9 +16,9 @@
 //
 // # What it discloses
 //
-// All who may send requests to the handler see numbers of descriptors, names of files, local and
-// peer addresses, sizes of buffers, names and states of tasks, the kernel's version and, if they
-// ask for them, stacks. They never see what buffers hold, and can change nothing. Serve it, like
+// Clients of the handler see numbers of descriptors, names of files, local and peer addresses,
+// sizes of buffers, names and states of tasks, the kernel's version and, if they ask for them,
+// stacks. They never see what buffers hold, and can change nothing. Serve it, like
 // net/http/pprof, on an address that only operators reach. Characters that do not print are
 // replaced in the page and in text, since names of files and tasks may come from elsewhere.
 package inspect

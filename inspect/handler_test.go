@@ -110,7 +110,8 @@ func TestForms(t *testing.T) {
 	_, script, _ := strings.Cut(html, "<script>")
 	script, _, ok := strings.Cut(script, "</script>")
 	sum := sha256.Sum256([]byte(script))
-	if p := answer.Header.Get("Content-Security-Policy"); !ok || !strings.Contains(p, base64.StdEncoding.EncodeToString(sum[:])) {
+	if p := answer.Header.Get("Content-Security-Policy"); !ok || !strings.Contains(p,
+		base64.StdEncoding.EncodeToString(sum[:])) {
 		t.Errorf("the policy %q does not allow the page's script", p)
 	}
 	for _, bad := range []string{"innerHTML", "document.write", "eval(", "http://", "https://", "src="} {

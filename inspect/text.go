@@ -45,7 +45,8 @@ func (r *Report) text(to *bytes.Buffer) {
 	}
 	for n := range r.Schedulers {
 		s := &r.Schedulers[n]
-		fmt.Fprintf(to, "\nscheduler %s: %s, tasks %d, ready %d, omitted %d", clean(s.Name), s.State, s.Stats.Tasks, s.Ready,
+		fmt.Fprintf(to, "\nscheduler %s: %s, tasks %d, ready %d, omitted %d", clean(s.Name), s.State, s.Stats.Tasks,
+			s.Ready,
 			s.Omitted)
 		if s.Current != "" {
 			fmt.Fprintf(to, ", kept by task %s", clean(s.Current))
@@ -59,8 +60,10 @@ func (r *Report) text(to *bytes.Buffer) {
 }
 
 func loopText(to *bytes.Buffer, l *aiort.LoopSnapshot) {
-	fmt.Fprintf(to, ": %s on %s, drive %s, thread %d, in flight %d, queued %d, timers %d, room %d, pool %d+%d, omitted %d",
-		l.State, clean(l.Backend), l.Drive, l.Thread, l.InFlight, l.Queued, l.Timers, l.Room, l.Pool, l.PoolWait, l.Omitted)
+	fmt.Fprintf(to, ": %s on %s, drive %s, thread %d, in flight %d, queued %d, timers %d, room %d, pool %d+%d, "+
+		"omitted %d",
+		l.State, clean(l.Backend), l.Drive, l.Thread, l.InFlight, l.Queued, l.Timers, l.Room, l.Pool, l.PoolWait,
+		l.Omitted)
 	if l.State == aiort.LoopStuck {
 		fmt.Fprintf(to, ", for %v", l.Stuck.Round(time.Millisecond))
 	}

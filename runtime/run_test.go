@@ -213,8 +213,9 @@ func panicked(f func()) (v any) {
 	return nil
 }
 
-// TestCallbackPanics guards that a callback that panics reaches the caller of Run, and costs nobody
-// else a thing: the others are called, nothing stays in flight, the loop goes on and closes (libxev#233).
+// TestCallbackPanics guards that a callback that panics reaches the caller of Run, and changes
+// nothing else: the others are called, nothing stays in flight, the loop goes on and closes
+// (libxev#233).
 func TestCallbackPanics(t *testing.T) {
 	eachLoop(t, Options{}, func(t *testing.T, r *rig) {
 		n := 0

@@ -1,10 +1,10 @@
 // Command weir says what weir finds on a machine.
 //
-//	weir doctor [-json]   which backends start and why not, limits, fallbacks, a test of each kind of operation
+//	weir doctor [-json]   which backends start and why not, limits, fallbacks, a self-test
 //	weir version          the module's version, Go's and the system's
 //
-// doctor ends with status 1 if no backend starts or a test fails. It writes to a temporary directory
-// and to the loopback interface, and takes about a second.
+// doctor ends with status 1 if no backend starts or a test fails. It writes to a temporary
+// directory and to the loopback interface, and takes about a second.
 package main
 
 import (

@@ -56,7 +56,8 @@ func TestFailure(t *testing.T) {
 	tests[1].name = "broken"
 	tests[1].f = func(*aio.IO) error { return errors.New("out of order") }
 	var out, errs bytes.Buffer
-	if status := run([]string{"doctor"}, &out, &errs); status != 1 || !strings.Contains(out.String(), "FAILED: out of order") {
+	if status := run([]string{"doctor"}, &out, &errs); status != 1 || !strings.Contains(out.String(),
+		"FAILED: out of order") {
 		t.Errorf("status %d:\n%s", status, &out)
 	}
 }
@@ -65,7 +66,8 @@ func TestFailure(t *testing.T) {
 func TestUsage(t *testing.T) {
 	for _, args := range [][]string{nil, {"what"}, {"version", "x"}, {"doctor", "x"}, {"doctor", "-x"}} {
 		var out, errs bytes.Buffer
-		if status := run(args, &out, &errs); status != 2 || !strings.Contains(errs.String(), "usage: weir") || out.Len() > 0 {
+		if status := run(args, &out, &errs); status != 2 || !strings.Contains(errs.String(), "usage: weir") ||
+			out.Len() > 0 {
 			t.Errorf("%q: status %d, %s%s", args, status, &out, &errs)
 		}
 	}

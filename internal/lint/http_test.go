@@ -14,7 +14,8 @@ func checkHTTP(f *file, report reporter) {
 	}
 	for _, im := range f.imports() {
 		if under(im.path, "net/http") || im.path == "expvar" {
-			report(im.pos, "%s must not import %s: a program that serves no HTTP would link it. Package inspect is the place "+
+			report(im.pos, "%s must not import %s: a program that serves no HTTP would link it. Package inspect is "+
+				"the place "+
 				"for handlers.", f.dir(), im.path)
 		}
 	}

@@ -15,12 +15,6 @@ const (
 	maxCode    = 120
 )
 
-// moving reports whether a file is about to move between packages, and is edited after that.
-func moving(f *file) bool {
-	return under(f.path, "internal/fd") || f.dir() == "aio" && (strings.HasSuffix(f.path, "_linux.go") ||
-		f.path == "aio/time.go" || f.path == "aio/view_other.go" || strings.HasSuffix(f.path, "_linux_test.go"))
-}
-
 // wide are files whose lines may be longer, and why.
 var wide = map[string]string{
 	"internal/lint/catches_test.go": "a row holds a whole file",
@@ -29,9 +23,6 @@ var wide = map[string]string{
 // checkColumns bounds the width of lines. Directives have no choice, and a raw string that is long
 // cannot be broken.
 func checkColumns(f *file, report reporter) {
-	if moving(f) {
-		return
-	}
 	if wide[f.path] != "" {
 		return
 	}
@@ -75,7 +66,7 @@ var persons = map[string]string{
 var person = regexp.MustCompile(`(?i)\b(who|whoever|nobody|somebody|everybody)\b`)
 
 func checkPersons(f *file, report reporter) {
-	if persons[f.path] != "" || moving(f) {
+	if persons[f.path] != "" {
 		return
 	}
 	for _, group := range f.ast.Comments {

@@ -188,7 +188,8 @@ func iovecs(few []unix.Iovec, bufs [][]byte, skip int) ([]unix.Iovec, *[]unix.Io
 	return *pooled, pooled
 }
 
-// AppendIovecs appends to iov what is left of bufs after skip bytes: as much as one system call takes.
+// AppendIovecs appends to iov what is left of bufs after skip bytes: as much as one system call
+// takes.
 func AppendIovecs(iov []unix.Iovec, bufs [][]byte, skip int) []unix.Iovec {
 	room := max(MaxTransfer-skip, 0)
 	for _, buf := range bufs {
