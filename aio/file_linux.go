@@ -158,7 +158,7 @@ func (io *IO) FromFile(std *os.File) (*File, error) {
 	f := &File{name: std.Name()}
 	closed := raw.Control(func(fd uintptr) {
 		if err = f.learn(int(fd)); err == nil {
-			if err = io.fds.Init(&f.fd, int(fd), f.kind()); err == nil {
+			if err = io.shared().Init(&f.fd, int(fd), f.kind()); err == nil {
 				f.fd.CloseWith(std)
 			}
 		}
@@ -186,7 +186,7 @@ func (io *IO) newFile(fd int, name string, opened bool) (*File, error) {
 		unix.Close(fd)
 		return nil, err
 	}
-	if err := io.fds.Adopt(&f.fd, fd, f.kind()); err != nil {
+	if err := io.shared().Adopt(&f.fd, fd, f.kind()); err != nil {
 		return nil, err
 	}
 	if opened && f.polled && f.blocks {

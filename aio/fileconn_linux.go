@@ -157,7 +157,7 @@ func (io *IO) adoptFile(sysfd int, s *socket, f *found) error {
 		unix.Close(sysfd)
 		return unix.EINVAL
 	}
-	if err := io.fds.Adopt(&s.fd, sysfd, socketKind(uint16(f.sotype))); err != nil {
+	if err := io.shared().Adopt(&s.fd, sysfd, socketKind(uint16(f.sotype))); err != nil {
 		return err
 	}
 	s.family, s.sotype = uint16(f.family), uint16(f.sotype)

@@ -26,6 +26,12 @@ func newIO(rt *aiort.Runtime) *IO {
 	return &IO{rt: rt, fds: fd.Shared{RT: rt, Direct: rt.Info().Drive == aiort.DriveAuto}}
 }
 
+// shared is what the descriptors of an IO that New has made have in common.
+func (io *IO) shared() *fd.Shared {
+	io.running()
+	return &io.fds
+}
+
 // Shutdown ends the IO. It cancels operations in flight, which end with an error that is
 // net.ErrClosed and os.ErrClosed, unless they were done anyway; later ones fail at once. It waits
 // until the kernel no longer uses any of their memory, then frees what New took. If ctx ends first

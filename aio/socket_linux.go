@@ -146,7 +146,7 @@ func (io *IO) open(ctx context.Context, s *socket, o *opening) error {
 		return err
 	}
 	s.network, s.family, s.sotype = networkOf(o.network), uint16(family), uint16(o.sotype)
-	if err := io.fds.Adopt(&s.fd, sysfd, socketKind(s.sotype)); err != nil {
+	if err := io.shared().Adopt(&s.fd, sysfd, socketKind(s.sotype)); err != nil {
 		return err
 	}
 	if o.raddr == nil && o.laddr != nil && o.sotype != unix.SOCK_RAW {
