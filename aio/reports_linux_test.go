@@ -57,8 +57,8 @@ func TestWriteBeyondInt32(t *testing.T) {
 	if strconv.IntSize == 32 {
 		t.Skip("int has 32 bits")
 	}
-	size := 5 << 30 // as a variable: it is no int where that has 32 bits
-	huge, err := unix.Mmap(-1, 0, size, unix.PROT_READ, unix.MAP_PRIVATE|unix.MAP_ANON|unix.MAP_NORESERVE)
+	size := int64(5 << 30)
+	huge, err := unix.Mmap(-1, 0, int(size), unix.PROT_READ, unix.MAP_PRIVATE|unix.MAP_ANON|unix.MAP_NORESERVE)
 	if err != nil {
 		t.Skip("no room for so many addresses: ", err)
 	}
