@@ -72,6 +72,7 @@ func (g *ring) Hide(features uint32) { g.features &^= features }
 func (g *ring) SQEntries() uint32    { return g.sqEntries }
 func (g *ring) CQEntries() uint32    { return g.cqEntries }
 func (g *ring) SQFlags() uint32      { return atomic.LoadUint32(g.sqFlags) }
+func (g *ring) LeaveTaskrun()        { atomic.OrUint32(g.sqFlags, sys.SQTaskrun) }
 func (g *ring) Overflow() uint32     { return atomic.LoadUint32(g.overflow) }
 func (g *ring) Queued() uint32       { return g.r.SQReady() }
 func (g *ring) CQReady() uint32      { return g.r.CQReady() }

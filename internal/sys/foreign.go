@@ -14,6 +14,7 @@ type ForeignRing interface {
 	SQEntries() uint32
 	CQEntries() uint32
 	SQFlags() uint32
+	LeaveTaskrun() // for tests
 	Overflow() uint32
 	Queued() uint32
 	CQReady() uint32
