@@ -307,6 +307,46 @@ func TestReapingEnds(t *testing.T) {
 	}
 }
 
+// TestReapingGoesOn: on the scheduler drive what the backend still has when outcomes are resolved is
+// reaped afterwards, although no event tells of it.
+func TestReapingGoesOn(t *testing.T) {
+	var holding, more atomic.Bool
+	var held []backends.Event
+	o := withShim(Options{}, func(s *shim) {
+		s.after = more.Load
+		s.poll = func(dst []backends.Event, deadline int64) (int, error) {
+			if more.Swap(false) {
+				return copy(dst, held), nil
+			}
+			n, err := s.Backend.Poll(dst, deadline)
+			switch {
+			case n > 0 && holding.Swap(false):
+				held = append(held, dst[:n]...)
+				return 0, err
+			case n > 0 && len(held) > 0:
+				more.Store(true)
+			}
+			return n, err
+		}
+	})
+	for _, d := range picked(systemDrives()) {
+		if d.drive != DriveScheduler {
+			continue
+		}
+		t.Run(d.name, func(t *testing.T) {
+			held = nil
+			r := startRuntime(t, d, o)
+			r.mustDo(nop())
+			holding.Store(true)
+			over := make(chan struct{})
+			r.submit(nop(), func(*Completion) Action { close(over); return Disarm })
+			r.eventually("an event is held back", func() bool { return !holding.Load() })
+			r.mustDo(nop())
+			<-over
+		})
+	}
+}
+
 // TestLostWhilePooled: when the backend fails, what the pool has begun is still the pool's: its
 // memory is not given back before it is over.
 func TestLostWhilePooled(t *testing.T) {
