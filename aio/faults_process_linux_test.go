@@ -152,9 +152,9 @@ func TestFault60Exec(t *testing.T) {
 	if err != nil {
 		t.Skip(err)
 	}
-	rounds := 200
+	rounds := 60
 	if testing.Short() {
-		rounds = 40
+		rounds = 20
 	}
 	inherited := func() map[string]string { // by number, without the directory that ls reads
 		out, err := exec.Command(ls, "-l", "/proc/self/fd").Output()
