@@ -51,7 +51,7 @@ func SkipIfOptimizationOff(testing.TB)  {}
 func SkipIfShortAndSlow(testing.TB)     {}
 func CleanCmdEnv(c *exec.Cmd) *exec.Cmd { return c }
 
-// lint:ignore SA1019 the tests run where they were built
+//lint:ignore SA1019 the tests run where they were built
 func GOROOT(testing.TB) string       { return runtime.GOROOT() }
 func GoToolPath(t testing.TB) string { return filepath.Join(GOROOT(t), "bin", "go") }
 
