@@ -307,8 +307,8 @@ func TestReapingEnds(t *testing.T) {
 	}
 }
 
-// TestReapingGoesOn: on the scheduler drive what the backend still has when outcomes are resolved is
-// reaped afterwards, although no event tells of it.
+// TestReapingGoesOn: on the scheduler drive what the backend still has when outcomes are resolved
+// is reaped afterwards, although no event tells of it.
 func TestReapingGoesOn(t *testing.T) {
 	var holding, more atomic.Bool
 	var held []backends.Event
