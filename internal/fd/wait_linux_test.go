@@ -58,7 +58,7 @@ func TestSpinner(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			h := recorded(t, tt.drive)
-			for range 5 { // on a busy machine the time in which one lingers may be over before it has begun
+			for range 100 { // on a busy machine the time to spin may be over before it has begun
 				eager(h)
 				tt.set(h)
 				if got := steps(h, tt.brief); slices.Equal(got, tt.want) {
