@@ -1,3 +1,5 @@
+//go:build !weir_portable
+
 package aio_test
 
 import (
