@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"reflect"
+	stdruntime "runtime"
 	"strings"
 	"sync"
 	"testing"
@@ -313,6 +314,7 @@ func TestSnapshotStorm(t *testing.T) {
 							case <-done:
 								return
 							default:
+								stdruntime.Gosched() // a system with one thread does not preempt this loop
 							}
 						}
 					})
