@@ -38,30 +38,46 @@ const (
 )
 
 type cli struct {
-	Echo     echoCmd     `cmd:"" help:"TCP on the loopback interface: clients exchange messages with an echo server."`
+	All      allCmd      `cmd:"" default:"withargs" help:"Everything that takes moments, compared, with a report: what stress does without arguments."`
+	Echo     echoCmd     `cmd:"" help:"TCP on the loopback interface: clients exchange messages with an echo server. With --addr: load on a server of yours."`
 	File     fileCmd     `cmd:"" help:"One big file: goroutines read, or write, blocks of it at random."`
 	Pingpong pingpongCmd `cmd:"" help:"Unix socket pairs: both ends are goroutines of this process and exchange messages."`
-	UDP      udpCmd      `cmd:"" help:"UDP on the loopback interface: clients exchange datagrams with an echo server, a process of its own."`
-	HTTP     httpCmd     `cmd:"" help:"HTTP on the loopback interface: wrk, which must be installed, asks a server, a process of its own."`
+	UDP      udpCmd      `cmd:"" help:"UDP on the loopback interface: clients exchange datagrams with an echo server, a process of its own. With --addr: load on a server of yours."`
+	HTTP     httpCmd     `cmd:"" help:"HTTP on the loopback interface: wrk, which must be installed, asks a server, a process of its own. With --url: load on a server of yours."`
 	Idle     idleCmd     `cmd:"" help:"Memory of a server, a process of its own, for each idle connection."`
+
+	Unix    unixCmd    `cmd:"" help:"Load on an echo server of yours that listens on a unix socket."`
+	Line    lineCmd    `cmd:"" help:"Load on a server of yours with a protocol of lines, by a template."`
+	Redis   redisCmd   `cmd:"" help:"Load on a server of yours that speaks Redis's protocol, by a template."`
+	Serve   serveCmd   `cmd:"" help:"An echo server to try these on, which makes mistakes if it is told to."`
+	Compare compareCmd `cmd:"" help:"Compare two reports, with intervals of confidence."`
 }
 
 // common are the flags of every subcommand.
 type common struct {
-	Drive   []string      `enum:"auto,thread,scheduler" default:"auto" help:"How weir's loops run: ${enum}. A list runs one after the other."`
-	Backend string        `placeholder:"NAME" help:"Force weir's backend instead of the first that works."`
-	Loops   int           `help:"Number of weir's loops; 0: from GOMAXPROCS."`
-	Rounds  int           `default:"5" help:"Rounds for each line of the table."`
-	Time    time.Duration `default:"1s" help:"Measured time for each side and round."`
-	Seed    uint64        `help:"Seed of all random choices; 0: a new one."`
-	JSON    bool          `name:"json" help:"Print JSON instead of a table: every round, in nanoseconds."`
+	where
+	Rounds int           `default:"5" help:"Rounds for each line of the table."`
+	Time   time.Duration `default:"1s" help:"Measured time for each side and round."`
+	JSON   bool          `name:"json" help:"Print JSON instead of a table: every round, in nanoseconds."`
+}
+
+// where are the flags that say what weir runs on and where the report goes.
+type where struct {
+	Drive   []string `enum:"auto,thread,scheduler" default:"auto" help:"How weir's loops run: ${enum}. A list runs one after the other."`
+	Backend string   `placeholder:"NAME" help:"Force weir's backend instead of the first that works."`
+	Loops   int      `help:"Number of weir's loops; 0: from GOMAXPROCS."`
+	Seed    uint64   `help:"Seed of all random choices; 0: a new one."`
+	Out     []string `placeholder:"FILE" help:"Write a report: .html, .json (for compare), .jsonl, .csv, .md or .txt. A list writes each."`
 }
 
 type echoCmd struct {
 	common
-	Conns   []int  `default:"1,64,512" aliases:"goroutines" help:"Numbers of connections."`
-	Size    int    `default:"64" help:"Bytes in a message."`
-	Clients string `enum:"same,net" default:"same" help:"Clients use the side measured, like the server (same), or package net on both sides (net)."`
+	loadFlags
+	Addr     string `placeholder:"HOST:PORT" help:"Put this server under load instead: one that sends back what it gets."`
+	Pipeline int    `default:"1" help:"With --addr: messages that are sent at once."`
+	Conns    []int  `default:"1,64,512" aliases:"goroutines" help:"Numbers of connections."`
+	Size     int    `default:"64" help:"Bytes in a message."`
+	Clients  string `enum:"same,net" default:"same" help:"Clients use the side measured, like the server (same), or package net on both sides (net)."`
 }
 
 type pingpongCmd struct {
@@ -72,14 +88,18 @@ type pingpongCmd struct {
 
 type udpCmd struct {
 	common
-	Senders []int `default:"1,64" aliases:"goroutines" help:"Numbers of clients."`
-	Size    int   `default:"64" help:"Bytes in a datagram."`
-	Batch   bool  `default:"true" negatable:"" help:"weir's server takes and sends many datagrams at a time."`
-	Apart   bool  `default:"true" negatable:"" help:"The server has the first CPU for itself, the clients have the others."`
+	loadFlags
+	Addr    string `placeholder:"HOST:PORT" help:"Put this server under load instead: one that sends datagrams back."`
+	Senders []int  `default:"1,64" aliases:"goroutines" help:"Numbers of clients."`
+	Size    int    `default:"64" help:"Bytes in a datagram."`
+	Batch   bool   `default:"true" negatable:"" help:"weir's server takes and sends many datagrams at a time."`
+	Apart   bool   `default:"true" negatable:"" help:"The server has the first CPU for itself, the clients have the others."`
 }
 
 type httpCmd struct {
 	common
+	loadFlags
+	httpFlags
 	Conns []int `default:"1,64,256" aliases:"goroutines" help:"Numbers of connections."`
 	Apart bool  `default:"true" negatable:"" help:"The server has the first CPU for itself, wrk has the others."`
 }
@@ -105,6 +125,9 @@ type fileCmd struct {
 }
 
 func (c *echoCmd) Run(s *session) error {
+	if c.Addr != "" {
+		return s.messages(&c.where, &c.loadFlags, "tcp", c.Addr, c.Size, c.Pipeline)
+	}
 	return s.run(c.common, c.Conns, &echo{size: c.Size, netClients: c.Clients == "net"})
 }
 
@@ -113,6 +136,9 @@ func (c *pingpongCmd) Run(s *session) error {
 }
 
 func (c *udpCmd) Run(s *session) error {
+	if c.Addr != "" {
+		return s.packets(&c.where, &c.loadFlags, c.Addr, c.Size)
+	}
 	on, err := s.apart(c.Apart)
 	if err != nil {
 		return err
@@ -121,6 +147,9 @@ func (c *udpCmd) Run(s *session) error {
 }
 
 func (c *httpCmd) Run(s *session) error {
+	if c.URL != "" {
+		return s.http(&c.where, &c.loadFlags, &c.httpFlags)
+	}
 	on, err := s.apart(c.Apart)
 	if err != nil {
 		return err
@@ -159,6 +188,7 @@ func (b *byteSize) UnmarshalText(text []byte) error {
 // session is one call of the program.
 type session struct {
 	ctx            context.Context
+	args           []string
 	stdout, stderr io.Writer
 }
 
@@ -167,7 +197,7 @@ func command(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	parser, err := kong.New(&cli{}, kong.Name("stress"), kong.Writers(stdout, stderr),
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true}),
 		kong.Description("Compares weir with packages net and os: both do the same work in turn, in this process, "+
-			"and the ratios are taken round by round."))
+			"and the ratios are taken round by round. Puts servers of yours under load, and checks every answer."))
 	if err != nil {
 		panic(err)
 	}
@@ -176,7 +206,7 @@ func command(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		fmt.Fprintf(stderr, "stress: %v (stress --help tells more)\n", err)
 		return exitUsage
 	}
-	err = parsed.Run(&session{ctx, stdout, stderr})
+	err = parsed.Run(&session{ctx, args, stdout, stderr})
 	if errors.Is(err, errInterrupted) {
 		fmt.Fprintf(stderr, "stress: %v\n", err)
 		return exitInterrupted
@@ -208,11 +238,33 @@ func (s *session) apart(wanted bool) (*cpus, error) {
 
 // run measures and prints. What was measured before an error or an interrupt is printed too.
 func (s *session) run(c common, counts []int, w workload) error {
-	cfg := config{
-		drives: c.Drive, backend: c.Backend, loops: c.Loops, rounds: c.Rounds, time: c.Time, seed: c.Seed,
-		counts: counts,
-		note:   func(text string) { fmt.Fprintf(s.stderr, "stress: note: %s\n", text) },
+	began := time.Now()
+	report, err := s.measure(c.config(counts), w)
+	if report != nil && (len(report.Rows) > 0 || err == nil) {
+		if c.JSON {
+			err = errors.Join(err, report.writeJSON(s.stdout))
+		} else {
+			err = errors.Join(err, report.writeTable(s.stdout))
+		}
+		d := s.document("weir beside net and os: "+report.Workload, began)
+		d.Interrupted, d.Err = report.Interrupted, text(err)
+		d.Comparisons = append(d.Comparisons, report.comparison())
+		err = errors.Join(err, s.write(d, c.Out))
 	}
+	if err == nil && report.Interrupted {
+		err = fmt.Errorf("%w: only whole rounds that had ended count", errInterrupted)
+	}
+	return err
+}
+
+func (c *common) config(counts []int) config {
+	return config{drives: c.Drive, backend: c.Backend, loops: c.Loops, rounds: c.Rounds, time: c.Time, seed: c.Seed,
+		counts: counts}
+}
+
+// measure runs a workload, and shows how far it is.
+func (s *session) measure(cfg config, w workload) (*Report, error) {
+	cfg.note = func(text string) { fmt.Fprintf(s.stderr, "stress: note: %s\n", text) }
 	bar := s.bar()
 	if bar != nil {
 		cfg.progress = func(p progress) {
@@ -230,17 +282,7 @@ func (s *session) run(c common, counts []int, w workload) error {
 	if bar != nil {
 		bar.Clear()
 	}
-	if report != nil && (len(report.Rows) > 0 || err == nil) {
-		if c.JSON {
-			err = errors.Join(err, report.writeJSON(s.stdout))
-		} else {
-			err = errors.Join(err, report.writeTable(s.stdout))
-		}
-	}
-	if err == nil && report.Interrupted {
-		err = fmt.Errorf("%w: only whole rounds that had ended count", errInterrupted)
-	}
-	return err
+	return report, err
 }
 
 // bar is the progress bar: nil unless a person is there to see it.

@@ -26,6 +26,7 @@ type config struct {
 	loops   int
 	rounds  int
 	time    time.Duration // measured for each side and round
+	control bool          // weir's turns are std's, too: what differs then is the machine's doing
 	counts  []int         // of goroutines, connections, pairs: what the workload has
 	seed    uint64        // 0: a new one
 
@@ -171,6 +172,9 @@ func (m *meter) row(ctx context.Context, weir *aio.IO, w workload, n int) (Row, 
 			s, to := side{}, &round.Std
 			if round.WeirFirst == (turn == 0) {
 				s, to = side{weir}, &round.Weir
+				if m.control {
+					s = side{}
+				}
 			}
 			_, counts, _, _ := w.describe()
 			what := fmt.Sprintf("%s, %d %s, round %d of %d: %s", weir.Info().Drive, n, counts, i+1, m.rounds, s.name())

@@ -16,6 +16,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/weirgo/weir/aio"
+	"github.com/weirgo/weir/stress/report"
 )
 
 // Report is the result of a run, and the JSON that is printed. Times are nanoseconds.
@@ -32,6 +33,7 @@ type Report struct {
 	Procs       int           `json:"gomaxprocs"`
 	CPUs        int           `json:"cpus"`
 	Interrupted bool          `json:"interrupted"`
+	Control     bool          `json:"control,omitempty"` // what stands as weir's is std's, too
 	Drives      []Drive       `json:"drives"`
 	Rows        []Row         `json:"rows"`
 }
@@ -90,7 +92,7 @@ type Figures struct {
 
 func newReport(c *config, w workload) *Report {
 	r := &Report{
-		Rounds: c.rounds, Time: c.time, Seed: c.seed,
+		Rounds: c.rounds, Time: c.time, Seed: c.seed, Control: c.control,
 		Go: runtime.Version(), Procs: runtime.GOMAXPROCS(0), CPUs: runtime.NumCPU(),
 	}
 	r.Workload, r.Counts, r.Operation, r.Details = w.describe()
@@ -150,6 +152,34 @@ func ratio(rounds []Round, get func(*Figures) float64) Ratio {
 func median(v []float64) float64 {
 	slices.Sort(v)
 	return (v[(len(v)-1)/2] + v[len(v)/2]) / 2
+}
+
+// comparison is the report as a part of a document.
+func (r *Report) comparison() report.Comparison {
+	c := report.Comparison{Workload: r.Workload, Counts: r.Counts, Ops: r.Operation, Details: r.Details}
+	second := "weir"
+	if r.Control {
+		c.Workload, second = "control: "+r.Workload, "std again"
+		c.Details += "; both sides are packages net and os"
+	}
+	for _, row := range r.Rows {
+		std, weir := report.Side{Name: "std"}, report.Side{Name: second}
+		for _, round := range row.Rounds {
+			round.Std.addTo(&std)
+			round.Weir.addTo(&weir)
+		}
+		c.Rows = append(c.Rows, report.Row{Drive: row.Drive, Count: row.Count, Sides: []report.Side{std, weir},
+			Rate: report.Ratio(row.Rate), CPU: report.Ratio(row.CPU)})
+	}
+	return c
+}
+
+func (f *Figures) addTo(s *report.Side) {
+	s.Rate = append(s.Rate, f.Rate)
+	s.P50 = append(s.P50, float64(f.P50))
+	s.P99 = append(s.P99, float64(f.P99))
+	s.CPU = append(s.CPU, f.CPUPerOp)
+	s.Allocs = append(s.Allocs, f.AllocsPerOp)
 }
 
 func (r *Report) writeJSON(w io.Writer) error {

@@ -182,7 +182,7 @@ func TestBadArguments(t *testing.T) {
 		code int
 		want string
 	}{
-		{"", exitUsage, "expected one of"},
+		{"nonsense", exitUsage, "nonsense"},
 		{"echo --drive=nonsense", exitUsage, "drive"},
 		{"file --size=nonsense", exitUsage, "size"},
 		{"file --dir=/nonexistent", exitUsage, "no such file"},

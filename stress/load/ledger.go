@@ -114,6 +114,9 @@ func (l *Ledger) Stream() *Stream {
 	return &Stream{l: l, id: l.streams, open: map[uint64]time.Time{}}
 }
 
+// ID is the stream's number, which its messages carry.
+func (s *Stream) ID() uint32 { return s.id }
+
 // Stamp makes p the stream's next message, and counts it as sent now. It writes the first Header
 // bytes, which p must have, and, if fill is set, all others. It returns the message's number, which
 // is 1 for the first.
