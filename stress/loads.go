@@ -254,7 +254,9 @@ type clients struct {
 	dial target.Dial
 	lane load.Lane
 	io   *aio.IO
-	coro *target.Coroutines
+
+	coro    *target.Coroutines
+	precise *load.Precise
 }
 
 func newClients(w *where, l *loadFlags) (*clients, error) {
@@ -262,7 +264,9 @@ func newClients(w *where, l *loadFlags) (*clients, error) {
 		if l.Lane == "coroutines" {
 			return nil, errors.New("--lane is coroutines: package net has none")
 		}
-		return &clients{name: "net", dial: new(net.Dialer).DialContext}, nil
+		c := &clients{name: "net", dial: new(net.Dialer).DialContext, precise: load.NewPrecise()}
+		c.lane = c.precise
+		return c, nil
 	}
 	o := aio.Options{Backend: w.Backend, Loops: w.Loops}
 	if len(w.Drive) > 0 {
@@ -279,14 +283,20 @@ func newClients(w *where, l *loadFlags) (*clients, error) {
 			return nil, errors.Join(err, io.Close())
 		}
 		c.name, c.dial, c.lane = "weir's coroutines ("+info.Backend+")", c.coro.Dial, c.coro
+	} else {
+		c.precise = load.NewPrecise()
+		c.lane = c.precise
 	}
 	return c, nil
 }
 
 func (c *clients) close() error {
 	var err error
+	if c.precise != nil {
+		err = c.precise.Close()
+	}
 	if c.coro != nil {
-		err = c.coro.Close()
+		err = errors.Join(err, c.coro.Close())
 	}
 	if c.io != nil {
 		err = errors.Join(err, c.io.Close())

@@ -37,5 +37,6 @@
 //
 // # Lanes
 //
-// Workers are goroutines, unless [Config.Lane] runs them otherwise: as coroutines, for example.
+// Workers are goroutines, unless [Config.Lane] runs them otherwise: as coroutines, for example. Go's
+// timers are up to a millisecond late on an idle machine; [Precise] waits on the kernel's.
 package load

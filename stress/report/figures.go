@@ -58,7 +58,7 @@ func (l *Load) figures() figures {
 	for _, q := range quantiles {
 		f.head = append(f.head, q.name)
 	}
-	f.head = append(f.head, "lag p99", "CPU/op of clients")
+	f.head = append(f.head, "lag p99", "clients' CPU/op")
 	if l.Result == nil {
 		return f
 	}

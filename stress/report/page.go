@@ -69,7 +69,8 @@ func (c *Comparison) section() section {
 	s := section{Title: c.Workload, Details: c.Details, Tables: []pageTable{c.figures().page()}}
 	rates := &plot{title: "Rate", x: c.Counts, y: c.Ops + "/s", fromZero: true, formatY: si}
 	cpus := &plot{title: "CPU time of one operation", x: c.Counts, y: "CPU time", fromZero: true, formatY: short}
-	ratios := &plot{title: "Ratios, and the range of their rounds", x: c.Counts, y: "ratio", mark: 1, formatY: times}
+	ratios := &plot{title: "Ratios, and the range of their rounds", x: c.Counts, y: "ratio", mark: 1, fromZero: true,
+		formatY: times}
 	var counts []int
 	for _, r := range c.Rows {
 		if !slices.Contains(counts, r.Count) {

@@ -21,7 +21,7 @@ type Coroutines struct {
 func NewCoroutines(io *aio.IO) (*Coroutines, error) {
 	c := new(Coroutines)
 	for range io.Info().Loops {
-		s, err := coro.New(coro.Options{IO: io})
+		s, err := coro.New(coro.Options{IO: io, HogLimit: -1}) // on a busy machine much is late
 		if err != nil {
 			return nil, errors.Join(err, c.Close())
 		}
