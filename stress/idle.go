@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -121,11 +120,7 @@ func idleOf(ctx context.Context, n int, spec serverSpec) (s idleSide, err error)
 	return s, nil
 }
 
-func (r *idleReport) writeJSON(w io.Writer) error {
-	e := json.NewEncoder(w)
-	e.SetIndent("", "  ")
-	return e.Encode(r)
-}
+func (r *idleReport) writeJSON(w io.Writer) error { return writeIndented(w, r) }
 
 // writeTable prints bytes for each connection, and how weir's compare.
 func (r *idleReport) writeTable(w io.Writer) error {

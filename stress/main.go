@@ -50,6 +50,7 @@ type cli struct {
 	Line    lineCmd    `cmd:"" help:"Load on a server of yours with a protocol of lines, by a template."`
 	Redis   redisCmd   `cmd:"" help:"Load on a server of yours that speaks Redis's protocol, by a template."`
 	Serve   serveCmd   `cmd:"" help:"An echo server to try these on, which makes mistakes if it is told to."`
+	Bench   benchCmd   `cmd:"" help:"The benchmarks of libxev and zig-aio, under their names, on weir."`
 	Chaos   chaosCmd   `cmd:"" help:"Make weir's life hard in every way there is, on every backend and drive, and check every answer."`
 	Soak    soakCmd    `cmd:"" help:"Work for hours, and look for what grows: goroutines, descriptors, memory."`
 	Compare compareCmd `cmd:"" help:"Compare two reports, with intervals of confidence."`

@@ -182,10 +182,13 @@ func (f *Figures) addTo(s *report.Side) {
 	s.Allocs = append(s.Allocs, f.AllocsPerOp)
 }
 
-func (r *Report) writeJSON(w io.Writer) error {
+func (r *Report) writeJSON(w io.Writer) error { return writeIndented(w, r) }
+
+// writeIndented writes JSON for people, too.
+func writeIndented(w io.Writer, v any) error {
 	e := json.NewEncoder(w)
 	e.SetIndent("", "  ")
-	return e.Encode(r)
+	return e.Encode(v)
 }
 
 // writeTable prints two lines for each row: the ratios stand in weir's.

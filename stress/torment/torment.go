@@ -198,8 +198,11 @@ func echo(c net.Conn) {
 	}
 }
 
+// grace is what everything that is told to end may take.
+var grace = 5 * time.Second
+
 // ending is how long what is told to end may take, if an answer may take so long.
-func ending(patience time.Duration) time.Duration { return max(patience, 5*time.Second) }
+func ending(patience time.Duration) time.Duration { return max(patience, grace) }
 
 // wait waits for goroutines that must end.
 func wait(all *sync.WaitGroup, patience time.Duration, what string) error {

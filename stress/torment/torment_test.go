@@ -77,8 +77,12 @@ func TestChaosFinds(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			p := Plan{Std: true, Tormentors: needsNothing(c.f), Time: 20 * time.Millisecond, Patience: 200 * time.Millisecond}
-			if name == "error" {
+			switch name {
+			case "error":
 				p.Std = false
+			case "stuck":
+				defer func(was time.Duration) { grace = was }(grace)
+				grace = p.Patience
 			}
 			o, err := Run(t.Context(), p)
 			if err == nil || !strings.Contains(err.Error(), c.want) {
